@@ -1,0 +1,103 @@
+"""Missy: the assistant that you can hand your keys to.
+
+with missy.Missy.open() as m:
+    for event in m.ask("What is the capital of France?"):
+        ...
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from missy.answer import Answer, AsyncAnswer
+    from missy.assistant import AsyncMissy, Missy
+    from missy.errors import (
+        BadReply,
+        ConfigError,
+        ConnectionFailed,
+        CredentialError,
+        IncompleteError,
+        LimitError,
+        MissyError,
+        PolicyError,
+        ProviderError,
+        TimedOut,
+        UsageError,
+    )
+    from missy.events import Done, Event, Image, Message, Notice, Reasoning, Text, Tool, ToolCall, Usage
+
+_ROOMS = {
+    "missy.assistant": ("AsyncMissy", "Missy"),
+    "missy.answer": ("Answer", "AsyncAnswer"),
+    "missy.errors": (
+        "BadReply",
+        "ConfigError",
+        "ConnectionFailed",
+        "CredentialError",
+        "IncompleteError",
+        "LimitError",
+        "MissyError",
+        "PolicyError",
+        "ProviderError",
+        "TimedOut",
+        "UsageError",
+    ),
+    "missy.events": (
+        "Done",
+        "Event",
+        "Image",
+        "Message",
+        "Notice",
+        "Reasoning",
+        "Text",
+        "Tool",
+        "ToolCall",
+        "Usage",
+    ),
+}
+_PLACES = {name: room for room, names in _ROOMS.items() for name in names}
+
+__all__ = [
+    "Answer",
+    "AsyncAnswer",
+    "AsyncMissy",
+    "BadReply",
+    "ConfigError",
+    "ConnectionFailed",
+    "CredentialError",
+    "Done",
+    "Event",
+    "Image",
+    "IncompleteError",
+    "LimitError",
+    "Message",
+    "Missy",
+    "MissyError",
+    "Notice",
+    "PolicyError",
+    "ProviderError",
+    "Reasoning",
+    "Text",
+    "TimedOut",
+    "Tool",
+    "ToolCall",
+    "Usage",
+    "UsageError",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on use (PEP 562): `import missy` costs nothing."""
+    if name not in _PLACES:
+        raise AttributeError(f"module 'missy' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_PLACES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

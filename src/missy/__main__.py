@@ -1,0 +1,3 @@
+from missy.cli import main
+
+main()

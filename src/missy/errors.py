@@ -1,0 +1,172 @@
+"""Every way in which Missy can fail, with what to do about it.
+
+MissyError                      1   a fault of Missy's own, or of the machine under it
+ +- UsageError                  2   wrong use of the command or the library
+ |   +- ConfigError             2   the configuration: names file, line and key
+ +- PolicyError                 3   the policy refused: nothing was sent
+ +- CredentialError             4   no credential, or it was refused, or a new login is needed
+ +- ProviderError               5   the provider failed: an HTTP error, a broken reply
+ |   +- ConnectionFailed        5   no connection, or it broke
+ |   +- TimedOut                5   silence for longer than `timeout`, or the `deadline` passed
+ |   +- BadReply                5   the reply is not what the protocol says
+ +- IncompleteError             6   an answer came, but not all of it
+ +- LimitError                  7   a rate or usage limit; `resets_at` where the server said when
+"""
+
+from __future__ import annotations
+
+
+class MissyError(Exception):
+    """The root of the tree.
+
+    `message` says what happened, `hint` what to do about it, each in one line; `status` is the HTTP status and
+    `request_id` the server's id of the request, where there was one.
+    """
+
+    exit_code: int = 1
+    type: str = "internal"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        status: int | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.status = status
+        self.request_id = request_id
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class UsageError(MissyError):
+    """The command line or the library was used in a way that has no meaning."""
+
+    exit_code = 2
+    type = "usage"
+
+
+class ConfigError(UsageError):
+    """The configuration cannot be used. `file`, `line` (from 1) and `key` (dotted) say where."""
+
+    type = "config"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        file: str | None = None,
+        line: int | None = None,
+        key: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.file = file
+        self.line = line
+        self.key = key
+
+
+class PolicyError(MissyError):
+    """The policy refused a connection. No socket was opened and no name was looked up unless `rule` says addresses."""
+
+    exit_code = 3
+    type = "policy"
+
+    def __init__(self, message: str, *, hint: str = "", rule: str = "", host: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.rule = rule
+        self.host = host
+
+
+class CredentialError(MissyError):
+    """There is no credential for this endpoint, or the endpoint refused it."""
+
+    exit_code = 4
+    type = "credential"
+
+
+class ProviderError(MissyError):
+    """The endpoint answered with an error. `code` is the server's own name for it; `retry_after` is in seconds."""
+
+    exit_code = 5
+    type = "provider"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        status: int | None = None,
+        request_id: str | None = None,
+        code: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, status=status, request_id=request_id)
+        self.code = code
+        self.retry_after = retry_after
+
+
+class ConnectionFailed(ProviderError):
+    """No connection could be made, or it broke before the answer began."""
+
+    type = "connection"
+
+
+class TimedOut(ProviderError):
+    """Nothing came for `timeout` seconds, or the whole took longer than `deadline`."""
+
+    type = "timeout"
+
+
+class BadReply(ProviderError):
+    """The reply breaks the protocol, or one of our limits."""
+
+    type = "bad_reply"
+
+
+class IncompleteError(MissyError):
+    """An answer came, but it is not whole: cut off, over length, filtered or empty."""
+
+    exit_code = 6
+    type = "incomplete"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        finish_reason: str | None = None,
+        request_id: str | None = None,
+        model: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, request_id=request_id)
+        self.finish_reason = finish_reason
+        self.model = model
+
+
+class LimitError(ProviderError):
+    """A rate or usage limit. `resets_at` is in seconds since 1970, where the server said."""
+
+    exit_code = 7
+    type = "limit"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        status: int | None = None,
+        request_id: str | None = None,
+        code: str | None = None,
+        retry_after: float | None = None,
+        resets_at: float | None = None,
+    ) -> None:
+        super().__init__(
+            message, hint=hint, status=status, request_id=request_id, code=code, retry_after=retry_after
+        )
+        self.resets_at = resets_at
