@@ -1,0 +1,37 @@
+"""`missy init`: the folders and a commented config.yaml. It must never touch what is there."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from missy import paths
+from missy.cli.app import App, emit
+from missy.config.template import template
+
+
+@click.command()
+@click.pass_obj
+def command(app: App) -> None:
+    """Write a commented config.yaml and the folders of MISSY_HOME. What is there stays as it is.
+
+    \b
+    Example:
+      missy init
+      missy --config ~/work/missy.yaml init
+    """
+    home = paths.ensure_dir(paths.home())
+    for folder in ("secrets", "models"):
+        paths.ensure_dir(home / folder)
+    file = paths.config_file(app.config_path)
+    if os.path.lexists(file):
+        emit(f"left as it is: {file}")
+    else:
+        if not file.parent.exists():
+            paths.ensure_dir(file.parent)
+        paths.write_private(file, template().encode())
+        emit(f"wrote {file}")
+    emit("next, with a key from OpenAI: export OPENAI_API_KEY=... && missy ask 'hello'")
+    emit("or, on this machine alone:    missy local install && missy ask --provider local 'hello'")
+    emit("to check it all:              missy doctor")

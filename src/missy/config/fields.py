@@ -1,0 +1,244 @@
+"""The table of every key: its check, what is allowed, its text.
+
+Validation and the JSON Schema are both read off it. The defaults stand in missy.config.schema, once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, dataclass
+from typing import TYPE_CHECKING, Any
+
+from missy.config import values
+from missy.config.presets import PRESETS
+from missy.config.schema import KIND_KEYS, KINDS, NOT_YET, Budget, Config, Entry, Network
+
+if TYPE_CHECKING:
+    from missy.config.values import Check
+
+_Schema = dict[str, Any]
+_TEXT: _Schema = {"type": "string", "minLength": 1}
+_TEXT_OR_NULL: _Schema = {"type": ["string", "null"], "minLength": 1}
+_URL_OR_NULL: _Schema = {"type": ["string", "null"], "format": "uri", "pattern": "^[Hh][Tt][Tt][Pp][Ss]?://"}
+_FLAG: _Schema = {"type": "boolean"}
+
+
+def _list(items: _Schema) -> _Schema:
+    return {"type": ["array", "null"], "items": items}
+
+
+def _above_zero(most: int, *types: str) -> _Schema:
+    return {"type": ["number", *types], "exclusiveMinimum": 0, "maximum": most}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One key: what it must be (`check`, and `allowed` in words), its JSON Schema, what it is for."""
+
+    name: str
+    check: Check
+    allowed: str
+    schema: _Schema
+    about: str
+
+
+_KINDS = [kind for kind in KINDS if kind not in NOT_YET]
+_SECONDS = f"a number of seconds above 0, at most {values.LONGEST}"
+_HOST = "a list of host, host:port or [v6]:port"
+_KEY = "a key, $ENV_VAR, vault://NAME or keyring://NAME"
+
+DEFAULT_PROVIDER = Field(
+    "default_provider",
+    values.optional(values.text),
+    "the name of an entry, or null",
+    _TEXT_OR_NULL,
+    "The entry to use when none is named; null: the first enabled one.",
+)
+
+ENTRY = (
+    Field(
+        "name",
+        values.optional(values.kind),
+        " | ".join(_KINDS),
+        {"enum": [*_KINDS, None]},
+        "The kind. Default: the entry's own name if that is a kind, else openai.",
+    ),
+    Field(
+        "model",
+        values.optional(values.text),
+        "the name of a model, or null",
+        _TEXT_OR_NULL,
+        "The model. null: gpt-4o for kind openai, else what the kind itself chooses.",
+    ),
+    Field("api_key", values.optional(values.key), f"{_KEY}, or null", _TEXT_OR_NULL, "The credential."),
+    Field(
+        "api_keys",
+        values.many(values.key),
+        f"a list; each item {_KEY}",
+        _list(_TEXT),
+        "A pool, tried in order when a key is refused or out of quota.",
+    ),
+    Field(
+        "base_url",
+        values.optional(values.url),
+        "an http(s) URL without user name, query and fragment, or null",
+        _URL_OR_NULL,
+        "The endpoint. null: the kind's own, https://api.openai.com/v1 for openai.",
+    ),
+    Field(
+        "issuer",
+        values.optional(values.url),
+        "an http(s) URL without user name, query and fragment, or null",
+        _URL_OR_NULL,
+        "Who logs in. null: https://auth.openai.com.",
+    ),
+    Field(
+        "timeout",
+        values.seconds,
+        _SECONDS,
+        _above_zero(values.LONGEST),
+        "Seconds of silence allowed: connect, first event, between events.",
+    ),
+    Field(
+        "deadline",
+        values.optional(values.seconds),
+        f"{_SECONDS}, or null",
+        _above_zero(values.LONGEST, "null"),
+        "Seconds for the whole answer; null: no limit.",
+    ),
+    Field(
+        "max_retries",
+        values.retries,
+        f"a whole number from 0 to {values.MOST_RETRIES}",
+        {"type": "integer", "minimum": 0, "maximum": values.MOST_RETRIES},
+        "How often a failed request is sent again.",
+    ),
+    Field("enabled", values.flag, "true or false", _FLAG, "Whether the entry may be used."),
+    Field(
+        "fallback",
+        values.many(values.text),
+        "a list of names of entries",
+        _list(_TEXT) | ({"maxItems": 0} if "fallback" in NOT_YET else {}),
+        "Entries to try instead, in order.",
+    ),
+    Field(
+        "model_path",
+        values.optional(values.text),
+        "the path of a GGUF file, or null",
+        _TEXT_OR_NULL,
+        "Another model file. A relative path starts at the file's folder.",
+    ),
+)
+
+_MONEY: _Schema = {"type": "null"} if "budget" in NOT_YET else _above_zero(1_000_000, "null")
+_DOLLARS = "an amount in US dollars above 0, or null"
+BUDGET = (
+    Field("day_usd", values.optional(values.dollars), _DOLLARS, _MONEY, "The most to spend in a day."),
+    Field(
+        "session_usd", values.optional(values.dollars), _DOLLARS, _MONEY, "The most to spend in a session."
+    ),
+)
+
+NETWORK = (
+    Field("default_deny", values.flag, "true or false", _FLAG, "Refuse what no rule allows."),
+    Field(
+        "presets",
+        values.many(values.preset),
+        f"a list of {', '.join(PRESETS)}",
+        _list({"enum": list(PRESETS)}),
+        "Named sets of hosts to allow.",
+    ),
+    Field(
+        "provider_allowed_hosts",
+        values.many(values.host),
+        _HOST,
+        _list(_TEXT),
+        "Hosts for provider calls only; those of the entries are added by themselves.",
+    ),
+    Field("tool_allowed_hosts", values.many(values.host), _HOST, _list(_TEXT), "Hosts for tool calls only."),
+    Field(
+        "allowed_hosts", values.many(values.host), _HOST, _list(_TEXT), "Hosts for all calls. No port: 443."
+    ),
+    Field(
+        "allowed_domains",
+        values.many(values.domain),
+        "a list of example.com (exactly) or *.example.com (every name under it, and itself)",
+        _list(_TEXT),
+        "Domains for all calls.",
+    ),
+    Field(
+        "allowed_cidrs",
+        values.many(values.cidr),
+        "a list of networks such as 10.0.0.0/8 or fd00::/8",
+        _list(_TEXT),
+        "Addresses that a name may resolve to although they are not public.",
+    ),
+    Field(
+        "proxy",
+        values.optional(values.proxy),
+        "http(s)://host:port, or null",
+        _URL_OR_NULL,
+        "The only way to use a proxy: the environment's is ignored.",
+    ),
+    Field(
+        "ca_bundle",
+        values.optional(values.text),
+        "the path of a PEM file, or null",
+        _TEXT_OR_NULL,
+        "Roots to trust besides the system's. A relative path starts at the file's folder.",
+    ),
+)
+
+SECTIONS = ("default_provider", "providers", "budget", "network")
+
+
+def json_schema() -> _Schema:
+    """Return the JSON Schema (2020-12) of the configuration file."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Missy's config.yaml",
+        "type": ["object", "null"],
+        "additionalProperties": False,
+        "properties": {
+            "default_provider": _fragment(DEFAULT_PROVIDER, Config),
+            "providers": {
+                "type": ["object", "null"],
+                "description": "The entries; the name of each is what --provider takes.",
+                "propertyNames": {"pattern": f"^{values.NAME.pattern}$"},
+                "additionalProperties": _section(ENTRY, Entry, "object") | {"allOf": _only_their_own_keys()},
+            },
+            "budget": _section(BUDGET, Budget, "object", "null"),
+            "network": _section(NETWORK, Network, "object", "null"),
+        },
+    }
+
+
+def _section(table: tuple[Field, ...], owner: type, *types: str) -> _Schema:
+    properties = {field.name: _fragment(field, owner) for field in table}
+    return {"type": list(types), "additionalProperties": False, "properties": properties}
+
+
+def _fragment(field: Field, owner: type) -> _Schema:
+    about = f"{field.about} Allowed: {field.allowed}."
+    default = None if field.name == "name" else _default(owner, field.name)
+    return field.schema | {"description": about, "default": default}
+
+
+def _default(owner: Any, name: str) -> Any:
+    """Return the default of a key, as JSON has it."""
+    default = owner.__dataclass_fields__[name].default
+    assert default is not MISSING
+    return list(default) if isinstance(default, tuple) else default
+
+
+def _only_their_own_keys() -> list[_Schema]:
+    """Return the conditions that a key of one kind is null or empty in an entry of another."""
+    every = {key for keys in KIND_KEYS.values() for key in keys}
+    return [
+        {
+            "if": {"properties": {"name": {"const": kind}}, "required": ["name"]},
+            "then": {
+                "properties": {key: {"enum": [None, []]} for key in sorted(every.difference(KIND_KEYS[kind]))}
+            },
+        }
+        for kind in _KINDS
+    ]

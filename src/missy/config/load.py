@@ -1,0 +1,44 @@
+"""The configuration file -> Config. It fails closed, with the line; it must never resolve a reference."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from missy import paths
+from missy.config.schema import Config
+from missy.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def load_chosen(override: str | None = None) -> Config:
+    """Load the file that the user named (`override`, else MISSY_CONFIG), or MISSY_HOME/config.yaml.
+
+    Only the last may be missing. Raises ConfigError.
+    """
+    path = paths.config_file(override)
+    config = load(path)
+    if not config.exists and (override or os.environ.get("MISSY_CONFIG")):
+        hint = "check --config and MISSY_CONFIG, or run `missy init` to write it"
+        raise ConfigError(f"{path}: there is no such file", hint=hint, file=str(path))
+    return config
+
+
+def load(path: Path) -> Config:
+    """Return the checked configuration; without a file, an empty one that says so. Raises ConfigError."""
+    from missy.config.source import read
+
+    found = read(path)
+    if found is None:
+        return Config(path)
+    from missy.config.build import build, warn  # here: YAML and the checks are for those who have a file
+    from missy.config.places import Places
+    from missy.config.tree import parse
+
+    text, mode = found
+    places = Places(path)
+    config = build(parse(text, places), places)
+    return replace(config, warnings=warn(config, mode))

@@ -1,0 +1,189 @@
+"""The configuration as a value: typed, frozen, complete.
+
+It must never read a file or the environment, and never show a key: `repr` of an entry hides it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from missy.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from missy.policy import Rules
+
+KINDS = ("openai", "openai-codex", "chatgpt", "local")
+REFERENCES = ("$", "vault://", "keyring://")
+
+# Known to the configuration but not to this version -> what to do meanwhile. A line goes when its part comes.
+NOT_YET: dict[str, str] = {
+    "openai-codex": "use an entry of kind openai with an API key, or kind local",
+    "chatgpt": "use an entry of kind openai with an API key, or kind local",
+    "vault://": "write api_key: $NAME and put the key into the environment variable NAME",
+    "keyring://": "write api_key: $NAME and put the key into the environment variable NAME",
+    "fallback": "remove it and choose the entry with --provider",
+    "budget": "leave day_usd and session_usd at null",
+}
+
+# The keys that mean something to one kind only; every other kind takes null for them
+KIND_KEYS: dict[str, tuple[str, ...]] = {
+    "openai": ("api_key", "api_keys", "base_url"),
+    "openai-codex": ("base_url", "issuer"),
+    "chatgpt": (),
+    "local": ("model_path",),
+}
+
+_BASE_URL = {
+    "openai": "https://api.openai.com/v1",
+    "openai-codex": "https://chatgpt.com/backend-api/codex",
+    "chatgpt": "https://api.openai.com/v1",
+}
+_ISSUER = "https://auth.openai.com"
+_START = "run `missy init` and add a key, or `missy ask --provider local` for the model on this machine"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry under `providers`. `api_key` and `api_keys` are the text of the file, references unresolved.
+
+    `timeout` and `deadline` are in seconds; `line` is the entry's line in the file, 0 if it is in none.
+    """
+
+    entry: str
+    kind: str = "openai"
+    model: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    api_keys: tuple[str, ...] = field(default=(), repr=False)
+    base_url: str | None = None
+    issuer: str | None = None
+    timeout: float = 30.0
+    deadline: float | None = None
+    max_retries: int = 2
+    enabled: bool = True
+    fallback: tuple[str, ...] = ()
+    model_path: str | None = None
+    line: int = 0
+
+    @property
+    def endpoint(self) -> str | None:
+        """The base URL that is used, without a slash at its end; None for kind local."""
+        url = self.base_url or _BASE_URL.get(self.kind)
+        return url.rstrip("/") if url else None
+
+    @property
+    def issuer_url(self) -> str | None:
+        """Who logs this entry in, without a slash at the end; None for a kind that has no login."""
+        if self.kind not in ("openai-codex", "chatgpt"):
+            return None
+        return (self.issuer or _ISSUER).rstrip("/")
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """Every URL that the entry may reach: its endpoint and its issuer."""
+        return tuple(url for url in (self.endpoint, self.issuer_url) if url)
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """What may be reached besides the entries' own endpoints, and how. `ca_bundle` is an absolute path."""
+
+    default_deny: bool = True
+    presets: tuple[str, ...] = ()
+    provider_allowed_hosts: tuple[str, ...] = ()
+    tool_allowed_hosts: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
+    allowed_domains: tuple[str, ...] = ()
+    allowed_cidrs: tuple[str, ...] = ()
+    proxy: str | None = None
+    ca_bundle: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The most that may be spent, in US dollars; None sets no limit."""
+
+    day_usd: float | None = None
+    session_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole file, checked. `exists`: whether there is one; `providers` keeps the order of the file."""
+
+    path: Path
+    exists: bool = False
+    default_provider: str | None = None
+    providers: dict[str, Entry] = field(default_factory=dict)
+    network: Network = field(default_factory=Network)
+    budget: Budget = field(default_factory=Budget)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def default(self) -> str | None:
+        """The name of the entry that is used when none is named, or None if there is none."""
+        enabled = (entry.entry for entry in self.providers.values() if entry.enabled)
+        return self.default_provider or next(enabled, None)
+
+    def entry(self, name: str | None = None) -> Entry:
+        """Return the entry called `name`, or the default one. Never another one instead.
+
+        `local` needs no entry: the model on this machine has nothing to be configured. Raises UsageError.
+        """
+        wanted = name if name is not None else self.default
+        found = self.providers.get(wanted) if wanted is not None else None
+        if found is not None and found.enabled:
+            return found
+        if found is not None:
+            raise UsageError(
+                f"provider '{wanted}' is disabled ({self.path}:{found.line})",
+                hint="set `enabled: true` there, or name another with --provider",
+            )
+        if wanted == "local":
+            return Entry(entry="local", kind="local")
+        raise self._missing(wanted)
+
+    def _missing(self, wanted: str | None) -> UsageError:
+        if not self.providers:
+            where = f"in {self.path}" if self.exists else f"there is no {self.path}"
+            asked = f"no provider '{wanted}': none is configured" if wanted else "no provider is configured"
+            return UsageError(f"{asked} ({where})", hint=_START)
+        if wanted is None:
+            return UsageError(f"every provider in {self.path} is disabled", hint="set `enabled: true` in one")
+        names = ", ".join([*self.providers, "local"])
+        hint = nearest(wanted, [*self.providers, "local"])
+        return UsageError(f"no provider '{wanted}' in {self.path}", hint=hint or f"the entries are: {names}")
+
+    def rules(self) -> Rules:
+        """Return what the policy decides by: the enabled entries' endpoints and the network section."""
+        from missy.config.presets import PRESETS
+        from missy.policy import Endpoint, Rules
+
+        enabled = [entry for entry in self.providers.values() if entry.enabled]
+        network = self.network
+        return Rules(
+            default_deny=network.default_deny,
+            endpoints=tuple(Endpoint(url, entry.entry) for entry in enabled for url in entry.endpoints),
+            provider_allowed_hosts=network.provider_allowed_hosts,
+            tool_allowed_hosts=network.tool_allowed_hosts,
+            allowed_hosts=network.allowed_hosts,
+            allowed_domains=network.allowed_domains,
+            allowed_cidrs=network.allowed_cidrs,
+            preset_hosts=tuple((name, host) for name in network.presets for host in PRESETS[name].hosts),
+        )
+
+
+def nearest(word: str, names: Iterable[str]) -> str:
+    """Return "did you mean X?" for the name closest to `word`, or "" where none is close."""
+    from difflib import get_close_matches
+
+    found = get_close_matches(word.lower()[:64], list(names), n=1, cutoff=0.65)
+    return f"did you mean {found[0]}?" if found else ""
+
+
+def is_reference(key: str) -> bool:
+    """Whether the text of an `api_key` names a secret that is kept elsewhere, and is none itself."""
+    return key.startswith(REFERENCES)

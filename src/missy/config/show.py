@@ -1,0 +1,53 @@
+"""Config -> what `missy config show` prints: every value that is in force, and no secret."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from missy.config import fields
+from missy.config.schema import KIND_KEYS, is_reference
+
+if TYPE_CHECKING:
+    from missy.config.schema import Config, Entry
+
+_MASK = "***"
+
+
+def effective(config: Config) -> dict[str, Any]:
+    """Return the configuration as plain data, defaults filled in, literal keys masked."""
+    return {
+        "default_provider": config.default,
+        "providers": {name: _entry(entry) for name, entry in config.providers.items()},
+        "budget": _plain(config.budget, [field.name for field in fields.BUDGET]),
+        "network": _plain(config.network, [field.name for field in fields.NETWORK]),
+    }
+
+
+def to_yaml(data: dict[str, Any]) -> str:
+    """Return plain data as YAML that loads again, without a line end at its end."""
+    import yaml
+
+    return yaml.safe_dump(data, sort_keys=False, default_flow_style=False, allow_unicode=True).rstrip("\n")
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    """Return an entry with the keys that mean something to its kind."""
+    others = {key for keys in KIND_KEYS.values() for key in keys}.difference(KIND_KEYS[entry.kind])
+    names = [field.name for field in fields.ENTRY if field.name not in {"name", *others}]
+    shown = {"name": entry.kind} | _plain(entry, names)
+    in_force = {
+        "api_key": entry.api_key and _mask(entry.api_key),
+        "api_keys": [_mask(key) for key in entry.api_keys],
+        "base_url": entry.endpoint,
+        "issuer": entry.issuer_url,
+    }
+    return shown | {key: value for key, value in in_force.items() if key in shown}
+
+
+def _mask(key: str) -> str:
+    return key if is_reference(key) else _MASK
+
+
+def _plain(value: Any, names: list[str]) -> dict[str, Any]:
+    found = {name: getattr(value, name) for name in names}
+    return {name: list(item) if isinstance(item, tuple) else item for name, item in found.items()}

@@ -1,0 +1,42 @@
+"""What is in force, printed: it loads again, and holds no secret."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from missy.config.show import effective, to_yaml
+from tests.config.test_load import FULL
+
+
+def _without_lines(config):
+    providers = {
+        name: replace(entry, line=0, base_url=entry.endpoint) for name, entry in config.providers.items()
+    }
+    return replace(config, providers=providers)
+
+
+def test_what_is_shown_loads_to_the_same(loaded):
+    """Printing and loading is a round trip: defaults, order and paths included."""
+    config = loaded(FULL)
+    again = loaded(to_yaml(effective(config)))
+    assert _without_lines(again) == _without_lines(config)
+    assert to_yaml(effective(again)) == to_yaml(effective(config))
+
+
+def test_what_is_shown_is_in_force(loaded):
+    """The endpoint is named where the file has null, and the first enabled entry where it names no default."""
+    shown = effective(loaded("providers: {off: {enabled: false}, a: {}}\n"))
+    assert shown["default_provider"] == "a"
+    assert shown["providers"]["a"]["base_url"] == "https://api.openai.com/v1"
+    assert shown["network"]["default_deny"] is True
+
+
+def test_keys_are_masked_and_references_are_not(loaded):
+    """A literal key is ***; the name of a variable is no secret."""
+    shown = effective(
+        loaded("providers: {a: {api_key: hunter2hunter2, api_keys: [$A, hunter2hunter3]}, b: {}}\n")
+    )
+    assert shown["providers"]["a"]["api_key"] == "***"
+    assert shown["providers"]["a"]["api_keys"] == ["$A", "***"]
+    assert shown["providers"]["b"]["api_key"] is None
+    assert "hunter2" not in to_yaml(shown)
