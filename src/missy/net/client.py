@@ -1,0 +1,168 @@
+"""The one maker of HTTP clients. Whoever wants to send something asks the Door for a client, or to send it."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from missy import __version__
+from missy.errors import BadReply
+from missy.net.gate import CALL, Call, Gate
+from missy.net.limits import Clock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import httpx2
+
+    from missy.audit import Audit
+    from missy.policy import Category, Policy
+
+USER_AGENT = f"missy/{__version__}"
+
+
+class Reply:
+    """A whole reply: `status`, `headers` (lower-case names) and `body`."""
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+    def json(self) -> Any:
+        """Return the body as JSON. Raises BadReply."""
+        return parse_json(self.body)
+
+
+def parse_json(data: bytes | str) -> Any:
+    """Parse JSON from outside. Raises BadReply for whatever the parser cannot take, deep nesting and endless numbers too."""
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise BadReply(f"the reply is not JSON: {type(error).__name__}") from None
+
+
+@contextmanager
+def calling(call: Call) -> Iterator[None]:
+    """Put every request made in this context on the account of `call`."""
+    token = CALL.set(call)
+    try:
+        yield
+    finally:
+        CALL.reset(token)
+
+
+class Door:
+    """The one way out: policy, audit, roots and proxy, shared by everything that one Missy sends."""
+
+    def __init__(
+        self, policy: Policy, audit: Audit, *, proxy: str | None = None, ca_bundle: str | None = None
+    ) -> None:
+        self.gate = Gate(policy, audit)
+        self._proxy = proxy
+        self._ca_bundle = ca_bundle
+        self._client: httpx2.Client | None = None
+        self._async_client: httpx2.AsyncClient | None = None
+
+    def client(self) -> httpx2.Client:
+        """Return the sync client, made once."""
+        if self._client is None:
+            import httpcore2
+            import httpx2
+
+            from missy.net import streams, tls, transport
+
+            pools = transport.make_pools(
+                httpcore2.ConnectionPool,
+                httpcore2.HTTPProxy,
+                streams.Backend,
+                self.gate,
+                tls.context(self._ca_bundle),
+                self._proxy,
+            )
+            self._client = httpx2.Client(
+                transport=transport.Transport(self.gate, pools), headers=_headers(), **_options()
+            )
+        return self._client
+
+    def async_client(self) -> httpx2.AsyncClient:
+        """Return the async client, made once; it belongs to the event loop that first uses it."""
+        if self._async_client is None:
+            import httpcore2
+            import httpx2
+
+            from missy.net import streams, tls, transport
+
+            pools = transport.make_pools(
+                httpcore2.AsyncConnectionPool,
+                httpcore2.AsyncHTTPProxy,
+                streams.AsyncBackend,
+                self.gate,
+                tls.context(self._ca_bundle),
+                self._proxy,
+            )
+            self._async_client = httpx2.AsyncClient(
+                transport=transport.AsyncTransport(self.gate, pools), headers=_headers(), **_options()
+            )
+        return self._async_client
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        timeout: float,
+        category: Category = "provider",
+        entry: str = "",
+        credential: str = "none",
+        deadline: float | None = None,
+        limit: int = 1 << 20,
+    ) -> Reply:
+        """Send one request and read its reply whole, up to `limit` bytes.
+
+        Redirects are not followed: a 3xx is a reply like any other. Raises PolicyError, ConnectionFailed, TimedOut,
+        BadReply.
+        """
+        call = Call(
+            Clock(timeout, deadline if deadline is not None else timeout * 2),
+            category=category,
+            entry=entry,
+            credential=credential,
+        )
+        with (
+            calling(call),
+            self.client().stream(method, url, headers=dict(headers or {}), content=content) as response,
+        ):
+            body = bytearray()
+            for piece in response.iter_raw():
+                body += piece
+                if len(body) > limit:
+                    raise BadReply(f"the reply of {response.url.host} is longer than {limit} bytes")
+            names = {name.lower(): value for name, value in response.headers.items()}
+            return Reply(response.status_code, names, bytes(body))
+
+    def close(self) -> None:
+        """Close the connections of the sync client."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    async def aclose(self) -> None:
+        """Close the connections of the async client."""
+        if self._async_client is not None:
+            await self._async_client.aclose()
+            self._async_client = None
+
+
+def _headers() -> dict[str, str]:
+    # identity: an answer's bytes come as they are made, and nothing needs unpacking.
+    return {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", "Accept": "*/*"}
+
+
+def _options() -> dict[str, Any]:
+    return {"trust_env": False, "follow_redirects": False, "timeout": None}

@@ -1,0 +1,176 @@
+"""The decision and the record of every request: what is shared by the sync and the async way out.
+
+`Gate.admit` decides on the name and writes the audit's opening line; `Gate.connecting` decides on the addresses;
+`Passage` is the request on its way: its clock, its decision, the bytes that it moved.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+from missy.errors import MissyError, PolicyError
+from missy.net.limits import Clock
+from missy.policy import InvalidURL, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from missy.audit import Audit, Opened
+    from missy.policy import Category, Decision, Policy, Target
+
+_CACHED = 256  # decisions kept; a process talks to a handful of origins
+
+
+class Call:
+    """Who sends and on whose account: set around a request by the room that makes it."""
+
+    __slots__ = ("category", "clock", "credential", "entry")
+
+    def __init__(
+        self, clock: Clock, *, category: Category = "provider", entry: str = "", credential: str = "none"
+    ) -> None:
+        self.clock = clock
+        self.category = category
+        self.entry = entry
+        self.credential = credential
+
+
+CALL: ContextVar[Call | None] = ContextVar("missy_call", default=None)
+
+
+class Passage:
+    """One request on its way through the door.
+
+    httpcore2 hands a request's timeouts to the network backend and its streams unread; a Passage travels in their
+    place, so that each read and write knows the clock, the decision and the counters of the request that it serves.
+    """
+
+    __slots__ = ("bytes_in", "bytes_out", "call", "clock", "decision", "ended", "opened", "target")
+
+    def __init__(self, call: Call, target: Target, decision: Decision) -> None:
+        self.call = call
+        self.clock = call.clock
+        self.target = target
+        self.decision = decision
+        self.opened: Opened | None = None
+        self.bytes_out = 0
+        self.bytes_in = 0
+        self.ended = False
+
+
+def refusal(decision: Decision) -> PolicyError:
+    """Return the error for a refused decision: the rule, the reason, and the line that would allow it."""
+    hint = (
+        f"to allow it, add to config.yaml: {decision.fix}"
+        if decision.fix
+        else "see what is allowed: missy net list"
+    )
+    return PolicyError(
+        f"refused by the policy ({decision.rule}): {decision.reason}",
+        hint=hint,
+        rule=decision.rule,
+        host=decision.target.host,
+    )
+
+
+class Gate:
+    """The policy and the audit, asked on every request."""
+
+    def __init__(self, policy: Policy, audit: Audit) -> None:
+        self.policy = policy
+        self.audit = audit
+        self._decided: dict[tuple[str, Category], tuple[Target, Decision]] = {}
+
+    def admit(self, origin: str, method: str, path: str, call: Call) -> Passage:
+        """Decide on one request and open its audit line. Raises PolicyError; nothing has been sent or looked up."""
+        target, decision = self._decide(origin, call)
+        passage = Passage(call, target, decision)
+        if not decision.allowed:
+            self.refuse(passage, decision, method, path)
+        passage.opened = self.audit.opened(
+            kind="request",
+            category=call.category,
+            host=target.host,
+            port=target.port,
+            method=method,
+            path=path,
+            credential=call.credential,
+            rule=decision.rule,
+            entry=call.entry,
+        )
+        return passage
+
+    def _decide(self, origin: str, call: Call) -> tuple[Target, Decision]:
+        key = (origin, call.category)
+        known = self._decided.get(key)
+        if known is None:
+            try:
+                target = parse(origin)
+            except InvalidURL as error:
+                self.audit.opened(
+                    kind="request",
+                    category=call.category,
+                    host=origin[:200],
+                    port=0,
+                    rule="invalid",
+                    allowed=False,
+                )
+                raise PolicyError(
+                    f"refused: {error}", hint="give a plain https URL", rule="invalid"
+                ) from error
+            known = target, self.policy.decide(target, call.category)
+            if len(self._decided) < _CACHED:
+                self._decided[key] = known
+        return known
+
+    def refuse(self, passage: Passage, decision: Decision, method: str = "CONNECT", path: str = "") -> None:
+        """Put a refusal on record and raise it as PolicyError."""
+        target, call = passage.target, passage.call
+        self.audit.opened(
+            kind="request" if path else "connect",
+            category=call.category,
+            host=target.host,
+            port=target.port,
+            method=method,
+            path=path,
+            credential=call.credential,
+            rule=decision.rule,
+            entry=call.entry,
+            allowed=False,
+        )
+        raise refusal(decision)
+
+    def connecting(self, passage: Passage, addresses: Sequence[str]) -> None:
+        """Decide on the addresses of a name before any is connected to. Raises PolicyError."""
+        decision = self.policy.check_addresses(passage.target, passage.decision, addresses)
+        if not decision.allowed:
+            self.refuse(passage, decision)
+
+    def attempt(self, passage: Passage, address: str, port: int, *, proxy: bool = False) -> Opened:
+        """Open the audit line of one connection attempt."""
+        call = passage.call
+        return self.audit.opened(
+            kind="connect",
+            category="proxy" if proxy else call.category,
+            host=passage.target.host,
+            port=port,
+            credential="none",
+            rule=passage.decision.rule,
+            entry=call.entry,
+            address=address,
+        )
+
+    def end(self, passage: Passage, *, status: int | None = None, error: BaseException | None = None) -> None:
+        """Close the request's audit line, once."""
+        if passage.ended or passage.opened is None:
+            return
+        passage.ended = True
+        self.audit.closed(
+            passage.opened,
+            status=status,
+            bytes_out=passage.bytes_out,
+            bytes_in=passage.bytes_in,
+            outcome="ok" if error is None else "failed",
+            error=error.type if isinstance(error, MissyError) else type(error).__name__ if error else "",
+        )

@@ -1,0 +1,81 @@
+"""How long and how much: the clock of one call, and a bounded way through compressed bodies. Pure but for the clock."""
+
+from __future__ import annotations
+
+import zlib
+from time import monotonic
+
+from missy.errors import BadReply, TimedOut
+
+MAX_BODY = 16 << 20  # bytes of a reply that is read whole
+MAX_STREAM = 1 << 30  # bytes of a streamed reply
+MAX_ERROR = 1 << 20  # bytes of a reply with an error status
+_STEP = 64 << 10  # bytes that one step of decompression may make
+
+
+class Clock:
+    """The time that one call has left: `timeout` seconds of silence, `deadline` seconds altogether.
+
+    `restart()` is called for each sign of life that counts (a connection, an event of the answer); bytes that carry no
+    event do not count, so a comment a second cannot hold a call for ever.
+    """
+
+    __slots__ = ("_ends", "_until", "deadline", "timeout")
+
+    def __init__(self, timeout: float, deadline: float | None = None) -> None:
+        self.timeout = timeout
+        self.deadline = deadline
+        self._ends = monotonic() + deadline if deadline is not None else None
+        self._until = 0.0
+        self.restart()
+
+    def restart(self, at_most: float | None = None) -> None:
+        """Begin a new silence, of `timeout` seconds or `at_most` if that is less."""
+        silence = self.timeout if at_most is None else min(self.timeout, at_most)
+        self._until = monotonic() + silence
+        if self._ends is not None and self._ends < self._until:
+            self._until = self._ends
+
+    def left(self) -> float:
+        """Return the seconds left, more than 0. Raises TimedOut when there are none."""
+        left = self._until - monotonic()
+        if left <= 0:
+            raise self.expired()
+        return left
+
+    def total_left(self) -> float | None:
+        """Return the seconds left to the deadline, or None without one."""
+        return None if self._ends is None else max(0.0, self._ends - monotonic())
+
+    def expired(self) -> TimedOut:
+        """Return the error for a clock that has run out."""
+        if self._ends is not None and monotonic() >= self._ends:
+            return TimedOut(
+                f"not done within the deadline of {self.deadline:g} s", hint="raise deadline, or ask for less"
+            )
+        return TimedOut(
+            f"nothing came for {self.timeout:g} s", hint="raise timeout (or --timeout) if the model is slow"
+        )
+
+
+class Inflate:
+    """Decompresses gzip and deflate in small steps, so that a bomb costs no memory before the limit stops it."""
+
+    def __init__(self, encoding: str) -> None:
+        window = {"gzip": 31, "x-gzip": 31, "deflate": 15}.get(encoding.strip().lower())
+        if window is None:
+            raise BadReply(f"the reply is compressed as {encoding[:40]!r}, which was not asked for")
+        self._stream = zlib.decompressobj(window)
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Return the decompressed pieces, each of at most 64 KiB. Raises BadReply on a broken stream."""
+        pieces = []
+        try:
+            while data:
+                pieces.append(self._stream.decompress(data, _STEP))
+                data = self._stream.unconsumed_tail
+                if len(pieces) * _STEP > MAX_BODY:
+                    raise BadReply(f"one piece of the reply unpacks to more than {MAX_BODY >> 20} MiB")
+        except zlib.error as error:
+            raise BadReply(f"the reply's compression is broken: {error}") from error
+        return pieces

@@ -1,0 +1,84 @@
+"""The steps of one connection, taken one at a time over the same gate, so that a diagnosis can name the one that fails."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from missy.errors import MissyError
+from missy.net import names
+from missy.net.gate import Call, Passage, refusal
+from missy.net.limits import Clock
+from missy.policy import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from missy.net.gate import Gate
+
+
+class Step:
+    """One step: its name, what was found, and the error it ended in, if it did."""
+
+    __slots__ = ("detail", "error", "name")
+
+    def __init__(self, name: str, detail: str, error: MissyError | None = None) -> None:
+        self.name = name
+        self.detail = detail
+        self.error = error
+
+
+def probe(
+    gate: Gate, url: str, *, entry: str, timeout: float, proxied: bool, ca_bundle: str | None
+) -> Iterator[Step]:
+    """Yield the steps policy, dns, tcp and tls towards `url`, up to the first that fails. Every connection is audited."""
+    target = parse(url)
+    decision = gate.policy.decide(target)
+    if not decision.allowed:
+        yield Step("policy", decision.reason, refusal(decision))
+        return
+    yield Step("policy", decision.reason)
+    if proxied:
+        yield Step("dns", "left to network.proxy")
+        return
+    passage = Passage(Call(Clock(timeout), entry=entry), target, decision)
+
+    def look_up() -> str:
+        addresses = names.resolve(target.host, target.port, passage.clock)
+        gate.connecting(passage, addresses)
+        return ", ".join(addresses)
+
+    step = _take("dns", look_up)
+    yield step
+    if step.error is None:
+        yield from _connect(gate, passage, ca_bundle)
+
+
+def _connect(gate: Gate, passage: Passage, ca_bundle: str | None) -> Iterator[Step]:
+    from missy.net import tls
+    from missy.net.streams import Backend, Stream
+
+    target, streams = passage.target, list[Stream]()
+
+    def connect() -> str:
+        streams.append(Backend(gate).connect_tcp(target.host, target.port, passage))
+        return f"connected to port {target.port}"
+
+    def start_tls() -> str:
+        streams.append(streams[0].start_tls(tls.context(ca_bundle), target.host, passage))
+        return str(streams[-1].get_extra_info("ssl_object").version())
+
+    try:
+        step = _take("tcp", connect)
+        yield step
+        if step.error is None and target.scheme == "https":
+            yield _take("tls", start_tls)
+    finally:
+        for stream in streams[-1:]:
+            stream.close()
+
+
+def _take(name: str, act: Callable[[], str]) -> Step:
+    try:
+        return Step(name, act())
+    except MissyError as error:
+        return Step(name, error.message, error)

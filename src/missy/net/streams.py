@@ -1,0 +1,248 @@
+"""Connections to checked addresses, sync and async: the network backends that httpcore2's pools are given.
+
+A backend gets the origin's name, has its addresses checked, and connects to one of them; TLS starts afterwards with the
+origin's name, so SNI and the certificate's host name stay right. Nothing else in the project opens a connection.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn, cast
+
+import httpcore2
+
+from missy.errors import ConnectionFailed, MissyError, PolicyError
+from missy.net import faults, names
+
+if TYPE_CHECKING:
+    import ssl
+
+    from missy.net.gate import Gate, Passage
+
+# A Passage where httpcore2 says `timeout`: see missy.net.gate.Passage.
+_Timeout = Any
+
+
+def _peer_differs(stream: Any, address: str) -> bool:
+    """Tell whether a connection ended somewhere else than at the address that was checked."""
+    peer = stream.get_extra_info("server_addr")
+    if not peer or peer[0] == address:
+        return False
+    import ipaddress
+
+    return ipaddress.ip_address(peer[0]) != ipaddress.ip_address(address)
+
+
+def _moved(host: str) -> PolicyError:
+    return PolicyError(
+        f"the connection to {host} ended at an address that was not checked", rule="address", host=host
+    )
+
+
+class Stream(httpcore2.NetworkStream):
+    """A connection whose every read and write obeys the clock of the request that it serves, and is counted."""
+
+    def __init__(self, inner: httpcore2.NetworkStream) -> None:
+        self._inner = inner
+
+    def read(self, max_bytes: int, timeout: _Timeout = None) -> bytes:
+        """Read what is there, up to `max_bytes`. Raises TimedOut."""
+        passage: Passage = timeout
+        try:
+            data = self._inner.read(max_bytes, passage.clock.left())
+        except httpcore2.ReadTimeout:
+            raise passage.clock.expired() from None
+        passage.bytes_in += len(data)
+        return data
+
+    def write(self, buffer: bytes, timeout: _Timeout = None) -> None:
+        """Write all of `buffer`. Raises TimedOut."""
+        passage: Passage = timeout
+        try:
+            self._inner.write(buffer, passage.clock.left())
+        except httpcore2.WriteTimeout:
+            raise passage.clock.expired() from None
+        passage.bytes_out += len(buffer)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._inner.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: _Timeout = None
+    ) -> Stream:
+        """Start TLS under the origin's name. Raises ConnectionFailed for a certificate that does not fit."""
+        passage: Passage = timeout
+        try:
+            return Stream(self._inner.start_tls(ssl_context, server_hostname, passage.clock.left()))
+        except Exception as error:
+            raise _tls_failed(error, passage, server_hostname) from error
+
+    def get_extra_info(self, info: str) -> Any:
+        """Pass on what httpcore2 asks of a stream."""
+        return self._inner.get_extra_info(info)
+
+
+class AsyncStream(httpcore2.AsyncNetworkStream):
+    """The same for asyncio."""
+
+    def __init__(self, inner: httpcore2.AsyncNetworkStream) -> None:
+        self._inner = inner
+
+    async def read(self, max_bytes: int, timeout: _Timeout = None) -> bytes:  # noqa: ASYNC109
+        """Read what is there, up to `max_bytes`. Raises TimedOut."""
+        passage: Passage = timeout
+        try:
+            data = await self._inner.read(max_bytes, passage.clock.left())
+        except httpcore2.ReadTimeout:
+            raise passage.clock.expired() from None
+        passage.bytes_in += len(data)
+        return data
+
+    async def write(self, buffer: bytes, timeout: _Timeout = None) -> None:  # noqa: ASYNC109
+        """Write all of `buffer`. Raises TimedOut."""
+        passage: Passage = timeout
+        try:
+            await self._inner.write(buffer, passage.clock.left())
+        except httpcore2.WriteTimeout:
+            raise passage.clock.expired() from None
+        passage.bytes_out += len(buffer)
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._inner.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: _Timeout = None,  # noqa: ASYNC109
+    ) -> AsyncStream:
+        """Start TLS under the origin's name. Raises ConnectionFailed for a certificate that does not fit."""
+        passage: Passage = timeout
+        try:
+            return AsyncStream(
+                await self._inner.start_tls(ssl_context, server_hostname, passage.clock.left())
+            )
+        except Exception as error:
+            raise _tls_failed(error, passage, server_hostname) from error
+
+    def get_extra_info(self, info: str) -> Any:
+        """Pass on what httpcore2 asks of a stream."""
+        return self._inner.get_extra_info(info)
+
+
+def _tls_failed(error: Exception, passage: Passage, name: str | None) -> MissyError:
+    if isinstance(error, MissyError):
+        return error
+    if isinstance(error, httpcore2.TimeoutException):
+        return passage.clock.expired()
+    return faults.untrusted(
+        name or passage.target.host, passage.target.port, cast(Exception, error.__cause__ or error)
+    )
+
+
+def _none_left(host: str, port: int, failures: list[Exception]) -> NoReturn:
+    """Raise the first address's failure: it was the system's own preference."""
+    first = failures[0]
+    if isinstance(first, MissyError):
+        raise first
+    cause = first.__cause__
+    if isinstance(cause, OSError):
+        raise faults.unreachable(host, port, cause) from first
+    raise ConnectionFailed(f"could not connect to {host}:{port}", hint="check the network") from first
+
+
+class Backend(httpcore2.NetworkBackend):
+    """Connects one pool. With `proxy`, every connection goes to the proxy, whose host the user named."""
+
+    def __init__(self, gate: Gate, *, proxy: bool = False) -> None:
+        self._gate = gate
+        self._proxy = proxy
+        self._sockets = httpcore2.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: _Timeout = None,
+        local_address: str | None = None,  # noqa: ARG002
+        socket_options: Any = None,  # noqa: ARG002
+    ) -> Stream:
+        """Connect to a checked address of `host`. Raises PolicyError, ConnectionFailed, TimedOut."""
+        passage: Passage = timeout
+        addresses = names.resolve(host, port, passage.clock)
+        if not self._proxy:
+            self._gate.connecting(passage, addresses)
+        failures: list[Exception] = []
+        for address in addresses:
+            attempt = self._gate.attempt(passage, address, port, proxy=self._proxy)
+            try:
+                inner = self._sockets.connect_tcp(address, port, passage.clock.left(), None, ())
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout, MissyError) as error:
+                self._gate.audit.closed(attempt, outcome="failed", error=type(error).__name__)
+                failures.append(
+                    passage.clock.expired() if isinstance(error, httpcore2.ConnectTimeout) else error
+                )
+                continue
+            self._gate.audit.closed(attempt)
+            if _peer_differs(inner, address):
+                inner.close()
+                raise _moved(host)
+            passage.clock.restart()
+            return Stream(inner)
+        _none_left(host, port, failures)
+
+    def connect_unix_socket(self, *_: Any, **__: Any) -> NoReturn:
+        """Refuse: a path is not a host that a policy can decide on."""
+        raise PolicyError("unix sockets are not supported", rule="invalid")
+
+
+class AsyncBackend(httpcore2.AsyncNetworkBackend):
+    """The same for asyncio."""
+
+    def __init__(self, gate: Gate, *, proxy: bool = False) -> None:
+        self._gate = gate
+        self._proxy = proxy
+        self._sockets = httpcore2.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: _Timeout = None,  # noqa: ASYNC109
+        local_address: str | None = None,  # noqa: ARG002
+        socket_options: Any = None,  # noqa: ARG002
+    ) -> AsyncStream:
+        """Connect to a checked address of `host`. Raises PolicyError, ConnectionFailed, TimedOut."""
+        passage: Passage = timeout
+        addresses = await names.resolve_async(host, port, passage.clock)
+        if not self._proxy:
+            self._gate.connecting(passage, addresses)
+        failures: list[Exception] = []
+        for address in addresses:
+            attempt = self._gate.attempt(passage, address, port, proxy=self._proxy)
+            try:
+                inner = await self._sockets.connect_tcp(address, port, passage.clock.left(), None, ())
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout, MissyError) as error:
+                self._gate.audit.closed(attempt, outcome="failed", error=type(error).__name__)
+                failures.append(
+                    passage.clock.expired() if isinstance(error, httpcore2.ConnectTimeout) else error
+                )
+                continue
+            self._gate.audit.closed(attempt)
+            if _peer_differs(inner, address):
+                await inner.aclose()
+                raise _moved(host)
+            passage.clock.restart()
+            return AsyncStream(inner)
+        _none_left(host, port, failures)
+
+    async def connect_unix_socket(self, *_: Any, **__: Any) -> NoReturn:
+        """Refuse: a path is not a host that a policy can decide on."""
+        raise PolicyError("unix sockets are not supported", rule="invalid")
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep as the pool asks."""
+        import asyncio
+
+        await asyncio.sleep(seconds)

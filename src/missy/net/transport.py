@@ -1,0 +1,251 @@
+"""The door itself: an httpx2 transport, sync and async, that decides, records and bounds every request.
+
+It never follows a redirect, never reads the environment, and sends only what was admitted, to where it was admitted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import httpcore2
+import httpx2
+
+from missy.errors import BadReply, PolicyError
+from missy.net import faults
+from missy.net.gate import CALL, Call
+from missy.net.limits import MAX_ERROR, MAX_STREAM, Clock, Inflate
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from missy.net.gate import Gate, Passage
+
+ENDED = (
+    "missy.ended"  # the response extension that closes the audit's line before the body's last byte has come
+)
+_KEEP_ALIVE = 60.0  # seconds that an idle connection is kept
+_DEFAULT_TIMEOUT = 30.0  # seconds, for a request that came without a Call of its own
+
+
+def _call(request: httpx2.Request) -> Call:
+    """Return the Call that the request belongs to; a stranger's request gets its own clock, restarted by each byte."""
+    call = CALL.get()
+    if call is not None:
+        return call
+    timeout = request.extensions.get("timeout", {}).get("read") or _DEFAULT_TIMEOUT
+    return Call(Clock(float(timeout)))
+
+
+def _admit(gate: Gate, request: httpx2.Request, call: Call) -> Passage:
+    url = request.url
+    origin = f"{url.scheme}://{url.netloc.decode('latin-1')}"
+    if url.userinfo:
+        raise PolicyError(
+            f"refused: credentials in the URL of {url.host}",
+            hint="use api_key",
+            rule="invalid",
+            host=url.host,
+        )
+    path = url.raw_path.partition(b"?")[0].decode("latin-1")
+    passage = gate.admit(origin, request.method, path, call)
+    if request.headers.get("host", "").lower() != url.netloc.decode("latin-1").lower():
+        error = PolicyError(f"refused: the Host header is not {url.host}", rule="invalid", host=url.host)
+        gate.end(passage, error=error)
+        raise error
+    return passage
+
+
+def _outgoing(request: httpx2.Request, passage: Passage) -> httpcore2.Request:
+    """Build the request from what was decided on; no extension of the caller's (SNI, socket options) gets through."""
+    target = passage.target
+    clocks = {"connect": passage, "read": passage, "write": passage, "pool": None}
+    headers = [
+        (b"Host", target.authority.encode()),
+        *(h for h in request.headers.raw if h[0].lower() != b"host"),
+    ]
+    return httpcore2.Request(
+        request.method,
+        httpcore2.URL(
+            scheme=target.scheme.encode(),
+            host=target.host.encode(),
+            port=target.port,
+            target=request.url.raw_path,
+        ),
+        headers=headers,
+        content=request.stream,
+        extensions={"timeout": clocks},
+    )
+
+
+class _Body:
+    """The bounded way of a reply's bytes: unpacked in small steps, counted, and on record when it ends."""
+
+    def __init__(self, gate: Gate, passage: Passage, response: httpcore2.Response, *, restart: bool) -> None:
+        self._gate = gate
+        self._passage = passage
+        self._status = response.status
+        self._restart = restart
+        self._bytes = 0
+        self._most = MAX_STREAM if 200 <= response.status < 300 else MAX_ERROR
+        encoding = next((v for k, v in response.headers if k.lower() == b"content-encoding"), b"identity")
+        plain = encoding.lower() in (b"identity", b"")
+        self._inflate = None if plain else Inflate(encoding.decode("latin-1"))
+
+    def pieces(self, chunk: bytes) -> list[bytes]:
+        pieces = [chunk] if self._inflate is None else self._inflate.feed(chunk)
+        self._bytes += sum(map(len, pieces))
+        if self._bytes > self._most:
+            raise BadReply(f"the reply ({self._status}) is longer than {self._most >> 20} MiB")
+        if self._restart:
+            self._passage.clock.restart()
+        return pieces
+
+    def failed(self, error: BaseException) -> BaseException:
+        target = self._passage.target
+        told = faults.translate(error, target.host, target.port)
+        self._gate.end(self._passage, status=self._status, error=told)
+        return told
+
+    def ended(self) -> None:
+        self._gate.end(self._passage, status=self._status)
+
+
+class _SyncBody(_Body, httpx2.SyncByteStream):
+    def __init__(self, *args: Any, stream: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._stream = stream
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            for chunk in self._stream:
+                yield from self.pieces(chunk)
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            raise self.failed(error) from error
+        self.ended()
+
+    def close(self) -> None:
+        self._stream.close()
+        self.ended()
+
+
+class _AsyncBody(_Body, httpx2.AsyncByteStream):
+    def __init__(self, *args: Any, stream: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in self._stream:
+                for piece in self.pieces(chunk):
+                    yield piece
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            raise self.failed(error) from error
+        self.ended()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+        self.ended()
+
+
+def _response(response: httpcore2.Response, body: Any) -> httpx2.Response:
+    # Already unpacked: httpx2 must not do it again, unbounded.
+    headers = [(k, v) for k, v in response.headers if k.lower() != b"content-encoding"]
+    return httpx2.Response(response.status, headers=headers, stream=body, extensions={ENDED: body.ended})
+
+
+class Pools:
+    """The pools of one transport: direct, and through `network.proxy` for https to other machines."""
+
+    def __init__(self, direct: Any, proxied: Any | None) -> None:
+        self.direct = direct
+        self.proxied = proxied
+
+    def of(self, passage: Passage) -> Any:
+        """Choose. Plain http and this machine itself never go through a proxy."""
+        target = passage.target
+        own = target.scheme == "http" or target.host in ("localhost", "::1") or target.host.startswith("127.")
+        return self.direct if own or self.proxied is None else self.proxied
+
+    def all(self) -> list[Any]:
+        """Return the pools that there are."""
+        return [pool for pool in (self.direct, self.proxied) if pool is not None]
+
+
+class Transport(httpx2.BaseTransport):
+    """The door for sync code."""
+
+    def __init__(self, gate: Gate, pools: Pools) -> None:
+        self._gate = gate
+        self._pools = pools
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send one request, if the policy allows. Raises MissyError of the fitting kind."""
+        call = _call(request)
+        passage = _admit(self._gate, request, call)
+        try:
+            response = self._pools.of(passage).handle_request(_outgoing(request, passage))
+            body = _SyncBody(
+                self._gate, passage, response, restart=CALL.get() is None, stream=response.stream
+            )
+        except BaseException as error:
+            told = faults.translate(error, passage.target.host, passage.target.port)
+            self._gate.end(passage, error=told)
+            raise told from error
+        return _response(response, body)
+
+    def close(self) -> None:
+        """Close every connection."""
+        for pool in self._pools.all():
+            pool.close()
+
+
+class AsyncTransport(httpx2.AsyncBaseTransport):
+    """The door for async code."""
+
+    def __init__(self, gate: Gate, pools: Pools) -> None:
+        self._gate = gate
+        self._pools = pools
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send one request, if the policy allows. Raises MissyError of the fitting kind."""
+        call = _call(request)
+        passage = _admit(self._gate, request, call)
+        try:
+            response = await self._pools.of(passage).handle_async_request(_outgoing(request, passage))
+            body = _AsyncBody(
+                self._gate, passage, response, restart=CALL.get() is None, stream=response.stream
+            )
+        except BaseException as error:
+            told = faults.translate(error, passage.target.host, passage.target.port)
+            self._gate.end(passage, error=told)
+            raise told from error
+        return _response(response, body)
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        for pool in self._pools.all():
+            await pool.aclose()
+
+
+def make_pools(
+    pool: Callable[..., Any],
+    proxy_pool: Callable[..., Any],
+    backend: Callable[..., Any],
+    gate: Gate,
+    tls: ssl.SSLContext,
+    proxy: str | None,
+) -> Pools:
+    """Build the pools over our network backends."""
+    common = {"ssl_context": tls, "max_connections": None, "keepalive_expiry": _KEEP_ALIVE, "http2": False}
+    direct = pool(network_backend=backend(gate), **common)
+    if proxy is None:
+        return Pools(direct, None)
+    secure = {"proxy_ssl_context": tls} if proxy.startswith("https:") else {}
+    return Pools(
+        direct, proxy_pool(proxy_url=proxy, network_backend=backend(gate, proxy=True), **secure, **common)
+    )
