@@ -1,0 +1,106 @@
+"""One answer as it comes: its events, and what is known about it while and after they pass. No I/O of its own."""
+
+from __future__ import annotations
+
+import io
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from missy.events import Done, Reasoning, Text, ToolCall, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from missy.events import Event
+
+
+class _Tally:
+    """What both kinds of answer keep: `so_far` is the text up to now, whole or not."""
+
+    def __init__(self, *, provider: str, model: str | None) -> None:
+        self.provider = provider
+        self.model = model
+        self.usage: Usage | None = None
+        self.done: Done | None = None
+        self.tool_calls: list[ToolCall] = []
+        self.ttft_ms: int | None = None
+        self._started = monotonic()
+        self._ended: float | None = None
+        self._text = io.StringIO()
+
+    def _note(self, event: Event) -> None:
+        if isinstance(event, Text):
+            self._text.write(event.text)
+        if self.ttft_ms is None and isinstance(event, (Text, Reasoning, ToolCall)):
+            self.ttft_ms = self._since_start()
+        if isinstance(event, Usage):
+            self.usage = event
+        elif isinstance(event, ToolCall):
+            self.tool_calls.append(event)
+        elif isinstance(event, Done):
+            self.done = event
+            self.model = event.model or self.model
+            self._ended = monotonic()
+
+    def _since_start(self) -> int:
+        return round((monotonic() - self._started) * 1000)
+
+    @property
+    def so_far(self) -> str:
+        """The text up to now; after an error, what had come before it."""
+        return self._text.getvalue()
+
+    @property
+    def duration_ms(self) -> int:
+        """Milliseconds from the call to the last event, or to now."""
+        return round(((self._ended or monotonic()) - self._started) * 1000)
+
+
+class Answer(_Tally):
+    """Iterate over it for typed events as they arrive, or take `text()`. Raises MissyError where it is not whole."""
+
+    def __init__(self, events: Iterator[Event], *, provider: str, model: str | None) -> None:
+        super().__init__(provider=provider, model=model)
+        self._events = events
+
+    def __iter__(self) -> Iterator[Event]:
+        for event in self._events:
+            self._note(event)
+            yield event
+
+    def text(self) -> str:
+        """Drain the answer and return its whole text. Raises IncompleteError rather than return a part of it."""
+        for _ in self:
+            pass
+        return self.so_far
+
+    def close(self) -> None:
+        """Stop: close the connection of an answer that is not wanted any more."""
+        close = getattr(self._events, "close", None)
+        if close is not None:
+            close()
+
+
+class AsyncAnswer(_Tally):
+    """The same for async code: `async for`, or `await answer.text()`."""
+
+    def __init__(self, events: AsyncIterator[Event], *, provider: str, model: str | None) -> None:
+        super().__init__(provider=provider, model=model)
+        self._events = events
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        async for event in self._events:
+            self._note(event)
+            yield event
+
+    async def text(self) -> str:
+        """Drain the answer and return its whole text. Raises IncompleteError rather than return a part of it."""
+        async for _ in self:
+            pass
+        return self.so_far
+
+    async def aclose(self) -> None:
+        """Stop: close the connection of an answer that is not wanted any more."""
+        close = getattr(self._events, "aclose", None)
+        if close is not None:
+            await close()

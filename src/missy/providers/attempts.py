@@ -1,0 +1,149 @@
+"""What to try next: keys of the pool, parameters that an endpoint refuses, retries with their waits. Pure but for chance.
+
+It must never let a call be sent twice after something of its answer was shown.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from typing import TYPE_CHECKING, Protocol
+
+from missy.errors import ConnectionFailed, CredentialError, LimitError, MissyError, ProviderError
+from missy.providers.faults import QUOTA
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from missy.net.limits import Clock
+    from missy.secrets.resolve import Credential
+
+_FIRST_WAIT, _LONGEST_WAIT = 0.25, 8.0  # seconds
+# Parameters that some endpoint refuses, and that a call can do without.
+_SPARE = (
+    "max_tokens",
+    "max_completion_tokens",
+    "stream_options",
+    "temperature",
+    "reasoning_effort",
+    "store",
+    "parallel_tool_calls",
+    "tool_choice",
+)
+_LIMITS = ("max_tokens", "max_completion_tokens")
+# A value out of range is the user's to mend; leaving it out would hide that.
+_OUT_OF_RANGE = re.compile(
+    r"between|range|at most|at least|less than|greater than|<=|>=|too large|too high|maximum|minimum",
+    re.IGNORECASE,
+)
+
+
+class Credentials(Protocol):
+    """Where the credential of an attempt comes from."""
+
+    @property
+    def current(self) -> Credential:
+        """The credential to use now."""
+
+    def next(self, error: MissyError) -> bool:
+        """After `error`, take another credential; False where there is none that could help. May wait."""
+
+
+class KeyPool:
+    """The keys of an entry, tried in order when one is refused or out of quota."""
+
+    def __init__(self, credentials: Sequence[Credential]) -> None:
+        self._left = list(credentials)
+        self._current = self._left.pop(0)
+
+    @property
+    def current(self) -> Credential:
+        """The key to use now."""
+        return self._current
+
+    def next(self, error: MissyError) -> bool:
+        """Take the next key."""
+        if not isinstance(error, (CredentialError, LimitError)) or not self._left:
+            return False
+        self._current = self._left.pop(0)
+        return True
+
+
+class Attempts:
+    """The state of one call over its attempts: `credential` and `without` are what the next one is made with."""
+
+    def __init__(
+        self, credentials: Credentials, *, max_retries: int, clock: Clock, without: Collection[str]
+    ) -> None:
+        self.credentials = credentials
+        self._retries_left = max_retries
+        self._clock = clock
+        self._patience = clock.timeout  # seconds that all waits together may take
+        self.without = frozenset(without)
+        self.learnt: frozenset[str] = frozenset()
+        self._tries = 0
+
+    @property
+    def credential(self) -> Credential:
+        """The credential to use now."""
+        return self.credentials.current
+
+    def after(self, error: MissyError, *, sent: Collection[str], shown: bool) -> float:
+        """Return the seconds to wait before the next attempt, or raise `error` where there is none.
+
+        `sent` are the parameters of the body; `shown` says that something of the answer has been given out.
+        """
+        if shown:
+            raise error
+        if self._leave_out(error, sent) or self.credentials.next(error):
+            return 0.0
+        if not _is_passing(error) or self._retries_left == 0:
+            raise error
+        wait = self._wait(error)
+        left = self._clock.total_left()
+        if wait > self._patience or (left is not None and wait >= left):
+            raise error
+        self._retries_left -= 1
+        self._patience -= wait
+        return wait
+
+    def _leave_out(self, error: MissyError, sent: Collection[str]) -> bool:
+        """Leave out a parameter that a 400 or 422 names; of the two names of the length limit, take the other."""
+        if not isinstance(error, ProviderError) or error.status not in (400, 422):
+            return False
+        named = [
+            (m.start(), name)
+            for name in _SPARE
+            if name in sent and (m := re.search(rf"\b{name}\b", error.message))
+        ]
+        if not named:
+            return False
+        name = min(named)[1]
+        if name in self.without or (name in _LIMITS and self.without & set(_LIMITS)):
+            return False
+        if name not in _LIMITS and _OUT_OF_RANGE.search(error.message):
+            return False
+        self.without |= {name}
+        self.learnt |= {name}
+        return True
+
+    def _wait(self, error: MissyError) -> float:
+        asked = error.retry_after if isinstance(error, ProviderError) else None
+        if asked is not None:
+            return asked
+        self._tries += 1
+        longest = min(_FIRST_WAIT * 2 ** (self._tries - 1), _LONGEST_WAIT)
+        return float(longest * random.uniform(0.5, 1.0))  # noqa: S311 jitter, not a secret
+
+
+def _is_passing(error: MissyError) -> bool:
+    """Tell whether trying again may help. A timeout is not tried again: the user said how long to wait."""
+    if isinstance(error, ConnectionFailed):
+        return True
+    if isinstance(error, LimitError):
+        return error.status == 429 and error.code not in QUOTA
+    if not isinstance(error, ProviderError) or error.status is None:
+        return False
+    if "validation error" in error.message or (error.code or "").startswith("invalid_request"):
+        return False  # a client's fault under a server's status
+    return error.status in (408, 409) or error.status >= 500

@@ -1,0 +1,154 @@
+"""Driving one call: attempts, the reply's bytes to events, the clock. Sync and async are two thin loops over one design."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+from missy.errors import MissyError
+from missy.net.limits import Clock
+from missy.net.transport import ENDED
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Mapping
+
+    from missy.events import Event
+    from missy.providers._sdk import Sdk
+    from missy.providers.attempts import Attempts
+    from missy.providers.base import Request, Wire
+    from missy.providers.reply import Reply
+
+_GRACE = 5.0  # seconds that usage and the end marker may take once the answer is finished
+_DRAIN = 0.05  # seconds to take the end of the body, so that the connection can serve again
+
+
+class Dialect(Protocol):
+    """What a provider tells the driver: where to post, what, and how to read the reply."""
+
+    sdk: Sdk
+    path: str
+
+    def attempts(self, request: Request, clock: Clock) -> Attempts:
+        """Begin a call: its credentials, and what its endpoint is known to refuse."""
+
+    def body(self, request: Request, attempts: Attempts) -> dict[str, Any]:
+        """Build the body of the next attempt."""
+
+    def headers(self, attempts: Attempts) -> dict[str, str]:
+        """Return the headers that go with the credential of the next attempt."""
+
+    def reader(self, request: Request, headers: Mapping[str, str]) -> tuple[Wire, Reply]:
+        """Return the readers of a reply with these headers."""
+
+    def succeeded(self, request: Request, attempts: Attempts) -> None:
+        """Take note of a call that went well."""
+
+
+def drive(dialect: Dialect, request: Request) -> Iterator[Event]:
+    """Yield the answer's events as they arrive, trying again as `attempts` says. Raises MissyError."""
+    clock = Clock(request.timeout, request.deadline)
+    attempts = dialect.attempts(request, clock)
+    while True:
+        body, shown = dialect.body(request, attempts), False
+        try:
+            for event in _attempt(dialect, request, body, attempts, clock):
+                shown = True
+                yield event
+        except MissyError as error:
+            time.sleep(attempts.after(error, sent=body, shown=shown))
+            continue
+        dialect.succeeded(request, attempts)
+        return
+
+
+def _attempt(
+    dialect: Dialect, request: Request, body: dict[str, Any], attempts: Attempts, clock: Clock
+) -> Iterator[Event]:
+    clock.restart()
+    call: dict[str, Any] = {
+        "credential": attempts.credential,
+        "clock": clock,
+        "headers": dialect.headers(attempts),
+    }
+    with dialect.sdk.send("post", dialect.path, body=body, **call) as response:
+        wire, reply = dialect.reader(request, response.headers)
+        chunks, cut = response.iter_raw(), None
+        while not reply.over:
+            try:
+                chunk = next(chunks, None)
+            except MissyError as error:
+                cut = error
+                break
+            if chunk is None:
+                break
+            events, alive = reply.feed(chunk)
+            if alive:
+                clock.restart(_GRACE if wire.finished else None)
+            yield from events
+        yield from reply.flush(cut)
+        yield from reply.end(cut)
+        response.extensions[ENDED]()  # the answer is over; what follows is housekeeping
+        clock.restart(_DRAIN)
+        try:
+            for _ in chunks:
+                pass
+        except MissyError:
+            pass
+
+
+async def adrive(dialect: Dialect, request: Request) -> AsyncIterator[Event]:
+    """Like `drive`, for async code. A credential that needs a refresh is waited for in a thread."""
+    import asyncio
+
+    clock = Clock(request.timeout, request.deadline)
+    attempts = await asyncio.to_thread(dialect.attempts, request, clock)
+    while True:
+        body, shown = dialect.body(request, attempts), False
+        try:
+            async for event in _aattempt(dialect, request, body, attempts, clock):
+                shown = True
+                yield event
+        except MissyError as error:
+            wait = await asyncio.to_thread(attempts.after, error, sent=body, shown=shown)
+            await asyncio.sleep(wait)
+            continue
+        dialect.succeeded(request, attempts)
+        return
+
+
+async def _aattempt(
+    dialect: Dialect, request: Request, body: dict[str, Any], attempts: Attempts, clock: Clock
+) -> AsyncIterator[Event]:
+    clock.restart()
+    call: dict[str, Any] = {
+        "credential": attempts.credential,
+        "clock": clock,
+        "headers": dialect.headers(attempts),
+    }
+    async with dialect.sdk.asend("post", dialect.path, body=body, **call) as response:
+        wire, reply = dialect.reader(request, response.headers)
+        chunks, cut = response.aiter_raw(), None
+        while not reply.over:
+            try:
+                chunk = await anext(chunks, None)
+            except MissyError as error:
+                cut = error
+                break
+            if chunk is None:
+                break
+            events, alive = reply.feed(chunk)
+            if alive:
+                clock.restart(_GRACE if wire.finished else None)
+            for event in events:
+                yield event
+        for event in reply.flush(cut):
+            yield event
+        for event in reply.end(cut):
+            yield event
+        response.extensions[ENDED]()
+        clock.restart(_DRAIN)
+        try:
+            async for _ in chunks:
+                pass
+        except MissyError:
+            pass

@@ -1,0 +1,52 @@
+"""What endpoints were found to refuse, kept from one run to the next. A hint, never a need: losing it costs one request."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+from missy import paths
+from missy.errors import MissyError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_KEPT = 14 * 86400  # seconds after which an endpoint is asked again
+_MOST = 200  # endpoints
+
+
+class EndpointMemory:
+    """Parameters to leave out, by endpoint and model."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known: dict[str, dict[str, object]] | None = None
+
+    def refused(self, base_url: str, model: str | None) -> frozenset[str]:
+        """Return the parameters that this endpoint refuses for this model, as far as is known."""
+        note = self._load().get(f"{base_url} {model}")
+        if not isinstance(note, dict) or not isinstance(note.get("at"), (int, float)):
+            return frozenset()
+        names = note.get("refuses")
+        fresh = 0 <= time.time() - float(str(note["at"])) < _KEPT
+        return frozenset(str(name) for name in names) if fresh and isinstance(names, list) else frozenset()
+
+    def learn(self, base_url: str, model: str | None, names: frozenset[str]) -> None:
+        """Note what an endpoint refuses. A file that cannot be written is no reason to fail."""
+        known = dict(list(self._load().items())[-_MOST:])
+        known[f"{base_url} {model}"] = {"refuses": sorted(names), "at": int(time.time())}
+        self._known = known
+        try:
+            paths.write_private(self._path, json.dumps(known, indent=1).encode())
+        except MissyError:
+            pass
+
+    def _load(self) -> dict[str, dict[str, object]]:
+        if self._known is None:
+            try:
+                value = json.loads(paths.read_private(self._path))
+            except (MissyError, ValueError, RecursionError, OSError):
+                value = {}
+            self._known = value if isinstance(value, dict) else {}
+        return self._known

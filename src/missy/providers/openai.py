@@ -1,0 +1,123 @@
+"""The provider of kind `openai`: Chat Completions at OpenAI or at any endpoint that speaks it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from missy.errors import BadReply, MissyError
+from missy.net.client import parse_json
+from missy.net.limits import MAX_BODY, Clock
+from missy.providers import wire_chat
+from missy.providers.attempts import Attempts, KeyPool
+from missy.providers.base import Preview
+from missy.providers.driver import adrive, drive
+from missy.providers.reply import Reply
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+
+    import openai
+
+    from missy.events import Event
+    from missy.net.client import Door
+    from missy.providers.base import Request
+    from missy.providers.memory import EndpointMemory
+    from missy.secrets.resolve import Credential
+
+
+class OpenAIProvider:
+    """See missy.providers.base.Provider. `credentials` is asked on each call, so that a changed key is seen."""
+
+    path = "/chat/completions"
+
+    def __init__(
+        self,
+        door: Door,
+        *,
+        entry: str,
+        base_url: str,
+        host: str,
+        credentials: Callable[[], Sequence[Credential]],
+        max_retries: int,
+        memory: EndpointMemory,
+    ) -> None:
+        from missy.providers._sdk import Sdk
+
+        self.sdk = Sdk(door, base_url=base_url, host=host, entry=entry)
+        self._base_url = base_url
+        self._host = host
+        self._credentials = credentials
+        self._max_retries = max_retries
+        self._memory = memory
+
+    def attempts(self, request: Request, clock: Clock) -> Attempts:
+        """See missy.providers.driver.Dialect."""
+        refused = self._memory.refused(self._base_url, request.model)
+        return Attempts(self._keys(), max_retries=self._max_retries, clock=clock, without=refused)
+
+    def _keys(self) -> KeyPool:
+        return KeyPool(self._credentials())
+
+    def body(self, request: Request, attempts: Attempts) -> dict[str, Any]:
+        """See missy.providers.driver.Dialect."""
+        return wire_chat.body(request, host=self._host, without=attempts.without)
+
+    def headers(self, attempts: Attempts) -> dict[str, str]:  # noqa: ARG002
+        """See missy.providers.driver.Dialect."""
+        return {}
+
+    def reader(self, request: Request, headers: Mapping[str, str]) -> tuple[wire_chat.ChatReply, Reply]:
+        """See missy.providers.driver.Dialect."""
+        request_id = headers.get("x-request-id") or headers.get("x-litellm-call-id")
+        wire = wire_chat.ChatReply(host=self._host, model=request.model, request_id=request_id)
+        return wire, Reply(headers.get("content-type", ""), wire)
+
+    def succeeded(self, request: Request, attempts: Attempts) -> None:
+        """See missy.providers.driver.Dialect."""
+        if attempts.learnt:
+            self._memory.learn(self._base_url, request.model, attempts.without)
+
+    def stream(self, request: Request) -> Iterator[Event]:
+        """Yield the answer's events as they arrive. Raises MissyError."""
+        return drive(self, request)
+
+    def astream(self, request: Request) -> AsyncIterator[Event]:
+        """Like `stream`, for async code."""
+        return adrive(self, request)
+
+    def models(self, timeout: float) -> list[str]:
+        """Return the ids of the endpoint's list of models, in its order. Raises MissyError."""
+        clock = Clock(timeout, timeout * 2)
+        attempts = Attempts(self._keys(), max_retries=self._max_retries, clock=clock, without=())
+        while True:
+            try:
+                return self._models(attempts.credential, clock)
+            except MissyError as error:
+                time.sleep(attempts.after(error, sent=(), shown=False))
+
+    def _models(self, credential: Credential, clock: Clock) -> list[str]:
+        clock.restart()
+        body = bytearray()
+        with self.sdk.send("get", "/models", credential=credential, clock=clock) as response:
+            for piece in response.iter_raw():
+                body += piece
+                if len(body) > MAX_BODY:
+                    raise BadReply(f"the list of models is longer than {MAX_BODY >> 20} MiB")
+        value = parse_json(bytes(body))
+        items = value.get("data", value.get("models")) if isinstance(value, dict) else value
+        if not isinstance(items, list):
+            raise BadReply("the reply is no list of models", hint="is base_url right? most end in /v1")
+        names = [item.get("id") or item.get("name") if isinstance(item, dict) else item for item in items]
+        return [name for name in names if isinstance(name, str)]
+
+    def preview(self, request: Request) -> Preview:
+        """Return what `stream` would send first, secrets masked, without sending it."""
+        attempts = self.attempts(request, Clock(request.timeout))
+        body = self.body(request, attempts)
+        made = self.sdk.preview("post", self.path, credential=attempts.credential, body=body)
+        return Preview(made.method, str(made.url), dict(made.headers), made.content)
+
+    def openai_client(self) -> openai.OpenAI:
+        """Return a real `openai.OpenAI` over the same door, for calls that Missy has no words for."""
+        return self.sdk.bare(self._credentials()[0])

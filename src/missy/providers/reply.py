@@ -1,0 +1,135 @@
+"""From the bytes of a reply to events: what kind of reply it is, and when it is over. Pure."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from missy.errors import BadReply, IncompleteError, MissyError, TimedOut
+from missy.net.limits import MAX_BODY
+from missy.providers.sse import Decoder
+
+if TYPE_CHECKING:
+    from missy.events import Event
+    from missy.providers.base import Wire
+
+_MISLABELLED = 64 << 10  # bytes kept of a stream without events, to see what it really was
+
+
+class Reply:
+    """Reads one reply with status 200: an event stream, one JSON object, or something that is no answer."""
+
+    def __init__(self, content_type: str, wire: Wire) -> None:
+        self._wire = wire
+        self._sse = Decoder()
+        self._whole = bytearray()
+        self._kind = self._label(content_type)
+        self._head = b""
+        self.over = False  # the end marker has come: the rest is of no interest
+        self._heard = False
+
+    @staticmethod
+    def _label(content_type: str) -> str:
+        kind = content_type.partition(";")[0].strip().lower()
+        if kind == "text/event-stream":
+            return "stream"
+        if kind == "application/json" or kind.endswith("+json"):
+            return "json"
+        return "html" if kind in ("text/html", "application/xhtml+xml") else "unknown"
+
+    def feed(self, chunk: bytes) -> tuple[list[Event], bool]:
+        """Take bytes; return the events in them, and whether they held a sign of life of the model. Raises ProviderError."""
+        if self._kind == "unknown":
+            self._head += chunk
+            self._kind = self._sniff(self._head)
+            if self._kind == "unknown":
+                return [], False
+            chunk, self._head = self._head, b""
+        if self._kind == "html":
+            raise not_an_api()
+        if self._kind == "json":
+            self._whole += chunk
+            if len(self._whole) > MAX_BODY:
+                raise BadReply(f"the reply is longer than {MAX_BODY >> 20} MiB")
+            return [], False
+        if not self._heard and len(self._head) < _MISLABELLED:
+            self._head += chunk
+        return self._events(chunk)
+
+    @staticmethod
+    def _sniff(head: bytes) -> str:
+        text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+        if not text:
+            return "unknown"
+        return {b"{": "json", b"[": "json", b"<": "html"}.get(text[:1], "stream")
+
+    def _events(self, chunk: bytes) -> tuple[list[Event], bool]:
+        events: list[Event] = []
+        heard = False
+        for name, data in self._sse.feed(chunk):
+            if self.over:
+                break
+            heard = self._heard = True
+            if data.strip() == "[DONE]":
+                self.over = True
+                self._wire.done()
+                continue
+            try:
+                value = _object(data)
+            except BadReply:
+                if self._wire.tolerant:
+                    continue
+                raise
+            events += self._wire.event(name, value)
+        return events, heard
+
+    def flush(self, error: MissyError | None) -> list[Event]:
+        """Take the end of the bytes, which `error` cut short if it is not None; return the events still held back."""
+        if error is None and self._kind != "stream":
+            return self._wire.whole(_object(bytes(self._whole or self._head))) + self._wire.flush()
+        if error is None and not self._heard:
+            return self._unheard()
+        return self._wire.flush()
+
+    def _unheard(self) -> list[Event]:
+        """A stream without an event: nothing at all, or something else under a wrong label."""
+        kind = self._sniff(self._head)
+        if kind == "html":
+            raise not_an_api()
+        if kind == "json":
+            return self._wire.whole(_object(self._head)) + self._wire.flush()
+        raise BadReply(
+            "the endpoint answered with an empty stream",
+            hint="the prompt may be too long for the model: try a shorter one",
+        )
+
+    def end(self, error: MissyError | None) -> list[Event]:
+        """Return the last events of a whole answer. Raises what is wrong with any other."""
+        if error is not None and not self._wire.finished:
+            raise self._cut(error)
+        return self._wire.end()
+
+    def _cut(self, error: MissyError) -> MissyError:
+        """Say how a broken reply counts: cut off if something of the answer was given out, else as what broke it."""
+        if not self._wire.text_seen or error.exit_code != 5:
+            return error
+        why = "it stopped coming" if isinstance(error, TimedOut) else "the connection broke"
+        return IncompleteError(f"the answer is cut off: {why} ({error.message})", hint="ask again")
+
+
+def not_an_api() -> BadReply:
+    """Return the error for a web page where an answer should be."""
+    return BadReply(
+        "the reply is a web page, not an answer: a login page of the network, or a wrong base_url",
+        hint="open the base_url in a browser; most endpoints end in /v1",
+    )
+
+
+def _object(data: str | bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError) as error:  # bad UTF-8, 5,000-digit integers and deep nesting too
+        raise BadReply(f"the endpoint sent something that is not JSON ({type(error).__name__})") from None
+    if not isinstance(value, dict):
+        raise BadReply("the endpoint sent JSON that is not an object")
+    return value

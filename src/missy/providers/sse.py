@@ -1,0 +1,84 @@
+"""The event stream format, to the letter of the EventSource specification (HTML, section 9.2.6). Bounded and pure.
+
+It must never buffer more than one event, and never raise for bytes that a server may send.
+"""
+
+from __future__ import annotations
+
+from missy.errors import BadReply
+
+MAX_EVENT = 8 << 20  # bytes of one event; the longest that any server sends is a small part of it
+
+
+class Decoder:
+    """Bytes in, whole events out, as pairs of event name and data."""
+
+    __slots__ = ("_buffer", "_data", "_event", "_scanned", "_size", "_start", "_swallow_lf")
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._scanned = 0  # bytes of the buffer that hold no line end
+        self._start = True
+        self._swallow_lf = False
+        self._event = ""
+        self._data: list[str] = []
+        self._size = 0
+
+    def feed(self, chunk: bytes) -> list[tuple[str, str]]:
+        """Take the next bytes and return the events that they complete. Raises BadReply over MAX_EVENT bytes."""
+        buffer = self._buffer
+        buffer += chunk
+        if self._start:
+            if len(buffer) < 3 and b"\xef\xbb\xbf".startswith(buffer):
+                return []
+            self._start = False
+            if buffer.startswith(b"\xef\xbb\xbf"):
+                del buffer[:3]
+        events: list[tuple[str, str]] = []
+        at = 0
+        if self._swallow_lf and buffer:
+            at = 1 if buffer[0] == 10 else 0
+            self._swallow_lf = False
+        while True:
+            end = self._line_end(max(at, self._scanned))
+            if end < 0:
+                break
+            line = buffer[at:end]
+            at = end + 1
+            self._scanned = at
+            if buffer[end] == 13:  # CR, which may be the first half of CRLF
+                if at == len(buffer):
+                    self._swallow_lf = True
+                elif buffer[at] == 10:
+                    at += 1
+            self._line(line, events)
+        del buffer[:at]
+        self._scanned = len(buffer)
+        if len(buffer) + self._size > MAX_EVENT:
+            raise BadReply(f"one event of the stream is longer than {MAX_EVENT >> 20} MiB")
+        return events
+
+    def _line_end(self, start: int) -> int:
+        lf = self._buffer.find(b"\n", start)
+        cr = self._buffer.find(b"\r", start, lf if lf >= 0 else len(self._buffer))
+        return cr if cr >= 0 else lf
+
+    def _line(self, line: bytearray, events: list[tuple[str, str]]) -> None:
+        if not line:
+            if self._data:
+                events.append((self._event, "\n".join(self._data)))
+            self._data = []
+            self._event = ""
+            self._size = 0
+            return
+        field, _, value = line.partition(b":")
+        if value.startswith(b" "):
+            del value[:1]
+        if field == b"data":
+            self._size += len(value) + 1
+            if self._size > MAX_EVENT:
+                raise BadReply(f"one event of the stream is longer than {MAX_EVENT >> 20} MiB")
+            self._data.append(value.decode("utf-8", "replace"))
+        elif field == b"event":
+            self._event = value[:200].decode("utf-8", "replace")
+        # comments (an empty field name), id, retry and unknown fields carry no event

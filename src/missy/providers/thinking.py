@@ -1,0 +1,54 @@
+"""Thinking that models put into their text between `<think>` tags, told apart from the answer as it streams. Pure."""
+
+from __future__ import annotations
+
+from missy.events import Reasoning, Text
+
+_OPEN, _CLOSE = "<think>", "</think>"
+_LONGEST_START = 64  # characters of white space after which no tag is waited for any more
+
+
+class ThinkSplitter:
+    """Text in, Text and Reasoning out. Only a tag at the very start of an answer counts: later it is a quotation."""
+
+    __slots__ = ("_held", "_state")
+
+    def __init__(self) -> None:
+        self._state = "start"
+        self._held = ""
+
+    def feed(self, piece: str) -> list[Text | Reasoning]:
+        """Take a piece of text; give out all of it that can be told apart by now."""
+        if self._state == "text":
+            return [Text(piece)]
+        self._held += piece
+        if self._state == "start":
+            start = self._held.lstrip()
+            if len(start) < len(_OPEN) and _OPEN.startswith(start) and len(self._held) < _LONGEST_START:
+                return []
+            if not start.startswith(_OPEN):
+                return self._answer(self._held)
+            self._state, self._held = "thinking", start[len(_OPEN) :]
+        if self._state == "after":
+            return self._answer(self._held.lstrip("\r\n")) if self._held.strip("\r\n") else []
+        return self._think()
+
+    def _think(self) -> list[Text | Reasoning]:
+        thought, found, rest = self._held.partition(_CLOSE)
+        if found:
+            self._state, self._held = "after", ""
+            return [*([Reasoning(thought)] if thought else []), *self.feed(rest)]
+        keep = next((n for n in range(len(_CLOSE) - 1, 0, -1) if self._held.endswith(_CLOSE[:n])), 0)
+        out, self._held = self._held[: len(self._held) - keep], self._held[len(self._held) - keep :]
+        return [Reasoning(out)] if out else []
+
+    def _answer(self, text: str) -> list[Text | Reasoning]:
+        self._state, self._held = "text", ""
+        return [Text(text)] if text else []
+
+    def flush(self) -> list[Text | Reasoning]:
+        """Give out what was held back."""
+        held, self._held = self._held, ""
+        if not held or self._state == "after":
+            return []
+        return [Reasoning(held)] if self._state == "thinking" else [Text(held)]
