@@ -1,0 +1,70 @@
+# make demo    an answer from the model on this machine, no key needed: PROMPT="..." asks something else
+# make test    everything that CI checks
+# make bench   the benchmarks
+# make lock    bring requirements/*.txt in line with pyproject.toml; UPGRADE=1 for the newest versions
+# make clean   remove what the others made
+#
+# All of it stays in this folder: .venv, and .demo in place of ~/.missy. Each may be run again at any time.
+PYTHON ?= python3
+PROMPT ?= What is the capital of France?
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip -qq --disable-pip-version-check install
+LOCKED := --require-hashes --only-binary :all:
+HOME_OF_DEMO := $(CURDIR)/.demo
+MODEL := .demo/models/SmolLM2-135M-Instruct.Q4_1.gguf.json
+SAY := @printf 'missy: %s\n' >&2
+
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.PHONY: demo test bench lock clean
+
+demo: $(VENV)/.local $(MODEL)
+	@MISSY_CONFIG= MISSY_HOME="$(HOME_OF_DEMO)" $(BIN)/missy ask --provider local "$$PROMPT"
+export PROMPT
+
+test: $(VENV)/.dev $(MODEL)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+	MISSY_TEST_MODELS="$(HOME_OF_DEMO)" $(BIN)/python -m pytest
+
+bench: $(VENV)/.dev $(MODEL)
+	MISSY_HOME="$(HOME_OF_DEMO)" $(BIN)/python benchmarks/run.py
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo 'missy: Python 3.11 or newer is needed, and $(PYTHON) is not: make PYTHON=python3.12 ...' >&2; exit 2; }
+	$(SAY) 'making $(VENV)'
+	@$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+# The project is installed in place, so that a change of the source needs no new install.
+$(VENV)/.local: $(VENV)/.made requirements/local.txt requirements/build.txt pyproject.toml
+	$(SAY) 'installing what requirements/local.txt and build.txt name'
+	@$(PIP) $(LOCKED) -r requirements/build.txt -r requirements/local.txt
+	@$(PIP) --no-deps --no-build-isolation --no-index --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.local requirements/dev.txt
+	$(SAY) 'installing what requirements/dev.txt names'
+	@$(PIP) $(LOCKED) -r requirements/dev.txt
+	@touch $@
+
+$(MODEL): | $(VENV)/.local
+	@MISSY_CONFIG= MISSY_HOME="$(HOME_OF_DEMO)" $(BIN)/missy local install >/dev/null
+
+UV ?= uv
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	--no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)
+lock:
+	$(COMPILE) pyproject.toml --extra local --group dev --output-file requirements/dev.txt
+	$(COMPILE) pyproject.toml --extra local --constraints requirements/dev.txt --output-file requirements/local.txt
+	$(COMPILE) pyproject.toml --constraints requirements/dev.txt --output-file requirements/base.txt
+	$(COMPILE) requirements/build.in --constraints requirements/dev.txt --output-file requirements/build.txt
+	@! grep -nE '://|--(index|extra-index|find-links)' requirements/*.txt
+
+clean:
+	rm -rf $(VENV) .demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,238 @@
+"""The model server as seen by who needs it: start the child, know its address and key, stop it without fail.
+
+It must never leave a child behind, put the key on a command line or in an environment, hand the user's API
+keys to the child, or return before the model is loaded.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+import selectors
+import subprocess
+import sys
+import threading
+import time
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from missy import paths
+from missy.errors import MissyError, UsageError
+from missy.secrets.redact import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+    from typing import Self
+
+CONTEXT = 4096  # tokens
+_KEPT = (
+    "PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "MISSY_HOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH",
+    "PYTHONPATH", "VIRTUAL_ENV",
+)  # fmt: skip
+_TAIL = 4096  # bytes of the child's log that are kept
+
+
+class LocalServer:
+    """A running model server. `base_url` and `key` are those of an OpenAI endpoint; `pid` is the child's."""
+
+    def __init__(self, process: subprocess.Popen[bytes], key: Secret) -> None:
+        self.key = key
+        self.base_url = ""
+        self.pid = process.pid
+        self._process = process
+        self._log = bytearray()
+        self._reader = threading.Thread(target=self._keep_log, name="missy-local-log", daemon=True)
+        self._reader.start()
+
+    @classmethod
+    def start(cls, model_path: str | os.PathLike[str], *, timeout: float = 60, port: int = 0) -> LocalServer:
+        """Start a server for a GGUF file and wait until it answers, at most `timeout` seconds.
+
+        `port` 0 takes a free one. Blocks; needs no event loop and may run in any thread. Raises UsageError
+        when the file or the `local` extra is missing, MissyError when the server does not start.
+        """
+        model = paths.expand(model_path)
+        if not model.is_file():
+            raise UsageError(
+                f"there is no model file {model}", hint="run: missy local install, or set model_path"
+            )
+        server = cls(_spawn(), Secret(secrets.token_urlsafe(32)))
+        try:
+            server._give_order(model, port)
+            server._await_ready(timeout)
+        except BaseException:
+            server.stop()
+            raise
+        return server
+
+    def stop(self) -> None:
+        """End the child and wait until it is gone. May be called again."""
+        process = self._process
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(timeout=2)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self._reader.join(timeout=1)
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            with suppress(OSError):
+                _given(pipe).close()
+
+    def wait(self) -> int:
+        """Block until the child ends by itself; returns its exit code, negative for a signal."""
+        return self._process.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _give_order(self, model: Path, port: int) -> None:
+        order = {
+            "model": str(model),
+            "key": self.key.reveal(),
+            "port": port,
+            "n_ctx": CONTEXT,
+            "threads": _threads(),
+        }
+        pipe = _given(self._process.stdin)
+        with suppress(BrokenPipeError):  # it died at once: what it said is told by _await_ready
+            pipe.write(json.dumps(order).encode() + b"\n")
+            pipe.flush()
+
+    def _await_ready(self, timeout: float) -> None:
+        answer = json.loads(_read_line(_given(self._process.stdout), timeout) or b"{}")
+        if "url" in answer:
+            self.base_url = answer["url"] + "/v1"
+            return
+        if answer.get("missing"):
+            raise UsageError(
+                f"the model server is not installed: {answer['error']}",
+                hint="run: pip install 'missy[local]'",
+            )
+        self._reader.join(timeout=5)  # the log ends with the child
+        raise MissyError(
+            f"the model server did not start: {self._reason(answer)}",
+            hint="check the model file and the port",
+        )
+
+    def _reason(self, answer: dict[str, Any]) -> str:
+        """Return the first error of the child's log: it is the cause of the others."""
+        lines = self._log.decode(errors="replace").splitlines()
+        for line in lines:
+            _, mark, text = line.partition(" E ")
+            if mark:
+                return text.strip()
+        last = lines[-1].strip() if lines else ""
+        return last or str(answer.get("error") or f"it ended with code {self._process.poll()}")
+
+    def _keep_log(self) -> None:
+        """Drain the child's stderr while it lives: a full pipe would stop it. Keeps the beginning."""
+        source = _given(self._process.stderr)
+        with suppress(OSError, ValueError):
+            while block := os.read(source.fileno(), 4096):
+                self._log += block[: _TAIL - len(self._log)]
+
+
+@contextmanager
+def publish(server: LocalServer) -> Iterator[Path]:
+    """Let other processes find `server` while this lasts; gives the path of the file that tells them.
+
+    Raises UsageError when another one is being served.
+    """
+    file = _state_file()
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(paths.lock(file, timeout=1))
+        except MissyError as error:
+            if not _is_held(file):
+                raise
+            hint = "use that one, or end it first; see: missy local status"
+            raise UsageError("a model server is running already", hint=hint) from error
+        stack.callback(file.unlink, missing_ok=True)
+        told = {"url": server.base_url, "key": server.key.reveal(), "pid": server.pid}
+        paths.write_private(file, json.dumps(told).encode())
+        yield file
+
+
+def running() -> tuple[str, Secret] | None:
+    """Return base URL and key of the server that `missy local serve` runs, or None.
+
+    That its process lives is certain, by the lock that it holds; that it answers is for the caller to see.
+    """
+    file = _state_file()
+    if not _is_held(file):
+        return None  # what a killed server left behind: its port may belong to a stranger by now
+    try:
+        told = json.loads(paths.read_private(file))
+        return str(told["url"]), Secret(str(told["key"]))
+    except (MissyError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _state_file() -> Path:
+    return paths.home() / "models" / "serve.json"
+
+
+def _is_held(path: Path) -> bool:
+    """Return whether some process holds the lock of `path`, without waiting and without making it."""
+    try:
+        file = os.open(f"{path}.lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False
+
+
+def _spawn() -> subprocess.Popen[bytes]:
+    """Start the child. -P: a module in the current folder must not pass for one of ours."""
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "missy.local.child"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={name: os.environ[name] for name in _KEPT if name in os.environ},
+        umask=0o077,
+        start_new_session=True,  # Ctrl-C in a conversation ends an answer, not the server
+    )
+
+
+def _threads() -> int:
+    """All cores but one: with all of them, a busy machine answers ten times slower."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores - 1)
+
+
+def _read_line(pipe: IO[bytes], timeout: float) -> bytes:
+    """Return the child's line, or what came of it before it ended. Raises MissyError when the time is up."""
+    end, line = time.monotonic() + timeout, b""
+    with selectors.DefaultSelector() as ready:
+        ready.register(pipe, selectors.EVENT_READ)
+        while not line.endswith(b"\n"):
+            if not ready.select(max(0.0, end - time.monotonic())):
+                raise MissyError(f"the model server was not ready after {timeout:g} seconds",
+                                 hint="the machine may be busy: try again")  # fmt: skip
+            block = os.read(pipe.fileno(), 4096)
+            if not block:
+                return b""
+            line += block
+    return line
+
+
+def _given(pipe: IO[bytes] | None) -> IO[bytes]:
+    assert pipe is not None
+    return pipe
