@@ -1,0 +1,72 @@
+"""What every command is given: the config, the door and the audit, each made on first use; and the ways to print."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from missy import paths
+from missy.cli.safe import safe
+
+if TYPE_CHECKING:
+    from missy.audit import Audit
+    from missy.config.schema import Config
+    from missy.net.client import Door
+    from missy.policy import Policy
+
+
+class App:
+    """The state of one run of the command."""
+
+    def __init__(self, *, config_path: str | None = None, debug: bool = False) -> None:
+        self.config_path = config_path
+        self.debug = debug
+        self._config: Config | None = None
+        self._door: Door | None = None
+
+    def config(self) -> Config:
+        """Load and check the configuration, once. Raises ConfigError."""
+        if self._config is None:
+            from missy.config.load import load_chosen
+
+            self._config = load_chosen(self.config_path)
+            for warning in self._config.warnings:
+                notice(warning)
+        return self._config
+
+    def policy(self) -> Policy:
+        """Return the policy of the configuration."""
+        from missy.policy import Policy
+
+        return Policy(self.config().rules())
+
+    def audit(self) -> Audit:
+        """Return the audit log of MISSY_HOME."""
+        from missy.audit import Audit
+
+        return Audit(paths.home() / "audit.jsonl")
+
+    def door(self) -> Door:
+        """Return the one way out, made once."""
+        if self._door is None:
+            from missy.net.client import Door
+
+            network = self.config().network
+            self._door = Door(self.policy(), self.audit(), proxy=network.proxy, ca_bundle=network.ca_bundle)
+        return self._door
+
+
+def emit(text: str) -> None:
+    """Print one line to stdout, safe to show."""
+    sys.stdout.write(safe(text) + "\n")
+
+
+def emit_json(value: Any) -> None:
+    """Print one JSON value to stdout. Non-ASCII is escaped, so that no terminal is ever steered by it."""
+    sys.stdout.write(json.dumps(value, indent=2) + "\n")
+
+
+def notice(text: str) -> None:
+    """Print one line to stderr: what is not the answer."""
+    sys.stderr.write(safe(f"missy: {text}") + "\n")

@@ -1,0 +1,185 @@
+"""The root command: global options, the table of commands, and the one place where an error becomes an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from missy import __version__
+from missy.cli.app import App, notice
+from missy.errors import MissyError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# name -> (module, one line for --help); the module is imported when the command is called
+COMMANDS: dict[str, tuple[str, str]] = {
+    "init": ("missy.cli.init", "Write a commented config.yaml and the folders."),
+    "ask": ("missy.cli.ask", "One answer, streamed as it arrives."),
+    "providers": ("missy.cli.providers", "The entries: kind, model, endpoint, credential, ready or why not."),
+    "models": ("missy.cli.models", "The endpoint's live list of models."),
+    "doctor": ("missy.cli.doctor", "Walk the true path of each entry and name the fix."),
+    "net": ("missy.cli.net", "Which rule allows or denies, and all that may be reached."),
+    "audit": ("missy.cli.audit", "What left the machine."),
+    "config": ("missy.cli.config", "Where the configuration is, what it says, whether it is right."),
+    "presets": ("missy.cli.presets", "The presets that network.presets can name."),
+    "local": ("missy.cli.local", "The model on this machine: install, status, serve."),
+}
+
+
+class Root(click.Group):
+    """A group whose commands are imported on use: a command pays for its own imports only."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """List the commands, in the order of use."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(COMMANDS[cmd_name][0]).command
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or say which one may have been meant."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            meant = f" Did you mean '{near[0]}'?" if near else ""
+            ctx.fail(f"No such command '{args[0]}'.{meant}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Show the table of commands; none is imported for it."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--config", "config_path", metavar="FILE", help="Another config file than MISSY_HOME/config.yaml."
+)
+@click.option("--debug", is_flag=True, help="Show a traceback with an error. Secrets stay masked.")
+@click.version_option(__version__, message="missy %(version)s")
+@click.pass_context
+def root(ctx: click.Context, config_path: str | None, debug: bool) -> None:
+    """The assistant that you can hand your keys to.
+
+    \b
+    Example:
+      missy init
+      missy ask "What is the capital of France?"
+      git diff | missy ask "Write a commit message for this"
+    """
+    ctx.obj = App(config_path=config_path, debug=debug)
+
+
+class Terminated(BaseException):
+    """SIGTERM or SIGHUP: unwinds like Ctrl-C, so that sockets, children and files are left in order."""
+
+
+def _terminate(signum: int, _frame: Any) -> None:
+    raise Terminated(signum)
+
+
+def run(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code. Errors are shown here and nowhere else."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup means what it says
+            signal.signal(number, _terminate)
+    _own_standard_streams()
+    debug = False
+    try:
+        if sys.stdout is None:
+            raise MissyError("stdout is closed: an answer would have nowhere to go", hint="nothing was sent")
+        args = list(sys.argv[1:] if argv is None else argv)
+        debug = "--debug" in args
+        with root.make_context("missy", args) as ctx:
+            code = root.invoke(ctx)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except click.exceptions.Exit as exit_:
+        return exit_.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        sys.stderr.write(error.format_message() + "\n")
+        return 2
+    except click.ClickException as error:
+        notice(error.format_message())
+        context = getattr(error, "ctx", None)
+        if context is not None:
+            sys.stderr.write(f"  try: {context.command_path} --help\n")
+        return 2
+    except (KeyboardInterrupt, click.Abort):
+        return _quiet(130)
+    except Terminated as stop:
+        return _quiet(128 + int(stop.args[0]))
+    except BrokenPipeError:
+        return _quiet(141)
+    except MissyError as error:
+        if debug:
+            _traceback()
+        show_error(error)
+        return error.exit_code
+    except OSError as error:  # of stdout: every other one has become a MissyError where it happened
+        if debug:
+            _traceback()
+        show_error(MissyError(f"the output cannot be written: {error.strerror}", hint="is the disk full?"))
+        return _quiet(1)
+    except Exception as error:  # a fault of our own: say so in one line; the traceback only with --debug
+        if debug:
+            _traceback()
+        notice(f"internal error: {type(error).__name__}: {error}")
+        sys.stderr.write("  run it again with --debug and report what it prints; it holds no secret\n")
+        return 1
+
+
+def show_error(error: MissyError) -> None:
+    """Print what happened, what to do about it, and the request id, a line each."""
+    from missy.cli.safe import safe
+
+    notice(error.message.replace("\n", " "))
+    if error.hint:
+        sys.stderr.write(safe("  " + error.hint.replace("\n", " ")) + "\n")
+    if error.request_id:
+        sys.stderr.write(safe(f"  request id: {error.request_id}") + "\n")
+
+
+def _own_standard_streams() -> None:
+    """Fill the places of closed standard streams, so that no file or socket of ours takes one of them."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 it lives as long as the process
+
+
+def _traceback() -> None:
+    """Print the traceback without locals, masked by every secret that this process has held."""
+    import traceback
+
+    from missy.cli.safe import safe
+    from missy.secrets.redact import redact
+
+    sys.stderr.write(safe(redact(traceback.format_exc())))
+
+
+def _quiet(code: int) -> int:
+    """End without a word: nothing more is written to a terminal or pipe that may be gone."""
+    try:
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, sys.stdout.fileno())
+    except (OSError, ValueError):
+        pass
+    return code

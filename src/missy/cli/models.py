@@ -1,0 +1,32 @@
+"""`missy models`: the endpoint's own list, asked for now."""
+
+from __future__ import annotations
+
+import click
+
+from missy.cli.app import App, emit, emit_json, notice
+
+
+@click.command("models")
+@click.option("--provider", "-p", metavar="ENTRY", help="The entry to ask; else the default one.")
+@click.option(
+    "--timeout", metavar="S", type=click.FloatRange(0, min_open=True), help="Seconds of silence allowed."
+)
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.pass_obj
+def command(app: App, provider: str | None, timeout: float | None, as_json: bool) -> None:
+    """The endpoint's live list of models.
+
+    \b
+    Example:
+      missy models --provider groq
+    """
+    from missy.assistant import Missy
+
+    with Missy(app.config(), notice=notice) as missy:
+        names = missy.models(provider, timeout=timeout)
+    if as_json:
+        emit_json(names)
+        return
+    for name in names:
+        emit(name)

@@ -1,0 +1,58 @@
+"""Lines that a person types or pastes while the command waits for something else as well.
+
+Reads the descriptor itself, with `select`, so that nothing hangs on stdin when the wait is over.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import threading
+from collections.abc import Callable
+
+_LONGEST = 64 * 1024
+
+
+class Typed:
+    """Gives each line of stdin to `on_line`, from a thread of its own, and None at the end; until `close`."""
+
+    def __init__(self, on_line: Callable[[str | None], None]) -> None:
+        self._on_line = on_line
+        self._stop, self._stopper = os.pipe()
+        self._thread = threading.Thread(target=self._read, name="typed lines", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop reading."""
+        os.close(self._stopper)
+        self._thread.join()
+        os.close(self._stop)
+
+    def _read(self) -> None:
+        buffer = b""
+        while True:
+            data = self._next()
+            if data is None:
+                return
+            if not data:
+                if buffer:
+                    self._give(buffer)
+                self._on_line(None)
+                return
+            *lines, buffer = (buffer + data).split(b"\n")
+            for line in lines:
+                self._give(line)
+            buffer = buffer[:_LONGEST]
+
+    def _next(self) -> bytes | None:
+        """Return what came, b"" at the end of the input, None when nobody waits any more."""
+        try:
+            source = sys.stdin.fileno()
+            ready = select.select([source, self._stop], [], [])[0]
+            return None if self._stop in ready else os.read(source, 4096)
+        except (AttributeError, OSError, ValueError):  # no stdin at all
+            return b""
+
+    def _give(self, line: bytes) -> None:
+        self._on_line(line.decode("utf-8", "replace").strip())
