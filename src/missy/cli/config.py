@@ -8,6 +8,7 @@ import click
 
 from missy import paths
 from missy.cli.app import App, emit, emit_json, notice
+from missy.cli.backups import backups, diff, rollback
 from missy.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,6 +26,10 @@ def command() -> None:
       missy config validate
       missy config show --json
     """
+
+
+for _listed in (backups, diff, rollback):
+    command.add_command(_listed)
 
 
 @command.command()

@@ -23,9 +23,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ask": ("missy.cli.ask", "One answer, streamed as it arrives."),
     "providers": ("missy.cli.providers", "The entries: kind, model, endpoint, credential, ready or why not."),
     "models": ("missy.cli.models", "The endpoint's live list of models."),
+    "auth": ("missy.cli.auth", "The ChatGPT login: login, status, logout."),
+    "usage": ("missy.cli.usage", "How much of the ChatGPT subscription is used up."),
     "doctor": ("missy.cli.doctor", "Walk the true path of each entry and name the fix."),
     "net": ("missy.cli.net", "Which rule allows or denies, and all that may be reached."),
     "audit": ("missy.cli.audit", "What left the machine."),
+    "vault": ("missy.cli.vault", "Secrets that are kept encrypted."),
     "config": ("missy.cli.config", "Where the configuration is, what it says, whether it is right."),
     "presets": ("missy.cli.presets", "The presets that network.presets can name."),
     "local": ("missy.cli.local", "The model on this machine: install, status, serve."),
@@ -146,10 +149,11 @@ def run(argv: Sequence[str] | None = None) -> int:
 def show_error(error: MissyError) -> None:
     """Print what happened, what to do about it, and the request id, a line each."""
     from missy.cli.safe import safe
+    from missy.secrets.redact import redact
 
-    notice(error.message.replace("\n", " "))
+    notice(redact(error.message.replace("\n", " ")))
     if error.hint:
-        sys.stderr.write(safe("  " + error.hint.replace("\n", " ")) + "\n")
+        sys.stderr.write(safe("  " + redact(error.hint.replace("\n", " "))) + "\n")
     if error.request_id:
         sys.stderr.write(safe(f"  request id: {error.request_id}") + "\n")
 

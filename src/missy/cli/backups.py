@@ -1,0 +1,79 @@
+"""`missy config backups|diff|rollback`: the configuration before commands changed it. No key is shown."""
+
+from __future__ import annotations
+
+import click
+
+from missy import paths
+from missy.cli.app import App, emit, emit_json, notice
+
+_number = click.argument("number", metavar="[N]", type=click.IntRange(min=1), default=1)
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
+@click.pass_obj
+def backups(app: App, as_json: bool) -> None:
+    """List the earlier configurations, the newest first: the last ten that a command replaced.
+
+    \b
+    Example:
+      missy config backups
+    """
+    from missy.config.backups import find
+
+    found = find(paths.config_file(app.config_path))
+    if as_json:
+        return emit_json(
+            [{"n": one.number, "time": _time(one.stamp), "path": str(one.path)} for one in found]
+        )
+    for one in found:
+        emit(f"{one.number:>2}  {_time(one.stamp)}  {one.path}")
+    if not found:
+        notice("no command has changed the configuration yet")
+    return None
+
+
+@click.command()
+@_number
+@click.pass_obj
+def diff(app: App, number: int) -> None:
+    """Show what has changed since backup N (1, the newest, if none is named), keys masked.
+
+    \b
+    Example:
+      missy config diff
+      missy config diff 3
+    """
+    from missy.config.backups import diff
+
+    text = diff(paths.config_file(app.config_path), number)
+    if text:
+        emit(text)
+    else:
+        notice(f"nothing has changed since backup {number}")
+
+
+@click.command()
+@_number
+@click.pass_obj
+def rollback(app: App, number: int) -> None:
+    """Put backup N (1, the newest, if none is named) in place; what is there now becomes the newest backup.
+
+    \b
+    Example:
+      missy config rollback
+      missy config rollback 3
+    """
+    from missy.config.backups import rollback
+
+    path = paths.config_file(app.config_path)
+    if rollback(path, number):
+        notice(f"put backup {number} in place of {path}; to undo: missy config rollback")
+    else:
+        notice(f"{path} is already the same as backup {number}")
+
+
+def _time(stamp: str) -> str:
+    """Return YYYYMMDD-HHMMSS as ISO 8601; backups are dated in UTC."""
+    return f"{stamp[:4]}-{stamp[4:6]}-{stamp[6:8]}T{stamp[9:11]}:{stamp[11:13]}:{stamp[13:]}Z"

@@ -1,0 +1,201 @@
+"""What the configuration was before commands changed it: the last ten, beside it, dated in UTC.
+
+It must never show a key in a difference, and never put a configuration in place that cannot be loaded.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from missy import paths
+from missy.config.schema import is_reference
+from missy.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KEPT = 10
+_MASK = "***"
+_KEY = re.compile(r"""(?P<indent>[\s#-]*).*?\bapi_keys?["']?\s*:\s*(?P<value>.*)""")
+_ITEM = re.compile(r"(?P<head>[\s#-]*)(?P<body>.*?)(?P<comment>\s+#.*)?")
+_NOTHING = ("", "null", "~", "[", "]", "[]", "|", "|-", ">", ">-")
+_WORD = re.compile(r"""[^\s,"'\[\]]+""")
+_TOKEN = re.compile(r"(?=\S*\d)[A-Za-z0-9_+/=.-]{12,}")  # what stands in a comment and may have been a key
+_LOOKS_SECRET = re.compile(r"(?<![A-Za-z0-9])(?:sk-|gsk_|xai-)[A-Za-z0-9_-]{6,}|(?<=://)[^/\s@\"']+(?=@)")
+
+
+class Backup:
+    """One earlier configuration; `number` is 1 for the newest, `stamp` is YYYYMMDD-HHMMSS in UTC."""
+
+    __slots__ = ("count", "number", "path", "stamp")
+
+    def __init__(self, path: Path, stamp: str, count: int) -> None:
+        self.path = path
+        self.stamp = stamp
+        self.count = count  # tells those of one second apart
+        self.number = 0
+
+
+def find(path: Path) -> list[Backup]:
+    """Return the backups of a configuration file, the newest first."""
+    pattern = re.compile(re.escape(path.name) + r"\.bak-(\d{8}-\d{6})(?:-(\d{1,6}))?")
+    found = []
+    with paths.faults("list", path.parent), suppress(FileNotFoundError):
+        matches = map(pattern.fullmatch, _names(path.parent))
+        found = [Backup(path.parent / match[0], match[1], int(match[2] or 0)) for match in matches if match]
+    found.sort(key=lambda backup: (backup.stamp, backup.count), reverse=True)
+    for number, backup in enumerate(found, 1):
+        backup.number = number
+    return found
+
+
+def diff(path: Path, number: int = 1) -> str:
+    """Return what has changed since a backup, as a unified diff without any key; "" if nothing has."""
+    backup = _choose(path, number)
+    now = _read(path) if path.exists() else ""
+    return compare(_read(backup.path), now, backup.path.name, path.name)
+
+
+def rollback(path: Path, number: int = 1) -> bool:
+    """Put a backup in place; what is there now becomes the newest backup. Returns whether anything changed.
+
+    Raises UsageError if there is no such backup, ConfigError if it is not a configuration that can be loaded.
+    """
+    with paths.lock(path):
+        text = _read(_choose(path, number).path)
+        before = paths.read_private(path) if path.exists() else None
+        if before == text.encode():
+            return False
+        replace(path, before, text)
+    return True
+
+
+def replace(path: Path, before: bytes | None, after: str) -> None:
+    """Check the new text, keep the old one as a backup, and write. The caller holds the file's lock.
+
+    Raises ConfigError, and changes nothing, if the new text is no valid configuration.
+    """
+    check(path, after)
+    if before is not None:
+        _keep(path, before)
+    paths.write_private(path, after.encode())
+
+
+def check(path: Path, text: str) -> Any:
+    """Return the data of a configuration's text. Raises ConfigError if it cannot be loaded."""
+    from missy.config.build import build
+    from missy.config.places import Places
+    from missy.config.tree import parse
+
+    places = Places(path)
+    data = parse(text.removeprefix("\ufeff"), places)
+    build(data, places)
+    return data
+
+
+def compare(old: str, new: str, old_name: str, new_name: str) -> str:
+    """Return a unified diff of two configurations, keys masked; that a key has changed is still seen."""
+    from difflib import unified_diff
+
+    # the real line decides what differs, and rides unseen behind a NUL, which no configuration has
+    one, other = (
+        [f"{shown}\0{real}" for shown, real in zip(mask(text), text.splitlines(), strict=True)]
+        for text in (old, new)
+    )
+    lines = unified_diff(one, other, old_name, new_name, lineterm="")
+    return "\n".join(line.partition("\0")[0] for line in lines)
+
+
+def mask(text: str) -> list[str]:
+    """Return the lines of a configuration, valid or not, with what is or may be a key masked."""
+    literals = sorted(_literals(text), key=len, reverse=True)
+    shown, depth = [], -1  # the indentation of the key whose value is being passed
+    for real in text.splitlines():
+        line, indent = real, len(real) - len(real.lstrip(" #"))
+        for literal in literals:
+            line = line.replace(literal, _MASK)
+        if real.strip() and not (
+            indent > depth >= 0 or (indent == depth and real.lstrip(" #").startswith("-"))
+        ):
+            depth = -1
+        key = _KEY.match(line)
+        if key:
+            depth = len(key["indent"])
+            line = line[: key.start("value")] + _mask_value(key["value"])
+        elif depth >= 0:
+            line = _mask_value(line)
+        shown.append(_LOOKS_SECRET.sub(_MASK, line))
+    return shown
+
+
+def _mask_value(text: str) -> str:
+    """Mask what stands behind a key, or a line of it, unless it is nothing, a reference or prose."""
+    item = _ITEM.fullmatch(text)
+    assert item  # it matches any line
+    body = item["body"]
+    prose = "#" in item["head"] and " " in body
+    if prose:
+        body = _TOKEN.sub(_MASK, body)
+    elif body not in _NOTHING and not all(map(is_reference, _WORD.findall(body))):
+        body = _MASK
+    return item["head"] + body + _TOKEN.sub(_MASK, item["comment"] or "")
+
+
+def _literals(text: str) -> set[str]:
+    """Return the keys that a configuration holds; none if it cannot be parsed."""
+    from pathlib import Path
+
+    from missy.config.places import Places
+    from missy.config.tree import parse
+    from missy.errors import ConfigError
+
+    try:
+        return set(_keys(parse(text.removeprefix("\ufeff"), Places(Path("config")))))
+    except ConfigError:
+        return set()
+
+
+def _keys(data: Any, name: str = "") -> list[str]:
+    if isinstance(data, dict):
+        return [key for name, value in data.items() for key in _keys(value, name)]
+    if isinstance(data, list):
+        return [key for value in data for key in _keys(value, name)]
+    held = name in ("api_key", "api_keys") and isinstance(data, str) and len(data) > 3
+    return [data] if held and not is_reference(data) else []
+
+
+def _keep(path: Path, data: bytes) -> None:
+    """Write a backup and remove the oldest. Its name sorts last even when the clock was put back."""
+    stamp, count = time.strftime("%Y%m%d-%H%M%S", time.gmtime()), 0
+    if (found := find(path)) and stamp <= found[0].stamp:
+        stamp, count = found[0].stamp, found[0].count + 1
+    paths.write_private(path.with_name(f"{path.name}.bak-{stamp}" + (f"-{count}" if count else "")), data)
+    for old in find(path)[KEPT:]:
+        with suppress(OSError):
+            old.path.unlink()
+    for name in _names(
+        path.parent
+    ):  # under the lock nobody else writes one: these are of writers that were killed
+        if name.startswith(f".{path.name}.bak-") and name.endswith(".tmp"):
+            with suppress(OSError):
+                (path.parent / name).unlink()
+
+
+def _names(folder: Path) -> list[str]:
+    return os.listdir(folder)
+
+
+def _read(path: Path) -> str:
+    return paths.read_private(path).decode(errors="replace")
+
+
+def _choose(path: Path, number: int) -> Backup:
+    found = find(path)
+    if not 1 <= number <= len(found):
+        what = f"the backups are 1 (the newest) to {len(found)}" if found else "no command has changed it yet"
+        raise UsageError(f"{path} has no backup {number}", hint=what)
+    return found[number - 1]

@@ -1,0 +1,130 @@
+"""Commands that change the configuration: every line that they do not change stays, byte for byte.
+
+It must never write a configuration that cannot be loaded, never touch one that is broken already, and never
+lose what another command wrote meanwhile: each edit reads, changes and writes under the file's lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from missy import paths
+from missy.config import backups, source
+from missy.config.layout import CannotSplice
+from missy.config.splice import same, splice
+from missy.config.template import template
+from missy.errors import ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Data = dict[str, Any]
+Change = Callable[[Data], None]  # is given the plain data of the file, and changes it in place
+
+
+def edit(path: Path, change: Change) -> bool:
+    """Apply a change to a configuration file, which starts as the template. Returns whether it was written.
+
+    Raises ConfigError if the file is broken, would be broken, or is written in a form that cannot be changed
+    in place; whatever `change` raises passes. In all these cases the file is as it was.
+    """
+    with paths.lock(path):
+        before, text = _read(path)
+        after = apply(path, text, change)
+        if before is not None and after == text:
+            return False
+        backups.replace(path, before, after)
+    return True
+
+
+def preview(path: Path, change: Change) -> str:
+    """Return what `edit` would change, as a unified diff with every key masked. Writes nothing."""
+    before, text = _read(path)
+    return backups.compare(
+        text if before is not None else "", apply(path, text, change), path.name, path.name
+    )
+
+
+def set_value(path: Path, keys: str | Sequence[str], value: Any) -> bool:
+    """Set one value; `keys` leads to it ("network.proxy", or a list) and is made where it is missing."""
+    steps = keys.split(".") if isinstance(keys, str) else list(keys)
+
+    def change(data: Data) -> None:
+        for step in steps[:-1]:
+            data = section(data, step)
+        data[steps[-1]] = value
+
+    return edit(path, change)
+
+
+def add_entry(path: Path, name: str, entry: Data, *, force: bool = False) -> bool:
+    """Add an entry under `providers`. Raises UsageError if it is there, unless `force` replaces it."""
+    return edit(path, lambda data: put_entry(data, name, entry, force=force))
+
+
+def set_default(path: Path, name: str) -> bool:
+    """Make an entry the default. Raises UsageError if there is no such entry."""
+    return edit(path, lambda data: put_default(data, name))
+
+
+def put_entry(data: Data, name: str, entry: Data, *, force: bool = False) -> None:
+    """Do what `add_entry` does as a part of a larger change."""
+    providers = section(data, "providers")
+    if name in providers and not force:
+        raise UsageError(
+            f"there is an entry '{name}' already", hint="choose another name, or replace it with --force"
+        )
+    providers[name] = entry
+
+
+def put_default(data: Data, name: str) -> None:
+    """Do what `set_default` does as a part of a larger change. A new line for it goes to the top."""
+    if name not in section(data, "providers"):
+        known = ", ".join(data["providers"]) or "none"
+        raise UsageError(f"there is no entry '{name}'", hint=f"the entries are: {known}")
+    rest = dict(data)
+    data.clear()
+    data.update({"default_provider": name} if "default_provider" not in rest else {}, **rest)
+    data["default_provider"] = name
+
+
+def section(data: Data, key: str) -> Data:
+    """Return the mapping under a key, made if there is none. Raises UsageError for what is no mapping."""
+    if data.get(key) is None:
+        data[key] = {}
+    found = data[key]
+    if not isinstance(found, dict):
+        raise UsageError(f"{key} is not a section of the configuration", hint="see: missy config schema")
+    return found
+
+
+def _read(path: Path) -> tuple[bytes | None, str]:
+    """Return the bytes of the file, None without one, and the text to change."""
+    if source.read(path) is None:  # this also refuses, by line, what is no text
+        return None, template()
+    before = paths.read_private(path, source.LIMIT)
+    return before, before.decode()
+
+
+def apply(path: Path, text: str, change: Change) -> str:
+    """Return a configuration's text with a change made in it; `path` is for the errors. Raises as `edit` does."""
+    old = backups.check(path, text)
+    wanted = _copy(old) or {}
+    change(wanted)
+    try:
+        after = splice(text, old if old is not None or wanted else {}, wanted)
+        if after == text or same(backups.check(path, after), wanted):
+            return after
+        raise CannotSplice("it uses anchors, or a form that is rare")
+    except CannotSplice as error:
+        raise ConfigError(
+            f"{path} cannot be changed by a command: {error}", hint="make this change by hand", file=str(path)
+        ) from None
+
+
+def _copy(data: Any) -> Any:
+    """Copy data deeply, so that what two aliases share is changed in one place only."""
+    if isinstance(data, dict):
+        return {key: _copy(value) for key, value in data.items()}
+    return [_copy(item) for item in data] if isinstance(data, list) else data

@@ -1,0 +1,149 @@
+"""Where the parts of a YAML text stand: offsets of keys, values, lines and the comments that belong to them.
+
+Pure. It works on PyYAML's marks and corrects them where they lie: the end of a block, the place of an alias.
+"""
+
+from __future__ import annotations
+
+import re
+
+import yaml
+
+_ALIAS = re.compile(r"\s*\*[^\s,\[\]{}]+")
+
+
+class CannotSplice(ValueError):
+    """The text is written in a way that cannot be changed in place; `str()` says what it is."""
+
+
+class Member:
+    """A key of a mapping with its value, or an item of a sequence. The places are offsets into the text."""
+
+    __slots__ = ("after", "end", "head", "key", "value")
+
+    def __init__(self, key: str | None, value: yaml.Node, head: int, after: int, end: int) -> None:
+        self.key = key
+        self.value = value
+        self.head = head  # where the key, the dash, or the item in brackets starts
+        self.after = after  # just behind the colon or the dash
+        self.end = end  # just behind the last character of the value
+
+    @property
+    def alias(self) -> bool:
+        """Whether the value is an alias: its marks are then those of its anchor, further up."""
+        return bool(self.value.start_mark.index < self.after)
+
+
+class Layout:
+    """One YAML text, taken apart but not changed."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.first = int(text.startswith("\ufeff"))
+        self.newline = "\r\n" if "\r\n" in text else "\n"
+        self.root: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
+        self.step = self._find_step()
+
+    def members(self, node: yaml.CollectionNode) -> list[Member]:
+        """Return the members of a collection in the order of the text."""
+        found: list[Member] = []
+        place = node.start_mark.index
+        for item in node.value:
+            keyed = isinstance(node, yaml.MappingNode)
+            found.append(self._pair(*item) if keyed else self._item(item, place, flow=bool(node.flow_style)))
+            place = found[-1].end
+        return found
+
+    def line(self, place: int) -> int:
+        """Return the start of the line of `place`."""
+        return max(self.text.rfind("\n", 0, place) + 1, self.first)
+
+    def next_line(self, place: int) -> int:
+        """Return the start of the line behind that of `place`, or the end of the text."""
+        found = self.text.find("\n", place)
+        return found + 1 if found >= 0 else len(self.text)
+
+    def column(self, member: Member) -> int:
+        """Return the column (from 0) in which a member starts."""
+        return member.head - self.line(member.head)
+
+    def own_line(self, member: Member) -> int:
+        """Return the start of the member's line. Raises CannotSplice if it does not stand first there."""
+        start = self.line(member.head)
+        if self.text[start : member.head].strip():
+            raise CannotSplice(f"several things stand on line {self._number(start)}")
+        return start
+
+    def section_end(self, member: Member, column: int) -> int:
+        """Return where a member's lines end, with the comments below it that start at `column` or deeper.
+
+        Behind a blank line only those count that start deeper than the member: others are of what follows.
+        """
+        end = place = self.next_line(member.end)
+        while place < len(self.text):
+            after = self.next_line(place)
+            line = self.text[place:after]
+            bare = line.lstrip(" ")
+            if bare.startswith("#") and len(line) - len(bare) >= column:
+                end = after
+            elif bare.strip():
+                break
+            else:
+                column = max(column, self.column(member) + 1)
+            place = after
+        return end
+
+    def above(self, member: Member) -> int:
+        """Return the place above a member and its comment, but below a comment that heads the file."""
+        own = place = self.line(member.head)
+        while place > self.first:
+            start = self.line(place - 1)
+            if not self.text[start:place].lstrip(" ").startswith("#"):
+                return place
+            place = start
+        return own
+
+    def _find_step(self) -> int:
+        """Return by how many columns the file indents: what its first nested block mapping does, else 2."""
+        for member in self.members(self.root) if isinstance(self.root, yaml.MappingNode) else ():
+            node = member.value
+            if not member.alias and isinstance(node, yaml.MappingNode) and not node.flow_style:
+                return max(1, int(node.value[0][0].start_mark.column) - self.column(member))
+        return 2
+
+    def _pair(self, key: yaml.Node, value: yaml.Node) -> Member:
+        after = self._find(":", key.end_mark.index) + 1
+        return Member(key.value, value, key.start_mark.index, after, self._end(value, after))
+
+    def _item(self, node: yaml.Node, place: int, *, flow: bool) -> Member:
+        start = node.start_mark.index
+        if start < place:  # an alias
+            if flow:
+                raise CannotSplice(f"a list on line {self._number(place)} uses a YAML alias")
+            head = self._find("-", place)
+            return Member(None, node, head, head + 1, self._end(node, head + 1))
+        head = start if flow else self.text.rfind("-", place, start)
+        after = start if flow else head + 1
+        return Member(None, node, head, after, self._end(node, after))
+
+    def _end(self, node: yaml.Node, after: int) -> int:
+        """Return where a node's content ends: the parser's mark for a block is behind the comments below."""
+        if node.start_mark.index < after:
+            alias = _ALIAS.match(self.text, after)
+            if alias is None:
+                raise CannotSplice(f"line {self._number(after)} uses a YAML alias")
+            return alias.end()
+        end = int(node.end_mark.index)
+        if isinstance(node, yaml.CollectionNode):
+            return end if node.flow_style else self.members(node)[-1].end
+        block = isinstance(node, yaml.ScalarNode) and node.style in ("|", ">")
+        return len(self.text[:end].rstrip()) if block else end
+
+    def _find(self, mark: str, start: int) -> int:
+        place = self.text.find(mark, start)
+        if place < 0 or self.text[start:place].strip():
+            raise CannotSplice(f"line {self._number(start)} is written in a rare form")
+        return place
+
+    def _number(self, place: int) -> int:
+        return self.text.count("\n", 0, place) + 1
