@@ -25,6 +25,7 @@ class MissyError(Exception):
 
     exit_code: int = 1
     type: str = "internal"
+    usual_hint: str = ""
 
     def __init__(
         self,
@@ -36,7 +37,7 @@ class MissyError(Exception):
     ) -> None:
         super().__init__(message)
         self.message = message
-        self.hint = hint
+        self.hint = hint or self.usual_hint
         self.status = status
         self.request_id = request_id
 
@@ -95,6 +96,7 @@ class ProviderError(MissyError):
 
     exit_code = 5
     type = "provider"
+    usual_hint = "the fault is at the endpoint: try again later"
 
     def __init__(
         self,
@@ -115,18 +117,21 @@ class ConnectionFailed(ProviderError):
     """No connection could be made, or it broke before the answer began."""
 
     type = "connection"
+    usual_hint = "try again; missy doctor shows where the way ends"
 
 
 class TimedOut(ProviderError):
     """Nothing came for `timeout` seconds, or the whole took longer than `deadline`."""
 
     type = "timeout"
+    usual_hint = "raise timeout (or --timeout) if the endpoint is slow"
 
 
 class BadReply(ProviderError):
     """The reply breaks the protocol, or one of our limits."""
 
     type = "bad_reply"
+    usual_hint = "the fault is at the endpoint: ask again, or ask another one"
 
 
 class IncompleteError(MissyError):

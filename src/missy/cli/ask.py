@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from missy.cli.app import App, emit_json, notice
+from missy.cli.values import SECONDS, TEMPERATURE
 from missy.errors import MissyError, UsageError
 
 if TYPE_CHECKING:
@@ -46,11 +47,9 @@ _IMAGES = {
 @click.option(
     "--reasoning", type=click.Choice(["low", "medium", "high"]), help="How much the model is to think."
 )
-@click.option("--temperature", metavar="T", type=click.FloatRange(0, 2), help="0 to 2.")
+@click.option("--temperature", metavar="T", type=TEMPERATURE, help="0 to 2.")
 @click.option("--max-tokens", metavar="N", type=click.IntRange(1), help="The longest answer, in tokens.")
-@click.option(
-    "--timeout", metavar="S", type=click.FloatRange(0, min_open=True), help="Seconds of silence allowed."
-)
+@click.option("--timeout", metavar="S", type=SECONDS, help="Seconds of silence allowed.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, on success and on failure.")
 @click.option("--events", "as_events", is_flag=True, help="One JSON event a line, as it arrives.")
 @click.option("--no-stream", is_flag=True, help="Ask for the answer whole, and show it at once.")

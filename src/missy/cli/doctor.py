@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from missy.cli.app import App, emit, emit_json
+from missy.cli.values import SECONDS
 from missy.errors import MissyError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ _MARKS = {"ok": "ok  ", "warn": "warn", "fail": "FAIL", "skip": "skip"}
 @click.option(
     "--timeout",
     metavar="S",
-    type=click.FloatRange(0, min_open=True),
+    type=SECONDS,
     default=10.0,
     help="Seconds for each step.",
 )

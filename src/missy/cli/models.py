@@ -5,13 +5,12 @@ from __future__ import annotations
 import click
 
 from missy.cli.app import App, emit, emit_json, notice
+from missy.cli.values import SECONDS
 
 
 @click.command("models")
 @click.option("--provider", "-p", metavar="ENTRY", help="The entry to ask; else the default one.")
-@click.option(
-    "--timeout", metavar="S", type=click.FloatRange(0, min_open=True), help="Seconds of silence allowed."
-)
+@click.option("--timeout", metavar="S", type=SECONDS, help="Seconds of silence allowed.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.pass_obj
 def command(app: App, provider: str | None, timeout: float | None, as_json: bool) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from missy.cli.safe import disarm, safe
 from missy.events import Done, Event, Notice, Reasoning, Text, ToolCall, Usage
+from missy.secrets.redact import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -224,7 +225,7 @@ class Json:
         answer = {
             "text": "".join(self._text),
             "provider": summary.provider,
-            "model": (done and done.model) or summary.model,
+            "model": (done and done.model) or getattr(error, "model", None) or summary.model,
             "finish_reason": done.finish_reason if done else getattr(error, "finish_reason", None),
             "complete": done is not None and error is None,
             "usage": self._usage,
@@ -288,4 +289,5 @@ _EVENT_NAMES: dict[type, str] = {
 
 
 def _describe(error: MissyError) -> dict[str, Any]:
-    return {"type": error.type, "message": error.message, "hint": error.hint, "status": error.status}
+    message, hint = redact(error.message), redact(error.hint)
+    return {"type": error.type, "message": message, "hint": hint, "status": error.status}

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from missy.errors import CredentialError, LimitError, MissyError, ProviderError
 
+from missy.secrets.redact import redact
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -50,11 +52,10 @@ class Complaint:
             error = next((item for item in error if isinstance(item, dict)), error)
         fields = error if isinstance(error, dict) else {}
         self.fields: dict[str, Any] = fields
-        message = (
-            fields.get("message") or fields.get("msg") or fields.get("detail") or fields.get("code") or ""
-        )
+        words = (fields.get(name) for name in ("message", "msg", "detail", "code", "type"))
+        message = next((word for word in words if word), "")
         text = error if isinstance(error, str) else str(message)
-        self.message = " ".join(text.split())[:_LONGEST]
+        self.message = redact(" ".join(text.split()))[:_LONGEST]  # some endpoints echo the key
         names = (fields.get("code"), fields.get("type"), error if isinstance(error, str) else None)
         self.codes = frozenset(str(name).lower() for name in names if name is not None)
 

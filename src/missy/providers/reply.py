@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from missy.errors import BadReply, IncompleteError, MissyError, TimedOut
-from missy.net.limits import MAX_BODY
+from missy.net.limits import MAX_BODY, read_json
 from missy.providers.sse import Decoder
 
 if TYPE_CHECKING:
@@ -42,6 +41,8 @@ class Reply:
         if self._kind == "unknown":
             self._head += chunk
             self._kind = self._sniff(self._head)
+            if self._kind == "unknown" and len(self._head) > _MISLABELLED:
+                raise BadReply("the reply is nothing but white space")
             if self._kind == "unknown":
                 return [], False
             chunk, self._head = self._head, b""
@@ -69,6 +70,8 @@ class Reply:
         for name, data in self._sse.feed(chunk):
             if self.over:
                 break
+            if not data.strip():  # a keep-alive in the clothes of an event
+                continue
             heard = self._heard = True
             if data.strip() == "[DONE]":
                 self.over = True
@@ -86,7 +89,7 @@ class Reply:
     def flush(self, error: MissyError | None) -> list[Event]:
         """Take the end of the bytes, which `error` cut short if it is not None; return the events still held back."""
         if error is None and self._kind != "stream":
-            return self._wire.whole(_object(bytes(self._whole or self._head))) + self._wire.flush()
+            return self._wire.whole(_object(self._whole or self._head)) + self._wire.flush()
         if error is None and not self._heard:
             return self._unheard()
         return self._wire.flush()
@@ -125,9 +128,9 @@ def not_an_api() -> BadReply:
     )
 
 
-def _object(data: str | bytes) -> dict[str, Any]:
+def _object(data: str | bytes | bytearray) -> dict[str, Any]:
     try:
-        value = json.loads(data)
+        value = read_json(data)
     except (ValueError, RecursionError) as error:  # bad UTF-8, 5,000-digit integers and deep nesting too
         raise BadReply(f"the endpoint sent something that is not JSON ({type(error).__name__})") from None
     if not isinstance(value, dict):
