@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from missy.providers.base import Preview, Provider
 
 LOCAL_MODEL = "smollm2-135m"
-LOGIN_FILE = "secrets/openai-oauth.json"
 _LOCAL_SYSTEM = "You are a helpful assistant."  # without one the model's template makes it talk nonsense
 _LOCAL_NOTICE = "a small model on this machine (135 million parameters) answers: do not rely on what it says"
 
@@ -82,6 +81,7 @@ class _Shared:
         }
 
     def _codex_provider(self, entry: Entry) -> Any:
+        from missy.auth.login import LOGIN_FILE
         from missy.auth.tokens import Logins
         from missy.providers.catalogue import Catalogue
         from missy.providers.registry import provider_class

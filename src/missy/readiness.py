@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from missy.errors import MissyError
 from missy.policy import Policy, parse
-from missy.secrets.resolve import credentials, source_of
+from missy.secrets.resolve import source_of, what_is_missing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from missy.config.schema import Config, Entry
+    from missy.policy import Target
 
 
 class Readiness:
@@ -32,42 +33,54 @@ class Readiness:
 
 def readiness(config: Config, entry: Entry, environ: Mapping[str, str]) -> Readiness:
     """Look at one entry. Raises nothing: what is wrong is in `reason`."""
-    if entry.kind == "local":
-        return (
-            Readiness("" if entry.enabled else "disabled", "none", []) if entry.model_path else _local(entry)
-        )
-    policy = Policy(config.rules())
-    targets = [parse(url) for url in entry.endpoints]
-    hosts = [
-        f"{target.host}:{target.port}" if ":" not in target.host else f"[{target.host}]:{target.port}"
-        for target in targets
-    ]
-    key: dict[str, Any] = {
-        "api_key": entry.api_key,
-        "api_keys": entry.api_keys,
-        "host": targets[0].host,
-        "environ": environ,
-    }
-    source = source_of(entry.entry, **key)
+    look = {"local": _local, "openai-codex": _login}.get(entry.kind, _keyed)
+    try:
+        source, reason = look(entry, environ)
+    except MissyError as error:
+        source, reason = "none", error.message
     if not entry.enabled:
         return Readiness("disabled", source, [])
+    policy = Policy(config.rules())
+    targets = [parse(url) for url in entry.endpoints]
     refused = next((decision for target in targets if not (decision := policy.decide(target)).allowed), None)
     if refused is not None:
         return Readiness(refused.reason, source, [])
-    try:
-        credentials(entry.entry, loopback=targets[0].is_loopback, **key)
-    except MissyError as error:
-        return Readiness(error.message, source, hosts)
-    return Readiness("", source, hosts)
+    return Readiness(reason, source, list(dict.fromkeys(map(_host_and_port, targets))))
 
 
-def _local(entry: Entry) -> Readiness:
+def _host_and_port(target: Target) -> str:
+    host = f"[{target.host}]" if ":" in target.host else target.host
+    return f"{host}:{target.port}"
+
+
+def _keyed(entry: Entry, environ: Mapping[str, str]) -> tuple[str, str]:
+    assert entry.endpoint is not None
+    target = parse(entry.endpoint)
+    key: dict[str, Any] = {
+        "api_key": entry.api_key,
+        "api_keys": entry.api_keys,
+        "host": target.host,
+        "environ": environ,
+    }
+    missing = what_is_missing(entry.entry, loopback=target.is_loopback, **key)
+    return source_of(entry.entry, **key), missing
+
+
+def _login(entry: Entry, environ: Mapping[str, str]) -> tuple[str, str]:  # noqa: ARG001
+    import time
+
+    from missy import paths
+    from missy.auth.login import LOGIN_FILE, describe_state
+
+    state, _, why = describe_state(paths.home() / LOGIN_FILE, entry.issuer_url or "", time.time())
+    if state == "none":
+        return "none", why or f"not logged in: missy auth login {entry.entry}"
+    return "oauth", why if state == "broken" else ""
+
+
+def _local(entry: Entry, environ: Mapping[str, str]) -> tuple[str, str]:  # noqa: ARG001
     from missy.local.model import require
 
-    if not entry.enabled:
-        return Readiness("disabled", "none", [])
-    try:
+    if not entry.model_path:
         require()
-    except MissyError as error:
-        return Readiness(f"{error.message}: {error.hint}", "none", [])
-    return Readiness("", "none", [])
+    return "none", ""

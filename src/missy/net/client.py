@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from missy import __version__
 from missy.errors import BadReply
 from missy.net.gate import CALL, Call, Gate
-from missy.net.limits import Clock
+from missy.net.limits import Clock, read_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,7 +39,7 @@ class Reply:
 def parse_json(data: bytes | str) -> Any:
     """Parse JSON from outside. Raises BadReply for whatever the parser cannot take, deep nesting and endless numbers too."""
     try:
-        return json.loads(data)
+        return read_json(data)
     except (ValueError, RecursionError) as error:
         raise BadReply(f"the reply is not JSON: {type(error).__name__}") from None
 

@@ -1,16 +1,33 @@
-"""How long and how much: the clock of one call, and a bounded way through compressed bodies. Pure but for the clock."""
+"""How long and how much: the clock of one call, and bounded ways through compression and JSON. Pure but for the clock."""
 
 from __future__ import annotations
 
+import json
 import zlib
 from time import monotonic
+from typing import Any
 
 from missy.errors import BadReply, TimedOut
 
-MAX_BODY = 16 << 20  # bytes of a reply that is read whole
+MAX_BODY = 4 << 20  # bytes of a reply that is read whole
 MAX_STREAM = 1 << 30  # bytes of a streamed reply
 MAX_ERROR = 1 << 20  # bytes of a reply with an error status
 _STEP = 64 << 10  # bytes that one step of decompression may make
+_UNPACKED = 16 << 20  # bytes that one piece of a reply may unpack to
+_MARKS = 300_000  # commas in one JSON text; a bracket counts as four of them, as it costs as much memory
+
+
+def read_json(data: bytes | bytearray | str) -> Any:
+    """Parse JSON from outside. Raises ValueError or RecursionError for whatever is none, and for too many values.
+
+    Parsed values take up to thirty times the room of their text (`[],[],[]`), so it is not the text's length alone that
+    has to be bounded.
+    """
+    marks = (b"[", b"{", b",") if not isinstance(data, str) else ("[", "{", ",")
+    lists, objects, commas = (data.count(mark) for mark in marks)  # type: ignore[arg-type]
+    if 4 * (lists + objects) + commas > _MARKS:
+        raise ValueError("too many values")
+    return json.loads(data)
 
 
 class Clock:
@@ -71,11 +88,13 @@ class Inflate:
         """Return the decompressed pieces, each of at most 64 KiB. Raises BadReply on a broken stream."""
         pieces = []
         try:
+            if self._stream.eof and data:  # zlib would keep all of it
+                raise BadReply("the reply goes on after the end of its compressed data")
             while data:
                 pieces.append(self._stream.decompress(data, _STEP))
                 data = self._stream.unconsumed_tail
-                if len(pieces) * _STEP > MAX_BODY:
-                    raise BadReply(f"one piece of the reply unpacks to more than {MAX_BODY >> 20} MiB")
+                if len(pieces) * _STEP > _UNPACKED:
+                    raise BadReply(f"one piece of the reply unpacks to more than {_UNPACKED >> 20} MiB")
         except zlib.error as error:
             raise BadReply(f"the reply's compression is broken: {error}") from error
         return pieces

@@ -153,9 +153,11 @@ class _AsyncBody(_Body, httpx2.AsyncByteStream):
 
 
 def _response(response: httpcore2.Response, body: Any) -> httpx2.Response:
-    # Already unpacked: httpx2 must not do it again, unbounded.
-    headers = [(k, v) for k, v in response.headers if k.lower() != b"content-encoding"]
-    return httpx2.Response(response.status, headers=headers, stream=body, extensions={ENDED: body.ended})
+    # Already unpacked: httpx2 must not do it again, unbounded. And no cookie is kept: one jar would serve all endpoints.
+    headers = [(k, v) for k, v in response.headers if k.lower() not in (b"content-encoding", b"set-cookie")]
+    made = httpx2.Response(response.status, headers=headers, stream=body, extensions={ENDED: body.ended})
+    made.encoding = "utf-8"  # the server's charset could name any codec, bz2 and idna too
+    return made
 
 
 class Pools:
@@ -167,8 +169,7 @@ class Pools:
 
     def of(self, passage: Passage) -> Any:
         """Choose. Plain http and this machine itself never go through a proxy."""
-        target = passage.target
-        own = target.scheme == "http" or target.host in ("localhost", "::1") or target.host.startswith("127.")
+        own = passage.target.scheme == "http" or passage.target.is_loopback
         return self.direct if own or self.proxied is None else self.proxied
 
     def all(self) -> list[Any]:

@@ -11,7 +11,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from missy.errors import CredentialError, LimitError, MissyError, ProviderError
-
 from missy.secrets.redact import redact
 
 if TYPE_CHECKING:

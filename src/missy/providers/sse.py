@@ -5,15 +5,18 @@ It must never buffer more than one event, and never raise for bytes that a serve
 
 from __future__ import annotations
 
+import re
+
 from missy.errors import BadReply
 
-MAX_EVENT = 8 << 20  # bytes of one event; the longest that any server sends is a small part of it
+MAX_EVENT = 2 << 20  # bytes of one event; the longest that any server sends is a small part of it
+_LINE_END = re.compile(rb"[\r\n]")  # one pass: two finds look at a flood of one of them again and again
 
 
 class Decoder:
     """Bytes in, whole events out, as pairs of event name and data."""
 
-    __slots__ = ("_buffer", "_data", "_event", "_scanned", "_size", "_start", "_swallow_lf")
+    __slots__ = ("_buffer", "_data", "_event", "_scanned", "_start", "_swallow_lf")
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -21,8 +24,7 @@ class Decoder:
         self._start = True
         self._swallow_lf = False
         self._event = ""
-        self._data: list[str] = []
-        self._size = 0
+        self._data = bytearray()  # each line of it ends with LF, as in the specification
 
     def feed(self, chunk: bytes) -> list[tuple[str, str]]:
         """Take the next bytes and return the events that they complete. Raises BadReply over MAX_EVENT bytes."""
@@ -54,31 +56,28 @@ class Decoder:
             self._line(line, events)
         del buffer[:at]
         self._scanned = len(buffer)
-        if len(buffer) + self._size > MAX_EVENT:
+        if len(buffer) + len(self._data) > MAX_EVENT:
             raise BadReply(f"one event of the stream is longer than {MAX_EVENT >> 20} MiB")
         return events
 
     def _line_end(self, start: int) -> int:
-        lf = self._buffer.find(b"\n", start)
-        cr = self._buffer.find(b"\r", start, lf if lf >= 0 else len(self._buffer))
-        return cr if cr >= 0 else lf
+        found = _LINE_END.search(self._buffer, start)
+        return found.start() if found else -1
 
     def _line(self, line: bytearray, events: list[tuple[str, str]]) -> None:
         if not line:
             if self._data:
-                events.append((self._event, "\n".join(self._data)))
-            self._data = []
+                events.append((self._event, self._data[:-1].decode("utf-8", "replace")))
+            self._data = bytearray()
             self._event = ""
-            self._size = 0
             return
         field, _, value = line.partition(b":")
         if value.startswith(b" "):
             del value[:1]
         if field == b"data":
-            self._size += len(value) + 1
-            if self._size > MAX_EVENT:
+            self._data += value + b"\n"
+            if len(self._data) > MAX_EVENT:
                 raise BadReply(f"one event of the stream is longer than {MAX_EVENT >> 20} MiB")
-            self._data.append(value.decode("utf-8", "replace"))
         elif field == b"event":
             self._event = value[:200].decode("utf-8", "replace")
         # comments (an empty field name), id, retry and unknown fields carry no event

@@ -73,6 +73,39 @@ def source_of(
     return "none"
 
 
+def what_is_missing(
+    entry: str,
+    *,
+    api_key: str | None,
+    api_keys: Sequence[str],
+    host: str,
+    loopback: bool,
+    environ: Mapping[str, str],
+) -> str:
+    """Say why an entry has no credential, or "". Opens no vault and asks no keyring: it only looks whether they are there."""
+    for text in ([api_key] if api_key else []) + list(api_keys):
+        kind, _, name = _source(text).partition(":")
+        if kind == "env" and not environ.get(name, "").strip():
+            return f"the variable {name} is not set"
+        if kind == "vault" and not _in_vault(name):
+            return f"the vault has no {name}: missy vault set {name}"
+    if (
+        api_key
+        or api_keys
+        or loopback
+        or source_of(entry, api_key=None, api_keys=(), host=host, environ=environ) != "none"
+    ):
+        return ""
+    return f"no API key for {host}: {_where_to_put(entry, host)}"
+
+
+def _in_vault(name: str) -> bool:
+    from missy import paths
+    from missy.secrets.vault import Vault
+
+    return name in Vault(paths.home()).names()
+
+
 def environment_names(entry: str, host: str) -> list[str]:
     """Return the environment variables that may hold this entry's key, in order."""
     own = "".join(c if c.isalnum() else "_" for c in entry.upper()) + "_API_KEY"

@@ -1,0 +1,113 @@
+"""The ChatGPT backend's list of models: kept for a few minutes, then asked for again with its ETag."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+from missy import paths
+from missy.errors import BadReply, MissyError, ProviderError
+from missy.net.client import parse_json
+from missy.net.limits import MAX_BODY
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from missy.net.limits import Clock
+    from missy.providers._sdk import Sdk
+    from missy.secrets.resolve import Credential
+
+_FRESH = 300.0  # seconds
+_CLIENT_VERSION = "1.0.0"  # the backend leaves out models whose minimal client version is higher
+
+
+class Model:
+    """One model of the list. `listed`: it is meant to be chosen; a hidden one may still answer."""
+
+    __slots__ = ("listed", "name", "priority")
+
+    def __init__(self, item: Mapping[str, Any]) -> None:
+        self.name = str(item.get("slug") or item.get("id") or "")
+        self.listed = item.get("visibility", "list") == "list" and bool(self.name)
+        priority = item.get("priority")
+        self.priority = priority if isinstance(priority, int) else 1 << 30
+
+
+class Catalogue:
+    """The list of one MISSY_HOME, by entry and account. A file that cannot be written is no reason to fail."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def models(
+        self, sdk: Sdk, credential: Credential, headers: Mapping[str, str], clock: Clock, entry: str
+    ) -> list[Model]:
+        """Return the models, best first. Raises MissyError."""
+        key = f"{entry} {headers.get('chatgpt-account-id', '')}"
+        known = self._load()
+        note = known.get(key, {})
+        if note and 0 <= time.time() - _number(note.get("at")) < _FRESH:
+            return _sorted(note.get("models"))
+        asked = dict(headers) | ({"If-None-Match": str(note["etag"])} if note.get("etag") else {})
+        body = bytearray()
+        path = f"/models?client_version={_CLIENT_VERSION}"
+        try:
+            with sdk.send("get", path, credential=credential, clock=clock, headers=asked) as response:
+                for piece in response.iter_raw():
+                    body += piece
+                    if len(body) > MAX_BODY:
+                        raise BadReply(f"the list of models is longer than {MAX_BODY >> 20} MiB")
+                etag = response.headers.get("etag")
+        except ProviderError as error:
+            if error.status != 304 or not note:
+                raise
+            self._store(known | {key: note | {"at": time.time()}})
+            return _sorted(note.get("models"))
+        value = parse_json(bytes(body))
+        items = value.get("models") if isinstance(value, dict) else None
+        if not isinstance(items, list):
+            raise BadReply("the reply is no list of models", hint="try again later")
+        kept = [
+            {name: item.get(name) for name in ("slug", "id", "visibility", "priority") if name in item}
+            for item in items
+            if isinstance(item, dict)
+        ]
+        self._store(known | {key: {"at": time.time(), "etag": etag, "models": kept, "entry": entry}})
+        return _sorted(kept)
+
+    def cached_default(self, entry: str) -> str | None:
+        """Return the default model as it was last seen, without asking anybody."""
+        for key, note in self._load().items():
+            if key.startswith(f"{entry} "):
+                return next((model.name for model in _sorted(note.get("models")) if model.listed), None)
+        return None
+
+    def _load(self) -> dict[str, dict[str, Any]]:
+        try:
+            value = json.loads(paths.read_private(self._path, 4 << 20))
+        except (MissyError, ValueError, RecursionError):
+            return {}
+        return (
+            value
+            if isinstance(value, dict) and all(isinstance(note, dict) for note in value.values())
+            else {}
+        )
+
+    def _store(self, known: dict[str, dict[str, Any]]) -> None:
+        try:
+            paths.write_private(self._path, json.dumps(known).encode())
+        except MissyError:
+            pass
+
+
+def _sorted(items: object) -> list[Model]:
+    if not isinstance(items, list):
+        return []
+    models = [Model(item) for item in items if isinstance(item, dict)]
+    return sorted((model for model in models if model.name), key=lambda model: model.priority)
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, (int, float)) else 0.0

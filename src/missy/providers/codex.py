@@ -1,0 +1,220 @@
+"""The provider of kind `openai-codex`: a ChatGPT subscription, over the Responses format.
+
+The bearer token goes to the entry's own `base_url` and nowhere else, whatever the backend answers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from missy.auth.oauth import ORIGINATOR
+from missy.errors import CredentialError, LimitError, MissyError, ProviderError
+from missy.events import Notice
+from missy.net.limits import Clock
+from missy.providers import faults, wire_responses
+from missy.providers.attempts import Attempts
+from missy.providers.base import Preview
+from missy.providers.driver import adrive, drive
+from missy.providers.reply import Reply
+from missy.secrets.resolve import Credential
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Mapping
+
+    import openai
+
+    from missy.auth.login import Access
+    from missy.auth.tokens import Logins
+    from missy.events import Event
+    from missy.net.client import Door
+    from missy.providers.base import Request
+    from missy.providers.catalogue import Catalogue, Model
+
+_CREDENTIAL = "oauth"  # how the audit names the login
+
+
+class LoginCredentials:
+    """The login as the credential of one call: after a 401 at most one reload, one renewal, one retry."""
+
+    def __init__(self, logins: Logins) -> None:
+        self._logins = logins
+        self.access: Access = logins.access()
+        self._again = True
+
+    @property
+    def current(self) -> Credential:
+        """The token to send now."""
+        return Credential(self.access.token, _CREDENTIAL, _CREDENTIAL)
+
+    def next(self, error: MissyError) -> bool:
+        """Renew after a 401, once. A 403 and a web page in front of the backend say nothing about the login."""
+        if not isinstance(error, CredentialError) or error.status != 401 or not self._again:
+            return False
+        self._again = False
+        self.access = self._logins.access(force_refresh_of=self.access.token.reveal())
+        return True
+
+
+class CodexProvider:
+    """See missy.providers.base.Provider and missy.providers.driver.Dialect."""
+
+    path = "/responses"
+
+    def __init__(
+        self,
+        door: Door,
+        *,
+        entry: str,
+        base_url: str,
+        host: str,
+        logins: Logins,
+        max_retries: int,
+        catalogue: Catalogue,
+    ) -> None:
+        from missy.providers._sdk import Sdk
+
+        self.sdk = Sdk(door, base_url=base_url, host=host, entry=entry, explain=explain)
+        self._host = host
+        self._entry = entry
+        self._logins = logins
+        self._max_retries = max_retries
+        self._catalogue = catalogue
+
+    def attempts(self, request: Request, clock: Clock) -> Attempts:  # noqa: ARG002
+        """See missy.providers.driver.Dialect."""
+        return Attempts(
+            LoginCredentials(self._logins), max_retries=self._max_retries, clock=clock, without=()
+        )
+
+    def body(self, request: Request, attempts: Attempts | None = None) -> dict[str, Any]:  # noqa: ARG002
+        """See missy.providers.driver.Dialect."""
+        return wire_responses.body(request)
+
+    def headers(self, attempts: Attempts) -> dict[str, str]:
+        """See missy.providers.driver.Dialect."""
+        login = attempts.credentials
+        assert isinstance(login, LoginCredentials)
+        return account_headers(login.access)
+
+    def reader(
+        self, request: Request, headers: Mapping[str, str]
+    ) -> tuple[wire_responses.ResponsesReply, Reply]:
+        """See missy.providers.driver.Dialect."""
+        request_id = headers.get("x-request-id") or headers.get("x-oai-request-id") or headers.get("cf-ray")
+        wire = wire_responses.ResponsesReply(host=self._host, model=request.model, request_id=request_id)
+        return wire, Reply(headers.get("content-type", ""), wire)
+
+    def succeeded(self, request: Request, attempts: Attempts) -> None:
+        """See missy.providers.driver.Dialect."""
+
+    def stream(self, request: Request) -> Iterator[Event]:
+        """Yield the answer's events as they arrive. Raises MissyError."""
+        request = self._with_model(request)
+        yield from _notices(request)
+        try:
+            yield from drive(self, request)
+        except ProviderError as error:
+            raise self._with_list(error, request) from error
+
+    async def astream(self, request: Request) -> AsyncIterator[Event]:
+        """Like `stream`, for async code."""
+        import asyncio
+
+        request = await asyncio.to_thread(self._with_model, request)
+        for notice in _notices(request):
+            yield notice
+        try:
+            async for event in adrive(self, request):
+                yield event
+        except ProviderError as error:
+            raise await asyncio.to_thread(self._with_list, error, request) from error
+
+    def _with_model(self, request: Request) -> Request:
+        """The default is the live list's, never a constant of ours."""
+        return request if request.model else replace(request, model=self._default_model(request.timeout))
+
+    def _default_model(self, timeout: float) -> str:
+        for model in self._models(timeout):
+            if model.listed:
+                return model.name
+        raise ProviderError(f"{self._host} lists no model for this account", hint="name one with --model")
+
+    def _models(self, timeout: float) -> list[Model]:
+        credentials = LoginCredentials(self._logins)
+        clock = Clock(timeout, timeout * 2)
+        while True:
+            try:
+                return self._catalogue.models(
+                    self.sdk, credentials.current, account_headers(credentials.access), clock, self._entry
+                )
+            except CredentialError as error:
+                if not credentials.next(error):
+                    raise
+
+    def models(self, timeout: float) -> list[str]:
+        """Return the account's live list of models, the default first. Raises MissyError."""
+        return [model.name for model in self._models(timeout) if model.listed]
+
+    def _with_list(self, error: ProviderError, request: Request) -> ProviderError:
+        """Show the list of models to somebody whose model is not in it."""
+        if error.status not in (400, 404) or "model" not in error.message.lower():
+            return error
+        try:
+            names = self.models(request.timeout)
+        except MissyError:
+            return error
+        error.hint = f"this account's models: {', '.join(names)}"
+        return error
+
+    def preview(self, request: Request) -> Preview:
+        """Return what `stream` would send first, secrets masked. Sends nothing: not even to renew the login."""
+        from missy.auth.login import load
+
+        login = load(self._logins.path)
+        if login is None:
+            raise CredentialError("not logged in", hint=f"log in: missy auth login {self._entry}")
+        request = (
+            request if request.model else replace(request, model=self._catalogue.cached_default(self._entry))
+        )
+        credential = Credential(login.access_token, _CREDENTIAL, _CREDENTIAL)
+        headers = account_headers(login.access())
+        body = self.body(request)
+        made = self.sdk.preview("post", self.path, credential=credential, body=body, headers=headers)
+        return Preview(made.method, str(made.url), dict(made.headers), made.content)
+
+    def openai_client(self) -> openai.OpenAI:
+        """Return a real `openai.OpenAI` over the same door, with the login's token as of now."""
+        credentials = LoginCredentials(self._logins)
+        return self.sdk.bare(credentials.current, account_headers(credentials.access))
+
+
+def account_headers(access: Access) -> dict[str, str]:
+    """Return the headers that name the account to the backend, besides the bearer token."""
+    headers = {"chatgpt-account-id": access.account_id, "originator": ORIGINATOR}
+    return {**headers, "x-openai-fedramp": "true"} if access.fedramp else headers
+
+
+def _notices(request: Request) -> list[Event]:
+    names = wire_responses.left_out(request)
+    if not names:
+        return []
+    return [Notice(f"the ChatGPT backend takes no {' and no '.join(names)}: left out")]
+
+
+def explain(
+    status: int, headers: Mapping[str, str], body: bytes, *, host: str, keyed: bool = True
+) -> MissyError:
+    """Return the error that a reply of the ChatGPT backend means, with the next step for a subscription."""
+    error = faults.from_response(status, headers, body, host=host, keyed=keyed)
+    words = error.message.lower()
+    if isinstance(error, LimitError) and error.code == "usage_not_included":
+        error.hint = (
+            "the plan of this account does not include this use: upgrade it, or log in to another account"
+        )
+    elif "workspace" in words and status in (402, 403):
+        hint = "log in again and choose another workspace: missy auth login"
+        return CredentialError(error.message, hint=hint, status=status, request_id=error.request_id)
+    elif isinstance(error, CredentialError):
+        error.hint = "log in again: missy auth login"
+    return error

@@ -1,0 +1,138 @@
+"""What every test stands on: the guard, a home of its own, the command, and servers that are closed afterwards."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+GUARD = Path(__file__).parent / "guard"
+sys.path.insert(0, str(GUARD))
+sys.modules.pop("sitecustomize", None)
+import sitecustomize  # noqa: E402, F401  the guard: from here on this process reaches loopback alone
+
+sys.path.remove(str(GUARD))
+
+from tests.command import Command  # noqa: E402
+from tests.servers import Origin, Proxy  # noqa: E402
+
+_CLEANED = ("OPENAI_", "MISSY_", "SSL_CERT_")
+_NAMED = {
+    "NO_COLOR",
+    "FORCE_COLOR",
+    "SSLKEYLOGFILE",
+    "NETRC",
+    "REQUESTS_CA_BUNDLE",
+    "COLUMNS",
+    "TERM",
+    "PYTHONSTARTUP",
+}
+
+
+def _touches(name: str) -> bool:
+    """Tell whether a variable could change what Missy does."""
+    upper = name.upper()
+    return upper.startswith(_CLEANED) or upper.endswith(("_API_KEY", "_PROXY")) or upper in _NAMED
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees a key, a proxy or a setting of the person who runs it."""
+    for name in list(os.environ):
+        if _touches(name):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("PYTHONPATH", str(GUARD))
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A MISSY_HOME that does not exist yet, under a HOME of its own."""
+    person = tmp_path / "person"
+    person.mkdir(mode=0o700)
+    monkeypatch.setenv("HOME", str(person))
+    monkeypatch.setenv("MISSY_HOME", str(person / "missy"))
+    return person / "missy"
+
+
+@pytest.fixture
+def missy(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Command]:
+    """The command; afterwards nothing may have tried to leave loopback."""
+    command = Command(home, tmp_path / "trace")
+    monkeypatch.setenv("MISSY_TEST_TRACE", str(command.trace))
+    yield command
+    assert [line for line in command.attempts() if line.startswith("FORBIDDEN")] == []
+
+
+@pytest.fixture
+def config(missy: Command) -> Callable[..., Path]:
+    """Write config.yaml into a home: `config(home, text)`."""
+
+    def write(home: Path, value: str | dict[str, Any]) -> Path:
+        return Command(home, missy.trace).config(value)
+
+    return write
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Origin]]:
+    """Start an Origin: `serve(reply, ..., tls=context)`."""
+    origins: list[Origin] = []
+
+    def start(*script: Any, **options: Any) -> Origin:
+        origins.append(Origin(*script, **options))
+        return origins[-1]
+
+    yield start
+    for origin in origins:
+        origin.close()
+
+
+@pytest.fixture
+def tunnel() -> Iterator[Callable[..., Proxy]]:
+    """Start a CONNECT proxy: `tunnel({"api.openai.com:443": origin.port})`."""
+    proxies: list[Proxy] = []
+
+    def start(routes: dict[str, int], **options: Any) -> Proxy:
+        proxies.append(Proxy(routes, **options))
+        return proxies[-1]
+
+    yield start
+    for proxy in proxies:
+        proxy.close()
+
+
+@pytest.fixture(scope="session")
+def authority() -> Any:
+    """A test CA (trustme): `authority.issue_cert(name, ...)`."""
+    import trustme
+
+    return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def ca_bundle(authority: Any) -> Iterator[Path]:
+    """The test CA's certificate, as `network.ca_bundle` takes it; everybody may read it."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        path = Path(folder) / "ca.pem"
+        path.write_bytes(authority.cert_pem.bytes())
+        path.chmod(0o644)
+        yield path
+
+
+@pytest.fixture(scope="session")
+def certify(authority: Any) -> Callable[..., ssl.SSLContext]:
+    """Make a server's TLS context for any names: `serve(..., tls=certify("api.openai.com"))`."""
+
+    def make(*names: str) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert(*names).configure_cert(context)
+        return context
+
+    return make
