@@ -133,9 +133,11 @@ def lock(path: AnyPath, timeout: float = 30) -> Iterator[None]:
         try:
             yield
         finally:
-            fcntl.flock(file, fcntl.LOCK_UN)  # a child forked meanwhile shares the lock: end it for both
+            with suppress(OSError):
+                fcntl.flock(file, fcntl.LOCK_UN)  # a child forked meanwhile shares the lock: end it for both
     finally:
-        os.close(file)
+        with suppress(OSError):  # nothing was written through it
+            os.close(file)
 
 
 def wait_for_lock(file: int, path: AnyPath, timeout: float) -> None:
@@ -228,7 +230,8 @@ def _folder(target: Path, *, make: bool = True) -> Iterator[int]:
     try:
         yield file
     finally:
-        os.close(file)
+        with suppress(OSError):  # nothing was written through it
+            os.close(file)
 
 
 def _open_dir(path: Path) -> int:

@@ -112,7 +112,9 @@ def sign_in(issuer: Issuer, desk: Desk, *, paste: bool, open_browser: bool, time
 
 def pair_device(issuer: Issuer) -> Tokens:
     """Sign in with a code that is typed in on another device, and return the tokens."""
-    notice("device codes must be allowed: ChatGPT > Settings > Security > device code authorization for Codex")
+    notice(
+        "device codes must be allowed: ChatGPT > Settings > Security > device code authorization for Codex"
+    )
     device = issuer.start_device()
     emit(device.page)
     _flush()

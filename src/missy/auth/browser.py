@@ -1,0 +1,57 @@
+"""Opening the sign-in page in the person's browser, where there is one.
+
+The browser gets none of Missy's input or output, and of the environment only what a browser needs: no key ever.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+_KEPT = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY",
+         "DBUS_SESSION_BUS_ADDRESS", "DESKTOP_SESSION", "BROWSER", "TMPDIR")  # fmt: skip
+_KEPT_FAMILIES = ("XDG_", "LC_", "KDE_", "GNOME_", "WSL")
+_OPENERS = ("xdg-open", "wslview", "x-www-browser", "gnome-open")
+
+
+def is_headless() -> bool:
+    """Tell whether a browser opened here would show itself to nobody: over SSH, or on Linux without a display."""
+    if os.environ.get("SSH_CONNECTION") or os.environ.get("SSH_TTY"):
+        return True
+    if sys.platform == "darwin":
+        return False
+    return not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def open_page(url: str) -> bool:
+    """Start a browser on `url` and return at once; tell whether one was found. $BROWSER comes first."""
+    import shlex
+    import subprocess
+
+    for command in _commands():
+        try:
+            words = shlex.split(command)
+            filled = [word.replace("%s", url) for word in words]
+            subprocess.Popen(  # noqa: S603  (the user's own browser, no shell)
+                filled if filled != words else [*words, url],
+                env=_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        except (OSError, ValueError, IndexError):
+            continue
+        return True
+    return False
+
+
+def _commands() -> list[str]:
+    named = [part for part in os.environ.get("BROWSER", "").split(os.pathsep) if part.strip()]
+    return [*named, *(["open"] if sys.platform == "darwin" else _OPENERS)]
+
+
+def _environment() -> dict[str, str]:
+    return {
+        name: value for name, value in os.environ.items() if name in _KEPT or name.startswith(_KEPT_FAMILIES)
+    }

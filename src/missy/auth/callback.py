@@ -1,0 +1,88 @@
+"""What counts as the answer to a sign-in, from the browser's callback or from a pasted line. Pure: no I/O.
+
+It must never let anything through whose `state` is not the one of this sign-in.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlsplit
+
+from missy.secrets.redact import Secret
+
+PATH = "/auth/callback"
+_LONGEST_CODE = 4096
+_MOST_FIELDS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The one answer to a sign-in: a `code` to exchange, or None with the issuer's `error` and its `description`."""
+
+    code: Secret | None
+    error: str = ""
+    description: str = ""
+
+
+class NotOurs(ValueError):
+    """This is not the answer to this sign-in; the message says why. The wait goes on."""
+
+
+def judge(query: str, state: str) -> Answer:
+    """Read a callback's query. Raises NotOurs unless it has one fitting `state` and one `code`, or one `error`.
+
+    `state` is looked at first: whoever does not know it can neither finish a sign-in nor end it.
+    """
+    try:
+        fields = parse_qsl(query, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        raise NotOurs("it has too many fields") from None
+    _check_state([value for name, value in fields if name == "state"], state)
+    errors = [value for name, value in fields if name == "error"]
+    codes = [value for name, value in fields if name == "code"]
+    if errors:
+        if len(errors) > 1 or not errors[0]:
+            raise NotOurs("it has no single 'error'")
+        described = [value for name, value in fields if name == "error_description"]
+        return Answer(None, errors[0][:200], described[0][:500] if described else "")
+    if len(codes) != 1:
+        raise NotOurs("it has no 'code'" if not codes else "it has more than one 'code'")
+    return Answer(_checked_code(codes[0]))
+
+
+def read_paste(line: str, state: str) -> Answer:
+    """Read what a person pasted: the address the browser was sent to, its query, or `code#state`. Raises NotOurs."""
+    text = line.strip().strip("'\"<>").strip()
+    if text.startswith(("http://", "https://")):
+        return _read_address(text, state)
+    if text.startswith("?") or "state=" in text:
+        return judge(text.removeprefix("?"), state)
+    code, mark, given = text.partition("#")
+    if not mark:
+        raise NotOurs("a code alone cannot be checked: paste the whole address, or code#state")
+    _check_state([given], state)
+    return Answer(_checked_code(code))
+
+
+def _read_address(text: str, state: str) -> Answer:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        raise NotOurs("it is no address") from None
+    if parts.path != PATH or parts.hostname not in ("127.0.0.1", "localhost"):
+        raise NotOurs(f"it is not the address that the sign-in ends at (http://127.0.0.1:PORT{PATH}?...)")
+    return judge(parts.query, state)
+
+
+def _check_state(given: list[str], state: str) -> None:
+    if len(given) != 1:
+        raise NotOurs("it has no 'state'" if not given else "it has more than one 'state'")
+    if not hmac.compare_digest(given[0].encode("utf-8", "replace"), state.encode()):
+        raise NotOurs("its 'state' belongs to another sign-in")
+
+
+def _checked_code(code: str) -> Secret:
+    if not code or len(code) > _LONGEST_CODE or not all("!" <= mark <= "~" for mark in code):
+        raise NotOurs("its 'code' is empty, too long, or holds characters that no code has")
+    return Secret(code)
