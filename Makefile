@@ -1,4 +1,5 @@
 # make demo    an answer from the model on this machine, no key needed: PROMPT="..." asks something else
+# make demo-codex    a ChatGPT login from beginning to end, against a simulator: no account needed
 # make test    everything that CI checks
 # make bench   the benchmarks
 # make lock    bring requirements/*.txt in line with pyproject.toml; UPGRADE=1 for the newest versions
@@ -17,7 +18,7 @@ SAY := @printf 'missy: %s\n' >&2
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: demo test bench lock clean
+.PHONY: demo demo-codex test bench lock clean
 
 demo: $(VENV)/.local $(MODEL)
 	@MISSY_CONFIG= MISSY_HOME="$(HOME_OF_DEMO)" $(BIN)/missy ask --provider local "$$PROMPT"
@@ -29,6 +30,9 @@ test: $(VENV)/.dev $(MODEL)
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 	MISSY_TEST_MODELS="$(HOME_OF_DEMO)" $(BIN)/python -m pytest
+
+demo-codex: $(VENV)/.dev
+	@MISSY_CONFIG= $(BIN)/python -m tests.simulator
 
 bench: $(VENV)/.dev $(MODEL)
 	MISSY_HOME="$(HOME_OF_DEMO)" $(BIN)/python benchmarks/run.py

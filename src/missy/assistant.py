@@ -81,6 +81,7 @@ class _Shared:
         }
 
     def _codex_provider(self, entry: Entry) -> Any:
+        from missy.auth.limits import NOTE_FILE, LimitsNote
         from missy.auth.login import LOGIN_FILE
         from missy.auth.tokens import Logins
         from missy.providers.catalogue import Catalogue
@@ -98,6 +99,7 @@ class _Shared:
             logins=logins,
             max_retries=entry.max_retries,
             catalogue=Catalogue(paths.home() / "models" / "codex.json"),
+            limits=LimitsNote(paths.home() / NOTE_FILE),
         )
 
     def _remote_provider(self, entry: Entry) -> Any:

@@ -10,6 +10,7 @@ from missy import paths
 from missy.cli.safe import safe
 
 if TYPE_CHECKING:
+    from missy.assistant import Missy
     from missy.audit import Audit
     from missy.config.schema import Config
     from missy.net.client import Door
@@ -46,6 +47,15 @@ class App:
         from missy.audit import Audit
 
         return Audit(paths.home() / "audit.jsonl")
+
+    def assistant(self) -> Missy:
+        """Return the assistant for the configuration. Whoever calls closes it."""
+        config = self.config()
+        from missy.assistant import Missy
+        from missy.cli.lightly import load_openai
+
+        load_openai()
+        return Missy(config, notice=notice)
 
     def door(self) -> Door:
         """Return the one way out, made once."""

@@ -88,10 +88,8 @@ def command(
     )
     turn = _Turn(renderer, provider)
     try:
-        from missy.assistant import Missy
-
         text = _prompt(prompt, attached=bool(attach))
-        with Missy(app.config(), notice=notice) as missy:
+        with app.assistant() as missy:
             wishes |= {
                 "provider": provider,
                 "images": [_image(path) for path in attach],

@@ -54,7 +54,6 @@ def command(app: App, provider: str | None, timeout: float, as_json: bool) -> in
 
 def _checks(app: App, provider: str | None, timeout: float) -> Iterator[Check]:
     from missy import diagnosis
-    from missy.assistant import Missy
 
     yield from diagnosis.examine_machine()
     try:
@@ -66,7 +65,7 @@ def _checks(app: App, provider: str | None, timeout: float) -> Iterator[Check]:
         yield diagnosis.failed("config", error)
         return
     yield diagnosis.Check("config", "ok", str(config.path) if config.exists else "no config file: defaults")
-    with Missy(config) as missy:
+    with app.assistant() as missy:
         for entry in entries:
             yield from diagnosis.examine(missy, entry, timeout)
 

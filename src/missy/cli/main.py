@@ -12,27 +12,11 @@ import click
 
 from missy import __version__
 from missy.cli.app import App, notice
+from missy.cli.top import COMMANDS, OPTIONS, first_page
 from missy.errors import MissyError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-# name -> (module, one line for --help); the module is imported when the command is called
-COMMANDS: dict[str, tuple[str, str]] = {
-    "init": ("missy.cli.init", "Write a commented config.yaml and the folders."),
-    "ask": ("missy.cli.ask", "One answer, streamed as it arrives."),
-    "providers": ("missy.cli.providers", "The entries: kind, model, endpoint, credential, ready or why not."),
-    "models": ("missy.cli.models", "The endpoint's live list of models."),
-    "auth": ("missy.cli.auth", "The ChatGPT login: login, status, logout."),
-    "usage": ("missy.cli.usage", "How much of the ChatGPT subscription is used up."),
-    "doctor": ("missy.cli.doctor", "Walk the true path of each entry and name the fix."),
-    "net": ("missy.cli.net", "Which rule allows or denies, and all that may be reached."),
-    "audit": ("missy.cli.audit", "What left the machine."),
-    "vault": ("missy.cli.vault", "Secrets that are kept encrypted."),
-    "config": ("missy.cli.config", "Where the configuration is, what it says, whether it is right."),
-    "presets": ("missy.cli.presets", "The presets that network.presets can name."),
-    "local": ("missy.cli.local", "The model on this machine: install, status, serve."),
-}
 
 
 class Root(click.Group):
@@ -62,28 +46,20 @@ class Root(click.Group):
             ctx.fail(f"No such command '{args[0]}'.{meant}")
         return super().resolve_command(ctx, args)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """Show the table of commands; none is imported for it."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+    def get_help(self, ctx: click.Context) -> str:  # noqa: ARG002
+        """Return the first page, which is also shown without click."""
+        return first_page().rstrip("\n")
 
 
 @click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option(
     "--config", "config_path", metavar="FILE", help="Another config file than MISSY_HOME/config.yaml."
 )
-@click.option("--debug", is_flag=True, help="Show a traceback with an error. Secrets stay masked.")
+@click.option("--debug", is_flag=True, help=OPTIONS[1][1])
 @click.version_option(__version__, message="missy %(version)s")
 @click.pass_context
 def root(ctx: click.Context, config_path: str | None, debug: bool) -> None:
-    """The assistant that you can hand your keys to.
-
-    \b
-    Example:
-      missy init
-      missy ask "What is the capital of France?"
-      git diff | missy ask "Write a commit message for this"
-    """
+    """The assistant that you can hand your keys to."""
     ctx.obj = App(config_path=config_path, debug=debug)
 
 

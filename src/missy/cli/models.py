@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from missy.cli.app import App, emit, emit_json, notice
+from missy.cli.app import App, emit, emit_json
 from missy.cli.values import SECONDS
 
 
@@ -20,9 +20,7 @@ def command(app: App, provider: str | None, timeout: float | None, as_json: bool
     Example:
       missy models --provider groq
     """
-    from missy.assistant import Missy
-
-    with Missy(app.config(), notice=notice) as missy:
+    with app.assistant() as missy:
         names = missy.models(provider, timeout=timeout)
     if as_json:
         emit_json(names)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from missy.auth.oauth import ORIGINATOR
+from missy.auth.limits import account_headers, read_headers
 from missy.errors import CredentialError, LimitError, MissyError, ProviderError
 from missy.events import Notice
 from missy.net.limits import Clock
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     import openai
 
+    from missy.auth.limits import LimitsNote
     from missy.auth.login import Access
     from missy.auth.tokens import Logins
     from missy.events import Event
@@ -71,6 +72,7 @@ class CodexProvider:
         logins: Logins,
         max_retries: int,
         catalogue: Catalogue,
+        limits: LimitsNote,
     ) -> None:
         from missy.providers._sdk import Sdk
 
@@ -80,6 +82,8 @@ class CodexProvider:
         self._logins = logins
         self._max_retries = max_retries
         self._catalogue = catalogue
+        self._limits = limits
+        self._account_id = ""
 
     def attempts(self, request: Request, clock: Clock) -> Attempts:  # noqa: ARG002
         """See missy.providers.driver.Dialect."""
@@ -95,12 +99,16 @@ class CodexProvider:
         """See missy.providers.driver.Dialect."""
         login = attempts.credentials
         assert isinstance(login, LoginCredentials)
+        self._account_id = login.access.account_id
         return account_headers(login.access)
 
     def reader(
         self, request: Request, headers: Mapping[str, str]
     ) -> tuple[wire_responses.ResponsesReply, Reply]:
         """See missy.providers.driver.Dialect."""
+        limits = read_headers(headers)
+        if limits is not None and self._account_id:
+            self._limits.write(self._account_id, limits)
         request_id = headers.get("x-request-id") or headers.get("x-oai-request-id") or headers.get("cf-ray")
         wire = wire_responses.ResponsesReply(host=self._host, model=request.model, request_id=request_id)
         return wire, Reply(headers.get("content-type", ""), wire)
@@ -187,12 +195,6 @@ class CodexProvider:
         """Return a real `openai.OpenAI` over the same door, with the login's token as of now."""
         credentials = LoginCredentials(self._logins)
         return self.sdk.bare(credentials.current, account_headers(credentials.access))
-
-
-def account_headers(access: Access) -> dict[str, str]:
-    """Return the headers that name the account to the backend, besides the bearer token."""
-    headers = {"chatgpt-account-id": access.account_id, "originator": ORIGINATOR}
-    return {**headers, "x-openai-fedramp": "true"} if access.fedramp else headers
 
 
 def _notices(request: Request) -> list[Event]:
