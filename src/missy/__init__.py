@@ -7,11 +7,12 @@ with missy.Missy.open() as m:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # as typing has it, without what loading typing costs
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from missy.answer import Answer, AsyncAnswer
     from missy.assistant import AsyncMissy, Missy
     from missy.errors import (

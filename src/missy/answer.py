@@ -31,7 +31,10 @@ class _Tally:
     def _note(self, event: Event) -> None:
         if isinstance(event, Text):
             self._text.write(event.text)
-        if self.ttft_ms is None and isinstance(event, (Text, Reasoning, ToolCall)):
+            if self.ttft_ms is None:
+                self.ttft_ms = self._since_start()
+            return
+        if self.ttft_ms is None and isinstance(event, (Reasoning, ToolCall)):
             self.ttft_ms = self._since_start()
         if isinstance(event, Usage):
             self.usage = event

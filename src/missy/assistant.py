@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import threading
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from missy import paths
 from missy.answer import Answer, AsyncAnswer
 from missy.config.load import load_chosen
-from missy.errors import UsageError
+from missy.config.schema import Entry
+from missy.errors import MissyError, UsageError
 from missy.events import Message, Notice
 from missy.policy import parse
 from missy.providers.base import Request
@@ -22,7 +25,8 @@ if TYPE_CHECKING:
     import openai
 
     from missy.audit import Audit
-    from missy.config.schema import Config, Entry
+    from missy.config.schema import Config
+    from missy.config.watch import Watch
     from missy.events import Event, Image, Tool
     from missy.local.server import LocalServer
     from missy.net.client import Door
@@ -42,12 +46,21 @@ class _Shared:
         from missy.audit import Audit
 
         self.config = config
-        self._notice = notice or (lambda _text: None)
+        self._watch: Watch | None = None
+        self._untold: list[str] = []  # for the next answer, where nobody listens for notices
+        self._notice = notice or self._untold.append
         self._audit = audit or Audit(paths.home() / "audit.jsonl")
         self._doors: list[Door] = []
         self._main_door: Door | None = None
-        self._providers: dict[str, Any] = {}
-        self._servers: list[LocalServer] = []
+        self._providers: dict[Entry, Any] = {}
+        self._servers: dict[Entry, LocalServer] = {}
+        self._mutex = threading.RLock()
+        self._starting = threading.Lock()  # one for what takes seconds, so that nobody else waits for it
+        self._busy = 0  # answers under way
+        self._retired: list[
+            Door
+        ] = []  # of a configuration that holds no more: closed when nobody is on the way
+        self._lent = False
 
     def door(self) -> Door:
         """Return the one way out for the configured entries."""
@@ -67,10 +80,61 @@ class _Shared:
 
     def provider(self, entry: Entry) -> Provider:
         """Return the provider of an entry, made once."""
-        if entry.entry not in self._providers:
-            self._providers[entry.entry] = self._makers[entry.kind](entry)
-        provider: Provider = self._providers[entry.entry]
-        return provider
+        key = _key(entry)
+        with self._starting if entry.kind == "local" else self._mutex:
+            made: Provider | None = self._providers.get(key)
+            if made is None:
+                made = self._makers[entry.kind](entry)
+                with self._mutex:
+                    self._providers[key] = made
+            return made
+
+    def entry(self, name: str | None = None) -> Entry:
+        """Return an entry of the configuration as its file is now. Raises UsageError.
+
+        A file that cannot be used changes nothing and is told once: to `notice`, else as a Notice of the next answer.
+        """
+        with self._mutex:
+            if self._watch is None:
+                from missy.config.watch import Watch
+
+                self._watch = Watch(self.config)
+            try:
+                found = self._watch.newer()
+            except MissyError as error:
+                self._notice(
+                    f"{error.message} ({error.hint}); the configuration as it was before still holds"
+                )
+                found = None
+            if found is not None:
+                self._take_up(found)
+            return self.config.entry(name)
+
+    def _take_up(self, found: Config) -> None:
+        """Go on with another configuration. Answers under way end as they began."""
+        before, self.config = self.config, found
+        kept = {_key(entry) for entry in found.providers.values()}
+        if (before.rules(), before.network) != (found.rules(), found.network) and self._main_door:
+            self._retired.append(self._main_door)
+            self._main_door = None
+            kept = {key for key in kept if key.kind == "local"}  # the others go through the door
+        self._providers = {key: made for key, made in self._providers.items() if key in kept or key == _LOCAL}
+
+    def _enter(self) -> None:
+        with self._mutex:
+            self._busy += 1
+
+    def _leave(self) -> list[Door]:
+        """End an answer; returns the doors to close."""
+        with self._mutex:
+            self._busy -= 1
+            if self._busy or self._lent:
+                return []
+            for key in [key for key in self._servers if key not in self._providers]:
+                self._servers.pop(key).stop()
+            doors, self._retired = self._retired, []
+            self._doors = [door for door in self._doors if door not in doors]
+            return doors
 
     @property
     def _makers(self) -> dict[str, Callable[[Entry], Any]]:
@@ -130,7 +194,7 @@ class _Shared:
             from missy.local.model import require
 
             server = LocalServer.start(entry.model_path or require())
-            self._servers.append(server)
+            self._servers[_key(entry)] = server
             base_url, key = server.base_url, server.key
         # A door of its own, that leads to this server and nowhere else.
         door = self._new_door(Policy(Rules(endpoints=(Endpoint(base_url, entry.entry),))))
@@ -203,36 +267,59 @@ class _Shared:
 
     def _stop_servers(self) -> None:
         while self._servers:
-            self._servers.pop().stop()
+            self._servers.popitem()[1].stop()
+
+
+def _key(entry: Entry) -> Entry:
+    """Return what an entry is, wherever it stands in the file."""
+    return replace(entry, line=0)
+
+
+_LOCAL = Entry(entry="local", kind="local")  # it needs no line in the file
 
 
 class Missy(_Shared):
     """The assistant for sync code. Use it as a context manager, or call `close()`."""
 
     @classmethod
-    def open(cls, config: str | Path | None = None) -> Missy:
-        """Load the configuration (`config`, else MISSY_CONFIG, else MISSY_HOME/config.yaml). Raises ConfigError."""
-        return cls(load_chosen(str(config) if config is not None else None))
+    def open(cls, config: str | Path | None = None, *, notice: Callable[[str], None] | None = None) -> Missy:
+        """Load the configuration (`config`, else MISSY_CONFIG, else MISSY_HOME/config.yaml). Raises ConfigError.
+
+        The file is looked at again before each answer. `notice` is told what the user should know and is no answer.
+        """
+        return cls(load_chosen(str(config) if config is not None else None), notice=notice)
 
     def ask(self, prompt: str | Sequence[Message], *, provider: str | None = None, **wishes: Any) -> Answer:
         """Ask; the answer's events come as it is iterated over. See `request` for what may be wished.
 
         `provider` names an entry and is binding. Raises UsageError; the answer itself raises MissyError.
         """
-        entry = self.config.entry(provider)
+        entry = self.entry(provider)
         request = self.request(entry, prompt, **wishes)
         return Answer(self._events(entry, request), provider=entry.entry, model=request.model)
 
     def _events(self, entry: Entry, request: Request) -> Iterator[Event]:
-        if entry.kind == "local":
-            yield Notice(_LOCAL_NOTICE)
-        yield from self.provider(entry).stream(request)
+        with self._answering():
+            while self._untold:
+                yield Notice(self._untold.pop(0))
+            if entry.kind == "local":
+                yield Notice(_LOCAL_NOTICE)
+            yield from self.provider(entry).stream(request)
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        self._enter()
+        try:
+            yield
+        finally:
+            for door in self._leave():
+                door.close()
 
     def preview(
         self, prompt: str | Sequence[Message], *, provider: str | None = None, **wishes: Any
     ) -> Preview:
         """Return the exact request that `ask` would send, secrets masked. Raises PolicyError where it would be refused."""
-        entry = self.config.entry(provider)
+        entry = self.entry(provider)
         request = self.request(entry, prompt, **wishes)
         preview = self.provider(entry).preview(request)
         if entry.kind != "local":
@@ -245,12 +332,14 @@ class Missy(_Shared):
 
     def models(self, provider: str | None = None, *, timeout: float | None = None) -> list[str]:
         """Return the live list of models of an entry's endpoint. Raises MissyError."""
-        entry = self.config.entry(provider)
-        return self.provider(entry).models(timeout if timeout is not None else entry.timeout)
+        entry = self.entry(provider)
+        with self._answering():
+            return self.provider(entry).models(timeout if timeout is not None else entry.timeout)
 
     def openai_client(self, entry: str | None = None) -> openai.OpenAI:
         """Return a real `openai.OpenAI` whose traffic passes the same policy, credential and audit."""
-        provider: Any = self.provider(self.config.entry(entry))
+        provider: Any = self.provider(self.entry(entry))
+        self._lent = True  # the client may live as long as we do, so no door is closed before the end
         client: openai.OpenAI = provider.openai_client()
         return client
 
@@ -260,6 +349,7 @@ class Missy(_Shared):
             door.close()
         self._stop_servers()
         self._providers.clear()
+        self._audit.close()
 
     def __enter__(self) -> Self:
         return self
@@ -272,27 +362,42 @@ class AsyncMissy(_Shared):
     """The same for async code."""
 
     @classmethod
-    def open(cls, config: str | Path | None = None) -> AsyncMissy:
-        """Load the configuration. Raises ConfigError."""
-        return cls(load_chosen(str(config) if config is not None else None))
+    def open(
+        cls, config: str | Path | None = None, *, notice: Callable[[str], None] | None = None
+    ) -> AsyncMissy:
+        """Load the configuration; see Missy.open. Raises ConfigError."""
+        return cls(load_chosen(str(config) if config is not None else None), notice=notice)
 
     def ask(
         self, prompt: str | Sequence[Message], *, provider: str | None = None, **wishes: Any
     ) -> AsyncAnswer:
         """Ask; see Missy.ask."""
-        entry = self.config.entry(provider)
+        entry = self.entry(provider)
         request = self.request(entry, prompt, **wishes)
         return AsyncAnswer(self._events(entry, request), provider=entry.entry, model=request.model)
 
     async def _events(self, entry: Entry, request: Request) -> AsyncIterator[Event]:
-        provider = self._providers.get(entry.entry)
-        if entry.kind == "local":
-            import asyncio
+        async with self._answering():
+            while self._untold:
+                yield Notice(self._untold.pop(0))
+            provider = self._providers.get(_key(entry))
+            if entry.kind == "local":
+                import asyncio
 
-            yield Notice(_LOCAL_NOTICE)
-            provider = provider or await asyncio.to_thread(self.provider, entry)
-        async for event in (provider or self.provider(entry)).astream(request):
-            yield event
+                yield Notice(_LOCAL_NOTICE)
+                provider = provider or await asyncio.to_thread(self.provider, entry)
+            async for event in (provider or self.provider(entry)).astream(request):
+                yield event
+
+    @asynccontextmanager
+    async def _answering(self) -> AsyncIterator[None]:
+        self._enter()
+        try:
+            yield
+        finally:
+            for door in self._leave():
+                await door.aclose()
+                door.close()
 
     async def aclose(self) -> None:
         """Close every connection, and stop the local model if it was started here."""
@@ -300,6 +405,7 @@ class AsyncMissy(_Shared):
             await door.aclose()
         self._stop_servers()
         self._providers.clear()
+        self._audit.close()
 
     async def __aenter__(self) -> Self:
         return self

@@ -137,6 +137,11 @@ class Audit:
         with self._turn:
             self._forget()
 
+    def __del__(self) -> None:
+        if getattr(self, "_file", -1) >= 0 and self._pid == os.getpid():
+            with suppress(OSError):
+                os.close(self._file)
+
     def _append(self, event: str, fields: dict[str, Any]) -> None:
         if self._pid != os.getpid():
             # After a fork, the descriptor shares the parent's lock on the file, and our own may be held for ever.

@@ -16,8 +16,8 @@ def main() -> None:
         _answer_at_once(words[0])
     import gc
 
-    # A command is over before rubbish matters; looking for it costs a tenth of the start.
-    gc.set_threshold(100_000, 50, 100)
+    # Nothing is rubbish yet while modules load; `ask` turns the collector on again once its request is out.
+    gc.disable()
     from missy.cli.main import run
 
     _leave(run())

@@ -26,6 +26,13 @@ class App:
         self._config: Config | None = None
         self._door: Door | None = None
 
+    @classmethod
+    def holding(cls, config: Config) -> App:
+        """Return one for a configuration that is in no file yet."""
+        app = cls()
+        app._config = config
+        return app
+
     def config(self) -> Config:
         """Load and check the configuration, once. Raises ConfigError."""
         if self._config is None:

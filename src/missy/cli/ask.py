@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import stat
 import sys
@@ -119,6 +120,9 @@ class _Turn:
         self._answer = answer
         self._renderer.start()
         for event in answer:
+            if not gc.isenabled():
+                gc.freeze()  # what is loaded by now stays: never look at it again
+                gc.enable()
             self._renderer.event(event)
         self._renderer.finish(self._summary())
 

@@ -1,8 +1,8 @@
-"""Loads the `openai` package without the part of it that nobody here uses: its 470 modules of response types.
+"""Loads the client of the `openai` package without what no call of ours uses: 500 modules of types and other services.
 
-For the command line only: it alters how one package is imported, and a library must not do that to its host. The packages
-under `openai.types` become shells that run their real code when an attribute of theirs is asked for, so everything is
-still there. Whatever is not as expected, the plain import happens instead: slower, and just as right.
+For the command line only: it alters how one package is imported, and a library must not do that to its host. Some of its
+packages become shells that run their real code when something of it is asked for, so everything is still there. Whatever
+is not as expected, the plain import happens instead: slower, and just as right.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from importlib.machinery import ModuleSpec
 
-_ROOT = "openai.types"
+_CLIENT = "openai._client"
+_SHELLS = ("openai.types", "openai.lib")  # and every package under the first
 _TESTED = ((3, 54), (4, 0))  # from, up to but without
 
 
@@ -28,12 +29,16 @@ class _Shell(ModuleType):
         waiting = self.__dict__.get("__waiting__")
         if waiting is None or (name.startswith("__") and name.endswith("__")):
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        if PathFinder.find_spec(f"{self.__name__}.{name}", self.__path__) is not None:
+            return import_module(f"{self.__name__}.{name}")
         home = _defining_module(waiting.path, name)
         if home is not None:
             value = getattr(import_module(f"{self.__name__}.{home}"), name)
             self.__dict__[name] = value
             return value
-        del self.__dict__["__waiting__"]  # something else is asked for than a re-exported name: run the real code
+        del self.__dict__[
+            "__waiting__"
+        ]  # something else is asked for than a re-exported name: run the real code
         waiting.exec_module(self)
         return getattr(self, name)
 
@@ -64,7 +69,7 @@ class _Loader:
 class _Finder:
     @staticmethod
     def find_spec(name: str, path: Sequence[str] | None = None, target: Any = None) -> ModuleSpec | None:
-        if name != _ROOT and not name.startswith(_ROOT + "."):
+        if name != "openai" and not name.startswith(_SHELLS):
             return None
         spec = PathFinder.find_spec(name, path, target)
         if spec is not None and spec.submodule_search_locations is not None:
@@ -79,7 +84,7 @@ def load_openai() -> bool:
     finder = _Finder()
     sys.meta_path.insert(0, finder)
     try:
-        __import__("openai")
+        import_module(_CLIENT)
     except Exception:
         sys.meta_path.remove(finder)
         for name in [name for name in sys.modules if name == "openai" or name.startswith("openai.")]:

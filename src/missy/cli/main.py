@@ -46,6 +46,14 @@ class Root(click.Group):
             ctx.fail(f"No such command '{args[0]}'.{meant}")
         return super().resolve_command(ctx, args)
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+        """Complete the name of a command; none is imported for it."""
+        from click.shell_completion import CompletionItem
+
+        found = [CompletionItem(name, help=text) for name, (_, text) in COMMANDS.items()]
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        return [item for item in found if item.value.startswith(incomplete)] + options
+
     def get_help(self, ctx: click.Context) -> str:  # noqa: ARG002
         """Return the first page, which is also shown without click."""
         return first_page().rstrip("\n")
@@ -81,6 +89,10 @@ def run(argv: Sequence[str] | None = None) -> int:
     try:
         if sys.stdout is None:
             raise MissyError("stdout is closed: an answer would have nowhere to go", hint="nothing was sent")
+        if "_MISSY_COMPLETE" in os.environ:
+            from missy.cli.completion import complete
+
+            return complete(root, os.environ["_MISSY_COMPLETE"])
         args = list(sys.argv[1:] if argv is None else argv)
         debug = "--debug" in args
         with root.make_context("missy", args) as ctx:

@@ -5,6 +5,7 @@ from __future__ import annotations
 # name -> (module, one line for --help); the module is imported when the command is called
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("missy.cli.init", "Write a commented config.yaml and the folders."),
+    "setup": ("missy.cli.setup", "The wizard: an entry, its key or login, a live check."),
     "ask": ("missy.cli.ask", "One answer, streamed as it arrives."),
     "providers": ("missy.cli.providers", "The entries: kind, model, endpoint, credential, ready or why not."),
     "models": ("missy.cli.models", "The endpoint's live list of models."),
@@ -17,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "config": ("missy.cli.config", "Where the configuration is, what it says, whether it is right."),
     "presets": ("missy.cli.presets", "The presets that network.presets can name."),
     "local": ("missy.cli.local", "The model on this machine: install, status, serve."),
+    "completion": ("missy.cli.completion", "The script that completes words in bash, zsh or fish."),
 }
 
 OPTIONS = (

@@ -9,6 +9,7 @@ from missy import __version__
 from missy.errors import BadReply
 from missy.net.gate import CALL, Call, Gate
 from missy.net.limits import Clock, read_json
+from missy.policy import InvalidURL, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -133,9 +134,10 @@ class Door:
             entry=entry,
             credential=credential,
         )
+        client, target = self.client(), self._read(url, call)
         with (
             calling(call),
-            self.client().stream(method, url, headers=dict(headers or {}), content=content) as response,
+            client.stream(method, target, headers=dict(headers or {}), content=content) as response,
         ):
             body = bytearray()
             for piece in response.iter_raw():
@@ -144,6 +146,16 @@ class Door:
                     raise BadReply(f"the reply of {response.url.host} is longer than {limit} bytes")
             names = {name.lower(): value for name, value in response.headers.items()}
             return Reply(response.status_code, names, bytes(body))
+
+    def _read(self, url: str, call: Call) -> httpx2.URL:
+        """Read a URL. Raises PolicyError for what is none, or for what httpx2 would first have to put right."""
+        import httpx2
+
+        try:
+            parse(url)
+            return httpx2.URL(url)
+        except (InvalidURL, httpx2.InvalidURL) as error:
+            raise self.gate.invalid(str(error)[:200], call) from error
 
     def close(self) -> None:
         """Close the connections of the sync client."""

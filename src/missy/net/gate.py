@@ -108,21 +108,25 @@ class Gate:
             try:
                 target = parse(origin)
             except InvalidURL as error:
-                self.audit.opened(
-                    kind="request",
-                    category=call.category,
-                    host=origin[:200],
-                    port=0,
-                    rule="invalid",
-                    allowed=False,
-                )
-                raise PolicyError(
-                    f"refused: {error}", hint="give a plain https URL", rule="invalid"
-                ) from error
+                raise self.invalid(str(error), call, host=origin) from error
             known = target, self.policy.decide(target, call.category)
             if len(self._decided) < _CACHED:
                 self._decided[key] = known
         return known
+
+    def invalid(self, why: str, call: Call, *, host: str = "") -> PolicyError:
+        """Put a request on record whose URL is none, and return its refusal. `host` holds nothing secret."""
+        self.audit.opened(
+            kind="request",
+            category=call.category,
+            host=host[:200],
+            port=0,
+            credential=call.credential,
+            rule="invalid",
+            entry=call.entry,
+            allowed=False,
+        )
+        return PolicyError(f"refused: {why}", hint="give a plain https URL", rule="invalid", host=host)
 
     def refuse(self, passage: Passage, decision: Decision, method: str = "CONNECT", path: str = "") -> None:
         """Put a refusal on record and raise it as PolicyError."""
@@ -147,13 +151,13 @@ class Gate:
         if not decision.allowed:
             self.refuse(passage, decision)
 
-    def attempt(self, passage: Passage, address: str, port: int, *, proxy: bool = False) -> Opened:
-        """Open the audit line of one connection attempt."""
+    def attempt(self, passage: Passage, host: str, address: str, port: int, *, proxy: bool = False) -> Opened:
+        """Open the audit line of one connection attempt: to `host`, which is the proxy's where one stands between."""
         call = passage.call
         return self.audit.opened(
             kind="connect",
             category="proxy" if proxy else call.category,
-            host=passage.target.host,
+            host=host,
             port=port,
             credential="none",
             rule=passage.decision.rule,

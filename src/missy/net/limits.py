@@ -23,6 +23,8 @@ def read_json(data: bytes | bytearray | str) -> Any:
     Parsed values take up to thirty times the room of their text (`[],[],[]`), so it is not the text's length alone that
     has to be bounded.
     """
+    if len(data) < _MARKS // 4:  # too short to hold too many
+        return json.loads(data)
     marks = (b"[", b"{", b",") if not isinstance(data, str) else ("[", "{", ",")
     lists, objects, commas = (data.count(mark) for mark in marks)  # type: ignore[arg-type]
     if 4 * (lists + objects) + commas > _MARKS:
@@ -80,13 +82,14 @@ class Inflate:
 
     def __init__(self, encoding: str) -> None:
         window = {"gzip": 31, "x-gzip": 31, "deflate": 15}.get(encoding.strip().lower())
-        if window is None:
-            raise BadReply(f"the reply is compressed as {encoding[:40]!r}, which was not asked for")
-        self._stream = zlib.decompressobj(window)
+        self._encoding = encoding
+        self._stream = zlib.decompressobj(window) if window else None
 
     def feed(self, data: bytes) -> list[bytes]:
         """Return the decompressed pieces, each of at most 64 KiB. Raises BadReply on a broken stream."""
-        pieces = []
+        pieces: list[bytes] = []
+        if self._stream is None:
+            raise BadReply(f"the reply is compressed as {self._encoding[:40]!r}, which was not asked for")
         try:
             if self._stream.eof and data:  # zlib would keep all of it
                 raise BadReply("the reply goes on after the end of its compressed data")

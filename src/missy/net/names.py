@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import socket
 import threading
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from missy.errors import ConnectionFailed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from missy.net.limits import Clock
+
+    _Found = tuple[str, ...] | OSError
 
 _LOOPBACK = ("127.0.0.1", "::1")
 
@@ -28,22 +33,11 @@ def resolve(host: str, port: int, clock: Clock) -> tuple[str, ...]:
     addresses = known(host)
     if addresses is not None:
         return addresses
-    found: list[tuple[str, ...] | OSError] = []
-
-    def look() -> None:
-        try:
-            found.append(_addresses(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
-        except (OSError, UnicodeError) as error:
-            found.append(error if isinstance(error, OSError) else OSError(str(error)))
-
-    worker = threading.Thread(target=look, daemon=True)
-    worker.start()
-    worker.join(clock.left())
+    found: list[_Found] = []
+    _start(host, port, found.append).join(clock.left())
     if not found:
         raise clock.expired()
-    if isinstance(found[0], OSError):
-        raise unresolved(host, found[0])
-    return found[0]
+    return _taken(host, found[0])
 
 
 async def resolve_async(host: str, port: int, clock: Clock) -> tuple[str, ...]:
@@ -53,13 +47,42 @@ async def resolve_async(host: str, port: int, clock: Clock) -> tuple[str, ...]:
         return addresses
     import asyncio
 
-    lookup = asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[_Found] = loop.create_future()
+
+    def take(found: _Found) -> None:
+        if not answer.done():
+            answer.set_result(found)
+
+    _start(host, port, lambda found: loop.call_soon_threadsafe(take, found))
     try:
-        return _addresses(await asyncio.wait_for(lookup, clock.left()))
+        return _taken(host, await asyncio.wait_for(answer, clock.left()))
     except TimeoutError:
         raise clock.expired() from None
-    except OSError as error:
-        raise unresolved(host, error) from error
+
+
+def _start(host: str, port: int, tell: Callable[[_Found], object]) -> threading.Thread:
+    """Look a name up on a thread that nobody waits for at exit; the event loop's own pool would be waited for."""
+
+    def look() -> None:
+        found: _Found
+        try:
+            infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            found = tuple(dict.fromkeys(str(info[4][0]) for info in infos))
+        except (OSError, UnicodeError) as error:
+            found = error if isinstance(error, OSError) else OSError(str(error))
+        with suppress(RuntimeError):  # the loop that asked is closed by now
+            tell(found)
+
+    worker = threading.Thread(target=look, daemon=True)
+    worker.start()
+    return worker
+
+
+def _taken(host: str, found: _Found) -> tuple[str, ...]:
+    if isinstance(found, OSError):
+        raise unresolved(host, found)
+    return found
 
 
 def unresolved(host: str, error: OSError) -> ConnectionFailed:
@@ -68,7 +91,3 @@ def unresolved(host: str, error: OSError) -> ConnectionFailed:
         f"the name {host} does not resolve: {error.strerror or error}",
         hint="check the host in base_url, and the network; behind a proxy set network.proxy",
     )
-
-
-def _addresses(infos: Any) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(str(info[4][0]) for info in infos))

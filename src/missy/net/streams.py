@@ -12,6 +12,7 @@ import httpcore2
 
 from missy.errors import ConnectionFailed, MissyError, PolicyError
 from missy.net import faults, names
+from missy.net.tunnel import Tunnel
 
 if TYPE_CHECKING:
     import ssl
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 # A Passage where httpcore2 says `timeout`: see missy.net.gate.Passage.
 _Timeout = Any
+_PIECE = 16 << 10  # bytes that are sent at a time, each within the clock's silence
 
 
 def _peer_differs(stream: Any, address: str) -> bool:
@@ -57,11 +59,14 @@ class Stream(httpcore2.NetworkStream):
     def write(self, buffer: bytes, timeout: _Timeout = None) -> None:
         """Write all of `buffer`. Raises TimedOut."""
         passage: Passage = timeout
-        try:
-            self._inner.write(buffer, passage.clock.left())
-        except httpcore2.WriteTimeout:
-            raise passage.clock.expired() from None
-        passage.bytes_out += len(buffer)
+        for start in range(0, len(buffer), _PIECE):
+            piece = buffer[start : start + _PIECE]
+            try:
+                self._inner.write(piece, passage.clock.left())
+            except httpcore2.WriteTimeout:
+                raise passage.clock.expired() from None
+            passage.bytes_out += len(piece)
+            passage.clock.restart()  # a long prompt on a slow line is no silence
 
     def close(self) -> None:
         """Close the connection."""
@@ -73,6 +78,8 @@ class Stream(httpcore2.NetworkStream):
         """Start TLS under the origin's name. Raises ConnectionFailed for a certificate that does not fit."""
         passage: Passage = timeout
         try:
+            if self._inner.get_extra_info("ssl_object") is not None:
+                return Stream(Tunnel(self._inner, ssl_context, server_hostname, passage.clock.left()))
             return Stream(self._inner.start_tls(ssl_context, server_hostname, passage.clock.left()))
         except Exception as error:
             raise _tls_failed(error, passage, server_hostname) from error
@@ -101,11 +108,14 @@ class AsyncStream(httpcore2.AsyncNetworkStream):
     async def write(self, buffer: bytes, timeout: _Timeout = None) -> None:  # noqa: ASYNC109
         """Write all of `buffer`. Raises TimedOut."""
         passage: Passage = timeout
-        try:
-            await self._inner.write(buffer, passage.clock.left())
-        except httpcore2.WriteTimeout:
-            raise passage.clock.expired() from None
-        passage.bytes_out += len(buffer)
+        for start in range(0, len(buffer), _PIECE):
+            piece = buffer[start : start + _PIECE]
+            try:
+                await self._inner.write(piece, passage.clock.left())
+            except httpcore2.WriteTimeout:
+                raise passage.clock.expired() from None
+            passage.bytes_out += len(piece)
+            passage.clock.restart()  # a long prompt on a slow line is no silence
 
     async def aclose(self) -> None:
         """Close the connection."""
@@ -147,6 +157,8 @@ def _none_left(host: str, port: int, failures: list[Exception]) -> NoReturn:
     if isinstance(first, MissyError):
         raise first
     cause = first.__cause__
+    while isinstance(cause, OSError) and not cause.errno and isinstance(cause.__cause__, OSError):
+        cause = cause.__cause__  # asyncio's way says no more than that all attempts failed
     if isinstance(cause, OSError):
         raise faults.unreachable(host, port, cause) from first
     raise ConnectionFailed(f"could not connect to {host}:{port}", hint="check the network") from first
@@ -175,7 +187,7 @@ class Backend(httpcore2.NetworkBackend):
             self._gate.connecting(passage, addresses)
         failures: list[Exception] = []
         for address in addresses:
-            attempt = self._gate.attempt(passage, address, port, proxy=self._proxy)
+            attempt = self._gate.attempt(passage, host, address, port, proxy=self._proxy)
             try:
                 inner = self._sockets.connect_tcp(address, port, passage.clock.left(), None, ())
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout, MissyError) as error:
@@ -203,7 +215,6 @@ class AsyncBackend(httpcore2.AsyncNetworkBackend):
     def __init__(self, gate: Gate, *, proxy: bool = False) -> None:
         self._gate = gate
         self._proxy = proxy
-        self._sockets = httpcore2.AnyIOBackend()
 
     async def connect_tcp(
         self,
@@ -214,15 +225,17 @@ class AsyncBackend(httpcore2.AsyncNetworkBackend):
         socket_options: Any = None,  # noqa: ARG002
     ) -> AsyncStream:
         """Connect to a checked address of `host`. Raises PolicyError, ConnectionFailed, TimedOut."""
+        from missy.net import asockets
+
         passage: Passage = timeout
         addresses = await names.resolve_async(host, port, passage.clock)
         if not self._proxy:
             self._gate.connecting(passage, addresses)
         failures: list[Exception] = []
         for address in addresses:
-            attempt = self._gate.attempt(passage, address, port, proxy=self._proxy)
+            attempt = self._gate.attempt(passage, host, address, port, proxy=self._proxy)
             try:
-                inner = await self._sockets.connect_tcp(address, port, passage.clock.left(), None, ())
+                inner = await asockets.connect(address, port, passage.clock.left())
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout, MissyError) as error:
                 self._gate.audit.closed(attempt, outcome="failed", error=type(error).__name__)
                 failures.append(

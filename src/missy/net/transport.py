@@ -10,19 +10,20 @@ from typing import TYPE_CHECKING, Any
 import httpcore2
 import httpx2
 
-from missy.errors import BadReply, PolicyError
+from missy.errors import BadReply
 from missy.net import faults
 from missy.net.gate import CALL, Call
 from missy.net.limits import MAX_ERROR, MAX_STREAM, Clock, Inflate
+from missy.net.pool import Pool
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from missy.net.gate import Gate, Passage
 
-ENDED = (
-    "missy.ended"  # the response extension that closes the audit's line before the body's last byte has come
+BODY = (
+    "missy.body"  # the response extension that is its body: raw bytes by iteration, `ended()` for the audit
 )
 _KEEP_ALIVE = 60.0  # seconds that an idle connection is kept
 _DEFAULT_TIMEOUT = 30.0  # seconds, for a request that came without a Call of its own
@@ -41,19 +42,11 @@ def _admit(gate: Gate, request: httpx2.Request, call: Call) -> Passage:
     url = request.url
     origin = f"{url.scheme}://{url.netloc.decode('latin-1')}"
     if url.userinfo:
-        raise PolicyError(
-            f"refused: credentials in the URL of {url.host}",
-            hint="use api_key",
-            rule="invalid",
-            host=url.host,
-        )
+        raise gate.invalid("credentials before the host in a URL", call, host=url.host)
     path = url.raw_path.partition(b"?")[0].decode("latin-1")
-    passage = gate.admit(origin, request.method, path, call)
     if request.headers.get("host", "").lower() != url.netloc.decode("latin-1").lower():
-        error = PolicyError(f"refused: the Host header is not {url.host}", rule="invalid", host=url.host)
-        gate.end(passage, error=error)
-        raise error
-    return passage
+        raise gate.invalid(f"the Host header is not {url.host}", call, host=url.host)
+    return gate.admit(origin, request.method, path, call)
 
 
 def _outgoing(request: httpx2.Request, passage: Passage) -> httpcore2.Request:
@@ -92,13 +85,17 @@ class _Body:
         plain = encoding.lower() in (b"identity", b"")
         self._inflate = None if plain else Inflate(encoding.decode("latin-1"))
 
-    def pieces(self, chunk: bytes) -> list[bytes]:
-        pieces = [chunk] if self._inflate is None else self._inflate.feed(chunk)
-        self._bytes += sum(map(len, pieces))
+    def count(self, length: int) -> None:
+        self._bytes += length
         if self._bytes > self._most:
             raise BadReply(f"the reply ({self._status}) is longer than {self._most >> 20} MiB")
         if self._restart:
             self._passage.clock.restart()
+
+    def unpacked(self, chunk: bytes) -> list[bytes]:
+        assert self._inflate is not None
+        pieces = self._inflate.feed(chunk)
+        self.count(sum(map(len, pieces)))
         return pieces
 
     def failed(self, error: BaseException) -> BaseException:
@@ -112,14 +109,19 @@ class _Body:
 
 
 class _SyncBody(_Body, httpx2.SyncByteStream):
-    def __init__(self, *args: Any, stream: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, stream: Any, release: Callable[[], None], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._stream = stream
+        self._release = release
 
     def __iter__(self) -> Iterator[bytes]:
         try:
             for chunk in self._stream:
-                yield from self.pieces(chunk)
+                if self._inflate is None:
+                    self.count(len(chunk))
+                    yield chunk
+                else:
+                    yield from self.unpacked(chunk)
         except GeneratorExit:
             raise
         except BaseException as error:
@@ -128,19 +130,27 @@ class _SyncBody(_Body, httpx2.SyncByteStream):
 
     def close(self) -> None:
         self._stream.close()
+        self._release()
         self.ended()
 
 
 class _AsyncBody(_Body, httpx2.AsyncByteStream):
-    def __init__(self, *args: Any, stream: Any, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, stream: Any, release: Callable[[], Awaitable[None]], **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self._stream = stream
+        self._release = release
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
             async for chunk in self._stream:
-                for piece in self.pieces(chunk):
-                    yield piece
+                if self._inflate is None:
+                    self.count(len(chunk))
+                    yield chunk
+                else:
+                    for piece in self.unpacked(chunk):
+                        yield piece
         except GeneratorExit:
             raise
         except BaseException as error:
@@ -149,13 +159,14 @@ class _AsyncBody(_Body, httpx2.AsyncByteStream):
 
     async def aclose(self) -> None:
         await self._stream.aclose()
+        await self._release()
         self.ended()
 
 
 def _response(response: httpcore2.Response, body: Any) -> httpx2.Response:
     # Already unpacked: httpx2 must not do it again, unbounded. And no cookie is kept: one jar would serve all endpoints.
     headers = [(k, v) for k, v in response.headers if k.lower() not in (b"content-encoding", b"set-cookie")]
-    made = httpx2.Response(response.status, headers=headers, stream=body, extensions={ENDED: body.ended})
+    made = httpx2.Response(response.status, headers=headers, stream=body, extensions={BODY: body})
     made.encoding = "utf-8"  # the server's charset could name any codec, bz2 and idna too
     return made
 
@@ -163,18 +174,18 @@ def _response(response: httpcore2.Response, body: Any) -> httpx2.Response:
 class Pools:
     """The pools of one transport: direct, and through `network.proxy` for https to other machines."""
 
-    def __init__(self, direct: Any, proxied: Any | None) -> None:
-        self.direct = direct
-        self.proxied = proxied
+    def __init__(self, direct: Pool, proxied: Pool | None) -> None:
+        self._direct = direct
+        self._proxied = proxied
 
-    def of(self, passage: Passage) -> Any:
+    def of(self, passage: Passage) -> Pool:
         """Choose. Plain http and this machine itself never go through a proxy."""
         own = passage.target.scheme == "http" or passage.target.is_loopback
-        return self.direct if own or self.proxied is None else self.proxied
+        return self._direct if own or self._proxied is None else self._proxied
 
-    def all(self) -> list[Any]:
-        """Return the pools that there are."""
-        return [pool for pool in (self.direct, self.proxied) if pool is not None]
+    def drain(self) -> list[Any]:
+        """Give up every idle connection, for the caller to close."""
+        return self._direct.drain() + (self._proxied.drain() if self._proxied else [])
 
 
 class Transport(httpx2.BaseTransport):
@@ -188,21 +199,36 @@ class Transport(httpx2.BaseTransport):
         """Send one request, if the policy allows. Raises MissyError of the fitting kind."""
         call = _call(request)
         passage = _admit(self._gate, request, call)
+        outgoing, pool = _outgoing(request, passage), self._pools.of(passage)
+        connection, dead = pool.take(outgoing.url.origin)
+
+        def release() -> None:
+            if not pool.give(outgoing.url.origin, connection):
+                connection.close()
+
         try:
-            response = self._pools.of(passage).handle_request(_outgoing(request, passage))
+            for old in dead:
+                old.close()
+            response = connection.handle_request(outgoing)
             body = _SyncBody(
-                self._gate, passage, response, restart=CALL.get() is None, stream=response.stream
+                self._gate,
+                passage,
+                response,
+                restart=CALL.get() is None,
+                stream=response.stream,
+                release=release,
             )
         except BaseException as error:
+            connection.close()
             told = faults.translate(error, passage.target.host, passage.target.port)
             self._gate.end(passage, error=told)
             raise told from error
         return _response(response, body)
 
     def close(self) -> None:
-        """Close every connection."""
-        for pool in self._pools.all():
-            pool.close()
+        """Close every idle connection; one in use is closed by its answer."""
+        for connection in self._pools.drain():
+            connection.close()
 
 
 class AsyncTransport(httpx2.AsyncBaseTransport):
@@ -216,21 +242,36 @@ class AsyncTransport(httpx2.AsyncBaseTransport):
         """Send one request, if the policy allows. Raises MissyError of the fitting kind."""
         call = _call(request)
         passage = _admit(self._gate, request, call)
+        outgoing, pool = _outgoing(request, passage), self._pools.of(passage)
+        connection, dead = pool.take(outgoing.url.origin)
+
+        async def release() -> None:
+            if not pool.give(outgoing.url.origin, connection):
+                await connection.aclose()
+
         try:
-            response = await self._pools.of(passage).handle_async_request(_outgoing(request, passage))
+            for old in dead:
+                await old.aclose()
+            response = await connection.handle_async_request(outgoing)
             body = _AsyncBody(
-                self._gate, passage, response, restart=CALL.get() is None, stream=response.stream
+                self._gate,
+                passage,
+                response,
+                restart=CALL.get() is None,
+                stream=response.stream,
+                release=release,
             )
         except BaseException as error:
+            await connection.aclose()
             told = faults.translate(error, passage.target.host, passage.target.port)
             self._gate.end(passage, error=told)
             raise told from error
         return _response(response, body)
 
     async def aclose(self) -> None:
-        """Close every connection."""
-        for pool in self._pools.all():
-            await pool.aclose()
+        """Close every idle connection; one in use is closed by its answer."""
+        for connection in self._pools.drain():
+            await connection.aclose()
 
 
 def make_pools(
@@ -241,12 +282,11 @@ def make_pools(
     tls: ssl.SSLContext,
     proxy: str | None,
 ) -> Pools:
-    """Build the pools over our network backends."""
-    common = {"ssl_context": tls, "max_connections": None, "keepalive_expiry": _KEEP_ALIVE, "http2": False}
-    direct = pool(network_backend=backend(gate), **common)
+    """Build the pools over our network backends; of httpcore2's own they take only how a connection is made."""
+    common = {"ssl_context": tls, "keepalive_expiry": _KEEP_ALIVE, "http2": False}
+    direct = Pool(pool(network_backend=backend(gate), **common).create_connection)
     if proxy is None:
         return Pools(direct, None)
     secure = {"proxy_ssl_context": tls} if proxy.startswith("https:") else {}
-    return Pools(
-        direct, proxy_pool(proxy_url=proxy, network_backend=backend(gate, proxy=True), **secure, **common)
-    )
+    through = proxy_pool(proxy_url=proxy, network_backend=backend(gate, proxy=True), **secure, **common)
+    return Pools(direct, Pool(through.create_connection))

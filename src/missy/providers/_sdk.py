@@ -11,10 +11,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import httpx2
-import openai
-from openai._models import FinalRequestOptions
 
-from missy.errors import MissyError, ProviderError
+# From the modules that define them: `import openai` would load its other services too, twice the time.
+from openai._client import AsyncOpenAI, OpenAI
+from openai._models import FinalRequestOptions
+from openai._types import Omit
+
 from missy.net.client import USER_AGENT, calling
 from missy.net.gate import Call
 from missy.providers import faults
@@ -22,6 +24,7 @@ from missy.providers import faults
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
+    from missy.errors import MissyError
     from missy.net.client import Door
     from missy.net.limits import Clock
     from missy.secrets.resolve import Credential
@@ -34,6 +37,10 @@ class _Plain:
 
     own_headers: Mapping[str, str] = MappingProxyType({})
 
+    def __init__(self, **settings: Any) -> None:
+        self._urls: dict[str, httpx2.URL] = {}
+        super().__init__(**settings)
+
     @property
     def default_headers(self) -> dict[str, Any]:
         return {
@@ -43,18 +50,31 @@ class _Plain:
             **self.own_headers,
         }
 
-    def _prepare_request(self, request: httpx2.Request) -> None:
+    def _prepare_url(self, url: str) -> httpx2.URL:
+        """Build the URL of a path once: a process calls the same one or two."""
+        known = self._urls.get(url)
+        if known is None:
+            known = self._urls[url] = super()._prepare_url(url)  # type: ignore[misc]
+        return known
+
+    def _anonymous(self, request: httpx2.Request) -> httpx2.Request:
         for name in [name for name in request.headers if name.lower().startswith("x-stainless")]:
             del request.headers[name]
+        return request
+
+    def make(self, options: FinalRequestOptions) -> httpx2.Request:
+        """Build a request as the package builds it: its URL, headers, authentication and body."""
+        return self._anonymous(self._build_request(options))  # type: ignore[attr-defined]
 
 
-class _Client(_Plain, openai.OpenAI):
-    pass
+class _Client(_Plain, OpenAI):
+    def _prepare_request(self, request: httpx2.Request) -> None:
+        self._anonymous(request)
 
 
-class _AsyncClient(_Plain, openai.AsyncOpenAI):
-    async def _prepare_request(self, request: httpx2.Request) -> None:  # type: ignore[override]
-        _Plain._prepare_request(self, request)
+class _AsyncClient(_Plain, AsyncOpenAI):
+    async def _prepare_request(self, request: httpx2.Request) -> None:
+        self._anonymous(request)
 
 
 def _settings(base_url: str, api_key: str, http_client: Any) -> dict[str, Any]:
@@ -115,16 +135,14 @@ class Sdk:
         headers: Mapping[str, str] | None = None,
     ) -> Iterator[httpx2.Response]:
         """Send, and give the response with its body unread. Raises a MissyError for any status but 2xx."""
-        options = _options(method, path, credential, body, headers)
-        call = Call(clock, entry=self._entry, credential=credential.id)
+        client = self._client()
+        request = client.make(_options(method, path, credential, body, headers))
+        with calling(Call(clock, entry=self._entry, credential=credential.id)):
+            response = client._send_request(request, stream=True)
         try:
-            with calling(call):
-                response: Any = self._client().request(
-                    httpx2.Response, options, stream=True, stream_cls=openai.Stream[Any]
-                )
-        except openai.APIError as error:
-            raise self._typed(error, credential) from error
-        try:
+            if not response.is_success:
+                response.read()
+                raise self._typed(response, credential)
             yield response
         finally:
             response.close()
@@ -141,32 +159,22 @@ class Sdk:
         headers: Mapping[str, str] | None = None,
     ) -> AsyncIterator[httpx2.Response]:
         """Like `send`, for async code."""
-        options = _options(method, path, credential, body, headers)
-        call = Call(clock, entry=self._entry, credential=credential.id)
+        client = self._async_client()
+        request = client.make(_options(method, path, credential, body, headers))
+        with calling(Call(clock, entry=self._entry, credential=credential.id)):
+            response = await client._send_request(request, stream=True)
         try:
-            with calling(call):
-                response: Any = await self._async_client().request(
-                    httpx2.Response, options, stream=True, stream_cls=openai.AsyncStream[Any]
-                )
-        except openai.APIError as error:
-            raise self._typed(error, credential) from error
-        try:
+            if not response.is_success:
+                await response.aread()
+                raise self._typed(response, credential)
             yield response
         finally:
             await response.aclose()
 
-    def _typed(self, error: openai.APIError, credential: Credential) -> MissyError:
-        if isinstance(error, openai.APIStatusError):
-            response = error.response
-            headers = {name.lower(): value for name, value in response.headers.items()}
-            return self._explain(
-                response.status_code,
-                headers,
-                response.content,
-                host=self._host,
-                keyed=credential.secret is not None,
-            )
-        return ProviderError(f"the call to {self._host} failed: {type(error).__name__}: {error}")
+    def _typed(self, response: httpx2.Response, credential: Credential) -> MissyError:
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        keyed = credential.secret is not None
+        return self._explain(response.status_code, headers, response.content, host=self._host, keyed=keyed)
 
     def preview(
         self,
@@ -178,14 +186,12 @@ class Sdk:
         headers: Mapping[str, str] | None = None,
     ) -> httpx2.Request:
         """Build the request that `send` would send, with the credential masked."""
-        client = self._client()
-        request = client._build_request(_options(method, path, credential, body, headers))
-        client._prepare_request(request)
+        request = self._client().make(_options(method, path, credential, body, headers))
         if "authorization" in request.headers:
             request.headers["authorization"] = _MASKED
         return request
 
-    def bare(self, credential: Credential, headers: Mapping[str, str] | None = None) -> openai.OpenAI:
+    def bare(self, credential: Credential, headers: Mapping[str, str] | None = None) -> OpenAI:
         """Return a client for the user's own calls: a real `openai.OpenAI` over the same door."""
         key = credential.secret.reveal() if credential.secret else "none"
         client = _Client(**_settings(self._base_url, key, self._door.client()))
@@ -201,7 +207,7 @@ def _options(
     headers: Mapping[str, str] | None,
 ) -> FinalRequestOptions:
     secret = credential.secret
-    authorization: Any = f"Bearer {secret.reveal()}" if secret else openai.Omit()
+    authorization: Any = f"Bearer {secret.reveal()}" if secret else Omit()
     sent = {"Authorization": authorization, **(headers or {})}
     if body is None:
         return FinalRequestOptions.construct(method=method, url=path, headers=sent)

@@ -5,11 +5,12 @@ The bearer token goes to the entry's own `base_url` and nowhere else, whatever t
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from missy.auth.limits import account_headers, read_headers
-from missy.errors import CredentialError, LimitError, MissyError, ProviderError
+from missy.errors import CredentialError, MissyError, ProviderError
 from missy.events import Notice
 from missy.net.limits import Clock
 from missy.providers import faults, wire_responses
@@ -61,6 +62,7 @@ class CodexProvider:
     """See missy.providers.base.Provider and missy.providers.driver.Dialect."""
 
     path = "/responses"
+    may_wait = True
 
     def __init__(
         self,
@@ -76,7 +78,7 @@ class CodexProvider:
     ) -> None:
         from missy.providers._sdk import Sdk
 
-        self.sdk = Sdk(door, base_url=base_url, host=host, entry=entry, explain=explain)
+        self.sdk = Sdk(door, base_url=base_url, host=host, entry=entry, explain=self._explain)
         self._host = host
         self._entry = entry
         self._logins = logins
@@ -91,9 +93,10 @@ class CodexProvider:
             LoginCredentials(self._logins), max_retries=self._max_retries, clock=clock, without=()
         )
 
-    def body(self, request: Request, attempts: Attempts | None = None) -> dict[str, Any]:  # noqa: ARG002
+    def body(self, request: Request, attempts: Attempts | None = None) -> dict[str, Any]:
         """See missy.providers.driver.Dialect."""
-        return wire_responses.body(request)
+        without = attempts.without if attempts else ()
+        return {name: value for name, value in wire_responses.body(request).items() if name not in without}
 
     def headers(self, attempts: Attempts) -> dict[str, str]:
         """See missy.providers.driver.Dialect."""
@@ -106,12 +109,19 @@ class CodexProvider:
         self, request: Request, headers: Mapping[str, str]
     ) -> tuple[wire_responses.ResponsesReply, Reply]:
         """See missy.providers.driver.Dialect."""
-        limits = read_headers(headers)
-        if limits is not None and self._account_id:
-            self._limits.write(self._account_id, limits)
+        self._note_limits(headers)
         request_id = headers.get("x-request-id") or headers.get("x-oai-request-id") or headers.get("cf-ray")
         wire = wire_responses.ResponsesReply(host=self._host, model=request.model, request_id=request_id)
         return wire, Reply(headers.get("content-type", ""), wire)
+
+    def _explain(self, status: int, headers: Mapping[str, str], body: bytes, **call: Any) -> MissyError:
+        self._note_limits(headers)  # a refusal tells them too, and most of all when they are used up
+        return explain(status, headers, body, **call)
+
+    def _note_limits(self, headers: Mapping[str, str]) -> None:
+        limits = read_headers(headers)
+        if limits is not None and self._account_id:
+            self._limits.write(self._account_id, limits)
 
     def succeeded(self, request: Request, attempts: Attempts) -> None:
         """See missy.providers.driver.Dialect."""
@@ -123,7 +133,8 @@ class CodexProvider:
         try:
             yield from drive(self, request)
         except ProviderError as error:
-            raise self._with_list(error, request) from error
+            self._add_list(error, request)
+            raise
 
     async def astream(self, request: Request) -> AsyncIterator[Event]:
         """Like `stream`, for async code."""
@@ -136,7 +147,8 @@ class CodexProvider:
             async for event in adrive(self, request):
                 yield event
         except ProviderError as error:
-            raise await asyncio.to_thread(self._with_list, error, request) from error
+            await asyncio.to_thread(self._add_list, error, request)
+            raise
 
     def _with_model(self, request: Request) -> Request:
         """The default is the live list's, never a constant of ours."""
@@ -164,16 +176,12 @@ class CodexProvider:
         """Return the account's live list of models, the default first. Raises MissyError."""
         return [model.name for model in self._models(timeout) if model.listed]
 
-    def _with_list(self, error: ProviderError, request: Request) -> ProviderError:
+    def _add_list(self, error: ProviderError, request: Request) -> None:
         """Show the list of models to somebody whose model is not in it."""
         if error.status not in (400, 404) or "model" not in error.message.lower():
-            return error
-        try:
-            names = self.models(request.timeout)
-        except MissyError:
-            return error
-        error.hint = f"this account's models: {', '.join(names)}"
-        return error
+            return
+        with suppress(MissyError):
+            error.hint = f"this account's models: {', '.join(self.models(request.timeout))}"
 
     def preview(self, request: Request) -> Preview:
         """Return what `stream` would send first, secrets masked. Sends nothing: not even to renew the login."""
@@ -210,13 +218,11 @@ def explain(
     """Return the error that a reply of the ChatGPT backend means, with the next step for a subscription."""
     error = faults.from_response(status, headers, body, host=host, keyed=keyed)
     words = error.message.lower()
-    if isinstance(error, LimitError) and error.code == "usage_not_included":
-        error.hint = (
-            "the plan of this account does not include this use: upgrade it, or log in to another account"
-        )
-    elif "workspace" in words and status in (402, 403):
+    if isinstance(error, ProviderError):
+        error.hint = wire_responses.NEXT_STEPS.get(error.code or "", error.hint)
+    if "workspace" in words and status in (402, 403):
         hint = "log in again and choose another workspace: missy auth login"
         return CredentialError(error.message, hint=hint, status=status, request_id=error.request_id)
-    elif isinstance(error, CredentialError):
+    if isinstance(error, CredentialError):
         error.hint = "log in again: missy auth login"
     return error

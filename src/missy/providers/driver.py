@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from missy.errors import MissyError
 from missy.net.limits import Clock
-from missy.net.transport import ENDED
+from missy.net.transport import BODY
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
@@ -23,9 +24,13 @@ _DRAIN = 0.05  # seconds to take the end of the body, so that the connection can
 
 
 class Dialect(Protocol):
-    """What a provider tells the driver: where to post, what, and how to read the reply."""
+    """What a provider tells the driver: where to post, what, and how to read the reply.
+
+    `may_wait`: taking a credential may ask the network, so async code does it in a thread.
+    """
 
     sdk: Sdk
+    may_wait: bool
     path: str
 
     def attempts(self, request: Request, clock: Clock) -> Attempts:
@@ -72,7 +77,8 @@ def _attempt(
     }
     with dialect.sdk.send("post", dialect.path, body=body, **call) as response:
         wire, reply = dialect.reader(request, response.headers)
-        chunks, cut = response.iter_raw(), None
+        source: Any = response.extensions[BODY]
+        chunks, cut = iter(source), None
         while not reply.over:
             try:
                 chunk = next(chunks, None)
@@ -87,7 +93,7 @@ def _attempt(
             yield from events
         yield from reply.flush(cut)
         yield from reply.end(cut)
-        response.extensions[ENDED]()  # the answer is over; what follows is housekeeping
+        source.ended()  # the answer is over; what follows is housekeeping
         clock.restart(_DRAIN)
         try:
             for _ in chunks:
@@ -101,7 +107,12 @@ async def adrive(dialect: Dialect, request: Request) -> AsyncIterator[Event]:
     import asyncio
 
     clock = Clock(request.timeout, request.deadline)
-    attempts = await asyncio.to_thread(dialect.attempts, request, clock)
+    waits = dialect.may_wait  # for a login's renewal: not on the event loop
+    attempts = (
+        await asyncio.to_thread(dialect.attempts, request, clock)
+        if waits
+        else dialect.attempts(request, clock)
+    )
     while True:
         body, shown = dialect.body(request, attempts), False
         try:
@@ -109,8 +120,8 @@ async def adrive(dialect: Dialect, request: Request) -> AsyncIterator[Event]:
                 shown = True
                 yield event
         except MissyError as error:
-            wait = await asyncio.to_thread(attempts.after, error, sent=body, shown=shown)
-            await asyncio.sleep(wait)
+            after = partial(attempts.after, error, sent=body, shown=shown)
+            await asyncio.sleep(await asyncio.to_thread(after) if waits else after())
             continue
         dialect.succeeded(request, attempts)
         return
@@ -127,7 +138,8 @@ async def _aattempt(
     }
     async with dialect.sdk.asend("post", dialect.path, body=body, **call) as response:
         wire, reply = dialect.reader(request, response.headers)
-        chunks, cut = response.aiter_raw(), None
+        source: Any = response.extensions[BODY]
+        chunks, cut = aiter(source), None
         while not reply.over:
             try:
                 chunk = await anext(chunks, None)
@@ -145,7 +157,7 @@ async def _aattempt(
             yield event
         for event in reply.end(cut):
             yield event
-        response.extensions[ENDED]()
+        source.ended()
         clock.restart(_DRAIN)
         try:
             async for _ in chunks:

@@ -30,6 +30,7 @@ class OpenAIProvider:
     """See missy.providers.base.Provider. `credentials` is asked on each call, so that a changed key is seen."""
 
     path = "/chat/completions"
+    may_wait = False
 
     def __init__(
         self,

@@ -68,15 +68,15 @@ class Reply:
         events: list[Event] = []
         heard = False
         for name, data in self._sse.feed(chunk):
-            if self.over:
-                break
-            if not data.strip():  # a keep-alive in the clothes of an event
-                continue
+            if not data.startswith("{"):
+                mark = data.strip()
+                if not mark:  # a keep-alive in the clothes of an event
+                    continue
+                if mark == "[DONE]":
+                    self.over = heard = self._heard = True
+                    self._wire.done()
+                    break
             heard = self._heard = True
-            if data.strip() == "[DONE]":
-                self.over = True
-                self._wire.done()
-                continue
             try:
                 value = _object(data)
             except BadReply:

@@ -28,6 +28,10 @@ class Decoder:
 
     def feed(self, chunk: bytes) -> list[tuple[str, str]]:
         """Take the next bytes and return the events that they complete. Raises BadReply over MAX_EVENT bytes."""
+        if not (self._start or self._buffer or self._data or self._event or self._swallow_lf):
+            plain = _plain(chunk)
+            if plain is not None:
+                return plain
         buffer = self._buffer
         buffer += chunk
         if self._start:
@@ -81,3 +85,15 @@ class Decoder:
         elif field == b"event":
             self._event = value[:200].decode("utf-8", "replace")
         # comments (an empty field name), id, retry and unknown fields carry no event
+
+
+def _plain(chunk: bytes) -> list[tuple[str, str]] | None:
+    """Take the short way with what nearly every server sends: whole events of one `data: ` line each, ended by LF LF."""
+    if not chunk.endswith(b"\n\n") or b"\r" in chunk or len(chunk) > MAX_EVENT:
+        return None
+    events = []
+    for block in chunk[:-2].split(b"\n\n"):
+        if not block.startswith(b"data: ") or b"\n" in block:
+            return None
+        events.append(("", block[6:].decode("utf-8", "replace")))
+    return events

@@ -17,6 +17,11 @@ class ThinkSplitter:
         self._state = "start"
         self._held = ""
 
+    @property
+    def is_over(self) -> bool:
+        """Whether whatever comes now is the answer."""
+        return self._state == "text"
+
     def feed(self, piece: str) -> list[Text | Reasoning]:
         """Take a piece of text; give out all of it that can be told apart by now."""
         if self._state == "text":

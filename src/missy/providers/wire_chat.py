@@ -172,33 +172,43 @@ class ChatReply:
         return events
 
     def _choice(self, choice: dict[str, Any], part: str) -> list[Event]:
-        events: list[Event] = []
+        reason = choice.get("finish_reason")
+        if isinstance(reason, str) and reason:
+            self._finish = reason
         delta = choice.get(part) or choice.get("message") or choice.get("delta")
-        if isinstance(delta, dict):
-            events += self._reasoning(delta)
-            text = _text(delta.get("content")) or _text(delta.get("refusal"))
-            if text:
-                self._length += len(text)
-                events += self._thinking.feed(text)
-            self._calls.feed(delta.get("tool_calls"))
-        if isinstance(choice.get("finish_reason"), str) and choice["finish_reason"]:
-            self._finish = choice["finish_reason"]
-        if self._length > MAX_TEXT:
-            raise BadReply(f"the answer is longer than {MAX_TEXT >> 20} million characters")
+        if not isinstance(delta, dict):
+            return []
+        text = delta.get("content")
+        if (
+            len(delta) == 1 and isinstance(text, str) and text and self._thinking.is_over
+        ):  # nearly every chunk
+            self._grow(len(text))
+            return [Text(text)]
+        events = self._reasoning(delta)
+        text = _text(text) or _text(delta.get("refusal"))
+        if text:
+            self._grow(len(text))
+            events += self._thinking.feed(text)
+        self._calls.feed(delta.get("tool_calls"))
         self.text_seen = self.text_seen or any(isinstance(event, Text) for event in events)
         return events
+
+    def _grow(self, length: int) -> None:
+        self._length += length
+        if self._length > MAX_TEXT:
+            raise BadReply(f"the answer is longer than {MAX_TEXT >> 20} million characters")
 
     def _reasoning(self, delta: dict[str, Any]) -> list[Event]:
         for name in ("reasoning_content", "reasoning"):
             text = _text(delta.get(name))
             if text:
-                self._length += len(text)
+                self._grow(len(text))
                 return [Reasoning(text)]
         details = delta.get("reasoning_details")
         if not isinstance(details, list):
             return []
         texts = [_text(item.get("text") or item.get("summary")) for item in details if isinstance(item, dict)]
-        self._length += sum(map(len, texts))
+        self._grow(sum(map(len, texts)))
         return [Reasoning(text) for text in texts if text]
 
     def flush(self) -> list[Event]:

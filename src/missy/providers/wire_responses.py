@@ -6,10 +6,11 @@ what the model thought is sent back to it in its own encrypted form.
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from missy.errors import BadReply, IncompleteError, LimitError, MissyError
+from missy.errors import BadReply, IncompleteError, LimitError, MissyError, ProviderError
 from missy.events import Done, Message, Notice, Reasoning, Text, Usage
 from missy.providers.faults import Complaint, classify
 from missy.providers.toolcalls import whole_call
@@ -20,7 +21,18 @@ if TYPE_CHECKING:
     from missy.providers.base import Request
 
 INSTRUCTIONS = "You are a helpful assistant."  # the backend refuses a request without any
-_AGAIN_IN = re.compile(r"try again in ([0-9.]+)\s*(ms|s)", re.IGNORECASE)
+_AGAIN_IN = re.compile(r"try again in ([0-9]+(?:\.[0-9]+)?)\s*(ms|s)\b", re.IGNORECASE)
+_MOST_ITEMS = 1024  # of one answer
+_MOST_KEPT = 16 << 20  # characters of all items of one answer, each as often as it came
+_REFUSED = "the backend will not answer this: ask in other words"
+# the backend's name for an error -> what to do about it, where that is not what other endpoints mean by it
+NEXT_STEPS = {
+    "usage_not_included": "the plan of this account does not include this use: upgrade it, or log in to another account",
+    "invalid_prompt": _REFUSED,
+    "cyber_policy": _REFUSED,
+    "bio_policy": _REFUSED,
+    "content_policy_violation": _REFUSED,
+}
 
 
 def body(request: Request) -> dict[str, Any]:
@@ -28,7 +40,7 @@ def body(request: Request) -> dict[str, Any]:
     system = [message.text for message in request.messages if message.role == "system"]
     made: dict[str, Any] = {
         "model": request.model,
-        "instructions": request.system or INSTRUCTIONS,
+        "instructions": request.system if (request.system or "").strip() else INSTRUCTIONS,
         "input": [*map(_developer, system), *_input(request.messages)],
         "store": False,
         "stream": True,
@@ -80,8 +92,6 @@ def _image(image: Image) -> dict[str, Any]:
 
 
 def _assistant(message: Message) -> list[dict[str, Any]]:
-    import json
-
     said = {
         "type": "message",
         "role": "assistant",
@@ -130,10 +140,14 @@ class ResponsesReply:
         self._usage: Usage | None = None
         self._items: dict[str, dict[str, Any]] = {}
         self._order: list[tuple[int, str]] = []
+        self._names: dict[
+            str, str
+        ] = {}  # an item's id, and its place in the output -> its key in the tables here
         self._spoken: set[str] = set()
         self._arguments: dict[str, str] = {}
         self._summaries = 0
         self._length = 0
+        self._kept = 0
         self.text_seen = False
 
     @property
@@ -155,7 +169,7 @@ class ResponsesReply:
             case "response.reasoning_summary_part.added":
                 self._summaries += 1
                 return [Reasoning("\n\n")] if self._summaries > 1 else []
-            case "response.function_call_arguments.delta":
+            case "response.function_call_arguments.delta" | "response.function_call_arguments.done":
                 return self._argue(data)
             case "response.output_item.added" | "response.output_item.done":
                 return self._item(data, is_done=kind.endswith("done"))
@@ -181,7 +195,16 @@ class ResponsesReply:
     def _key(self, data: dict[str, Any]) -> str:
         item = data.get("item")
         id_ = data.get("item_id") or (item.get("id") if isinstance(item, dict) else None)
-        return str(id_) if id_ else f"#{data.get('output_index', 0)}"
+        place = f"#{data.get('output_index', 0)}"
+        if not id_:
+            return self._names.setdefault(place, place)
+        key = self._names.get(str(id_))
+        if key is None:  # pieces that came without an id for this place are this item's
+            key = place if self._names.get(place) == place else str(id_)
+            self._names[str(id_)] = self._names[place] = key
+            if len(self._names) > 2 * _MOST_ITEMS:
+                raise BadReply("the answer has too many items")
+        return key
 
     def _grow(self, text: str) -> None:
         self._length += len(text)
@@ -203,10 +226,13 @@ class ResponsesReply:
         return [Reasoning(text)]
 
     def _argue(self, data: dict[str, Any]) -> list[Event]:
-        piece, key = data.get("delta"), self._key(data)
+        piece, whole, key = data.get("delta"), data.get("arguments"), self._key(data)
         if isinstance(piece, str):
             self._grow(piece)
             self._arguments[key] = self._arguments.get(key, "") + piece
+        elif isinstance(whole, str):
+            self._grow(whole)
+            self._arguments[key] = whole
         return []
 
     def _item(self, data: dict[str, Any], *, is_done: bool) -> list[Event]:
@@ -216,12 +242,22 @@ class ResponsesReply:
         if key not in self._items:
             index = data.get("output_index")
             self._order.append((index if isinstance(index, int) else len(self._order), key))
-        self._items[key] = item
+        self._keep(key, item)
         if not is_done:
             return []
         if item.get("type") == "message" and key not in self._spoken:
             return self._speak(data, _said(item))
         return []
+
+    def _keep(self, key: str, item: dict[str, Any]) -> None:
+        """Keep an item, within bounds: it goes back with the next turn."""
+        try:
+            self._kept += len(json.dumps(item))
+        except RecursionError:
+            raise BadReply("an item of the answer is nested too deep") from None
+        if self._kept > _MOST_KEPT:
+            raise BadReply(f"the items of the answer are longer than {_MOST_KEPT >> 20} million characters")
+        self._items[key] = item
 
     def _note_model(self, response: object) -> list[Event]:
         if (
@@ -237,9 +273,9 @@ class ResponsesReply:
     def _finish(self, response: object, kind: str) -> list[Event]:
         response = response if isinstance(response, dict) else {}
         events = self._note_model(response)
-        for index, item in enumerate(response.get("output") or ()):
-            known = isinstance(item, dict) and (item.get("id") in self._items or f"#{index}" in self._items)
-            if isinstance(item, dict) and not known:
+        places, output = {place for place, _ in self._order}, response.get("output")
+        for index, item in enumerate(output if isinstance(output, list) else ()):
+            if isinstance(item, dict) and index not in places and item.get("id") not in self._items:
                 events += self._item({"item": item, "output_index": index}, is_done=True)
         if isinstance(response.get("usage"), dict):
             self._usage = read_usage(response["usage"])
@@ -258,12 +294,12 @@ class ResponsesReply:
         status = data.get("status") if isinstance(data.get("status"), int) else None
         complaint = Complaint(source)
         again = _AGAIN_IN.search(complaint.message)
-        wait = (
-            float(again[1]) / (1000 if again[2] == "ms" else 1) if again and again[1].count(".") < 2 else None
-        )
+        wait = float(again[1]) / (1000 if again[2].lower() == "ms" else 1) if again else None
         error = classify(complaint, status=status, host=self._host, request_id=self._request_id, wait=wait)
         if isinstance(error, LimitError) and error.status is None and wait is not None:
             error.status = 429  # what it would have been, had the stream not begun
+        if isinstance(error, ProviderError):
+            error.hint = NEXT_STEPS.get(error.code or "", error.hint)
         return error
 
     def flush(self) -> list[Event]:

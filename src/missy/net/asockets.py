@@ -1,0 +1,163 @@
+"""A TCP connection for asyncio, as httpcore2 wants one: bytes in and out, TLS on top, and whether anything waits unread.
+
+Asyncio's own transports and nothing above them: its stream classes cannot say that unread bytes are there, which is how
+a connection that a server spoilt while it was idle is told from a good one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, cast
+
+import httpcore2
+
+if TYPE_CHECKING:
+    import ssl
+
+_HIGH_WATER = 256 << 10  # bytes held unread before the server is made to wait
+
+
+class _Protocol(asyncio.Protocol):
+    """Holds what has come until somebody reads it."""
+
+    def __init__(self) -> None:
+        self.held = bytearray()
+        self.ended = False
+        self.error: Exception | None = None
+        self._transport: Any = None
+        self._reader: asyncio.Future[None] | None = None
+        self._writer: asyncio.Future[None] | None = None
+        self._full = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self.held += data
+        if len(self.held) > _HIGH_WATER:
+            self._transport.pause_reading()
+            self._full = True
+        self._wake(self._reader)
+
+    def eof_received(self) -> None:
+        self.ended = True
+        self._wake(self._reader)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.ended = True
+        self.error = exc
+        self._wake(self._reader)
+        self._wake(self._writer)
+
+    def pause_writing(self) -> None:
+        self._writer = asyncio.get_running_loop().create_future()
+
+    def resume_writing(self) -> None:
+        self._wake(self._writer)
+        self._writer = None
+
+    @staticmethod
+    def _wake(waiter: asyncio.Future[None] | None) -> None:
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    async def read(self, most: int) -> bytes:
+        if not self.held and not self.ended:
+            self._reader = asyncio.get_running_loop().create_future()
+            await self._reader
+        if not self.held and self.error is not None:
+            raise self.error
+        data = bytes(self.held[:most])
+        del self.held[:most]
+        if self._full and len(self.held) <= _HIGH_WATER and not self.ended:
+            self._full = False
+            self._transport.resume_reading()
+        return data
+
+    async def drained(self) -> None:
+        if self._writer is not None:
+            await self._writer
+        if self.error is not None:
+            raise self.error
+
+
+class AsyncSocket(httpcore2.AsyncNetworkStream):
+    """One connection. Timeouts are in seconds; errors are httpcore2's."""
+
+    def __init__(self, transport: Any, protocol: _Protocol) -> None:
+        self._transport = transport
+        self._protocol = protocol
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+        """Read what is there. Raises ReadTimeout, ReadError."""
+        try:
+            if self._protocol.held:
+                return await self._protocol.read(max_bytes)
+            async with asyncio.timeout(timeout):
+                return await self._protocol.read(max_bytes)
+        except TimeoutError as error:
+            raise httpcore2.ReadTimeout(str(error)) from error
+        except OSError as error:
+            raise httpcore2.ReadError(str(error)) from error
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        """Write all of `buffer`. Raises WriteTimeout, WriteError."""
+        try:
+            self._transport.write(buffer)
+            async with asyncio.timeout(timeout):
+                await self._protocol.drained()
+        except TimeoutError as error:
+            raise httpcore2.WriteTimeout(str(error)) from error
+        except OSError as error:
+            raise httpcore2.WriteError(str(error)) from error
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        self._transport.close()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> AsyncSocket:
+        """Start TLS under a name. Raises ConnectTimeout, ConnectError."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(timeout):
+                transport = await loop.start_tls(
+                    self._transport, self._protocol, ssl_context, server_hostname=server_hostname
+                )
+        except TimeoutError as error:
+            self._transport.abort()
+            raise httpcore2.ConnectTimeout(str(error)) from error
+        except OSError as error:  # ssl.SSLError is one
+            self._transport.abort()
+            raise httpcore2.ConnectError(str(error)) from error
+        protocol = self._protocol
+        protocol.connection_made(cast(asyncio.BaseTransport, transport))
+        return AsyncSocket(transport, protocol)
+
+    def get_extra_info(self, info: str) -> Any:
+        """Answer what httpcore2 asks: `is_readable` is true where the other side has sent something, or has gone."""
+        if info == "is_readable":
+            return bool(self._protocol.held) or self._protocol.ended or self._transport.is_closing()
+        names = {
+            "ssl_object": "ssl_object",
+            "server_addr": "peername",
+            "client_addr": "sockname",
+            "socket": "socket",
+        }
+        return self._transport.get_extra_info(names[info]) if info in names else None
+
+
+async def connect(address: str, port: int, timeout: float) -> AsyncSocket:  # noqa: ASYNC109
+    """Connect to an address. Raises httpcore2.ConnectTimeout, ConnectError."""
+    try:
+        async with asyncio.timeout(timeout):
+            transport, protocol = await asyncio.get_running_loop().create_connection(_Protocol, address, port)
+    except TimeoutError as error:
+        raise httpcore2.ConnectTimeout(str(error)) from error
+    except OSError as error:
+        raise httpcore2.ConnectError(str(error)) from error
+    return AsyncSocket(transport, protocol)
