@@ -241,6 +241,8 @@ class _Shared:
                 )
         else:
             messages = tuple(prompt)
+        for text in (model, system, *(message.text for message in messages)):
+            _refuse_broken(text or "")
         made = Request(
             messages,
             model or entry.model,
@@ -276,6 +278,16 @@ def _key(entry: Entry) -> Entry:
 
 
 _LOCAL = Entry(entry="local", kind="local")  # it needs no line in the file
+
+
+def _refuse_broken(text: str) -> None:
+    """Refuse half characters: they come from bytes that are no UTF-8, and no endpoint could be sent them."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"the text is not valid Unicode at character {error.start}", hint="send it as UTF-8"
+        ) from None
 
 
 class Missy(_Shared):

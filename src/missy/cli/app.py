@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from missy import paths
 from missy.cli.safe import safe
+from missy.secrets.redact import redact
 
 if TYPE_CHECKING:
     from missy.assistant import Missy
@@ -86,4 +87,4 @@ def emit_json(value: Any) -> None:
 
 def notice(text: str) -> None:
     """Print one line to stderr: what is not the answer."""
-    sys.stderr.write(safe(f"missy: {text}") + "\n")
+    sys.stderr.write(safe(redact(f"missy: {text}")) + "\n")

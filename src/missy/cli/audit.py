@@ -93,7 +93,14 @@ def verify(ctx: click.Context, as_json: bool) -> None:
 
 
 @command.command()
-@click.option("--format", "form", type=click.Choice(["jsonl", "csv"]), default="jsonl", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["jsonl", "csv"]),
+    default="jsonl",
+    show_default=True,
+    help="How it is written.",
+)
 @click.option("--since", metavar="DATE", help="From this day or time (ISO 8601, UTC) on.")
 @click.option("-o", "output", metavar="FILE", help="A file, mode 0600, instead of stdout.")
 @click.option("--force", is_flag=True, help="Replace FILE if it is there.")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from importlib.machinery import ModuleSpec
 
-_CLIENT = "openai._client"
+_CLIENT = "openai._base_client"
 _SHELLS = ("openai.types", "openai.lib")  # and every package under the first
 _TESTED = ((3, 54), (4, 0))  # from, up to but without
 

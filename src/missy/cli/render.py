@@ -163,7 +163,7 @@ class Plain:
 
     def note(self, text: str) -> None:
         """Say on stderr what is not the answer."""
-        self._err.write(safe(f"missy: {text}", newlines=False) + "\n")
+        self._err.write(safe(redact(f"missy: {text}"), newlines=False) + "\n")
         self._err.flush()
 
     def end(self) -> None:
@@ -208,7 +208,7 @@ class Json:
             case Done():
                 self._done = event
             case Notice(text=text):
-                self._err.write(safe(f"missy: {text}", newlines=False) + "\n")
+                self._err.write(safe(redact(f"missy: {text}"), newlines=False) + "\n")
 
     def finish(self, summary: Summary | None = None) -> None:
         """Print the object."""

@@ -123,6 +123,11 @@ class AsyncSocket(httpcore2.AsyncNetworkStream):
     ) -> AsyncSocket:
         """Start TLS under a name. Raises ConnectTimeout, ConnectError."""
         loop = asyncio.get_running_loop()
+        if (
+            self._protocol.held
+        ):  # sent in the clear by a proxy: after the handshake it would pass for the origin's
+            self._transport.abort()
+            raise httpcore2.ConnectError("bytes came before TLS began")
         try:
             async with asyncio.timeout(timeout):
                 transport = await loop.start_tls(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,13 @@ from missy.net.limits import Clock, read_json
 from missy.policy import InvalidURL, parse
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterator, Mapping
 
     import httpx2
 
     from missy.audit import Audit
+    from missy.net.transport import AsyncTransport, Transport
     from missy.policy import Category, Policy
 
 USER_AGENT = f"missy/{__version__}"
@@ -64,48 +67,72 @@ class Door:
         self.gate = Gate(policy, audit)
         self._proxy = proxy
         self._ca_bundle = ca_bundle
+        self._context: ssl.SSLContext | None = None
+        self._transport: Transport | None = None
+        self._async_transport: AsyncTransport | None = None
         self._client: httpx2.Client | None = None
         self._async_client: httpx2.AsyncClient | None = None
+        self._making = threading.Lock()
 
-    def client(self) -> httpx2.Client:
-        """Return the sync client, made once."""
-        if self._client is None:
+    def transport(self) -> Transport:
+        """Return the door itself, for sync code; made once."""
+        if self._transport is None:
             import httpcore2
-            import httpx2
 
-            from missy.net import streams, tls, transport
+            from missy.net import streams, transport
 
             pools = transport.make_pools(
                 httpcore2.ConnectionPool,
                 httpcore2.HTTPProxy,
-                streams.Backend,
-                self.gate,
-                tls.context(self._ca_bundle),
+                streams.Backend(self.gate),
+                streams.Backend(self.gate, proxy=True),
+                self._tls,
                 self._proxy,
             )
-            self._client = httpx2.Client(
-                transport=transport.Transport(self.gate, pools), headers=_headers(), **_options()
-            )
-        return self._client
+            self._transport = transport.Transport(self.gate, pools)
+        return self._transport
 
-    def async_client(self) -> httpx2.AsyncClient:
-        """Return the async client, made once; it belongs to the event loop that first uses it."""
-        if self._async_client is None:
+    def async_transport(self) -> AsyncTransport:
+        """Return the door itself, for async code; made once. It belongs to the event loop that first uses it."""
+        if self._async_transport is None:
             import httpcore2
-            import httpx2
 
-            from missy.net import streams, tls, transport
+            from missy.net import streams, transport
 
             pools = transport.make_pools(
                 httpcore2.AsyncConnectionPool,
                 httpcore2.AsyncHTTPProxy,
-                streams.AsyncBackend,
-                self.gate,
-                tls.context(self._ca_bundle),
+                streams.AsyncBackend(self.gate),
+                streams.AsyncBackend(self.gate, proxy=True),
+                self._tls,
                 self._proxy,
             )
+            self._async_transport = transport.AsyncTransport(self.gate, pools)
+        return self._async_transport
+
+    def _tls(self) -> ssl.SSLContext:
+        """Return the TLS context, made with the first connection that needs it."""
+        if self._context is None:
+            from missy.net import tls
+
+            self._context = tls.context(self._ca_bundle)
+        return self._context
+
+    def client(self) -> httpx2.Client:
+        """Return an httpx2 client over the door, made once."""
+        if self._client is None:
+            import httpx2
+
+            self._client = httpx2.Client(transport=self.transport(), headers=_headers(), **_options())
+        return self._client
+
+    def async_client(self) -> httpx2.AsyncClient:
+        """Return an async httpx2 client over the door, made once."""
+        if self._async_client is None:
+            import httpx2
+
             self._async_client = httpx2.AsyncClient(
-                transport=transport.AsyncTransport(self.gate, pools), headers=_headers(), **_options()
+                transport=self.async_transport(), headers=_headers(), **_options()
             )
         return self._async_client
 
@@ -158,16 +185,17 @@ class Door:
             raise self.gate.invalid(str(error)[:200], call) from error
 
     def close(self) -> None:
-        """Close the connections of the sync client."""
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+        """Close the connections of sync code."""
+        if self._transport is not None:
+            self._transport.close()
+        self._transport = self._client = None
 
     async def aclose(self) -> None:
-        """Close the connections of the async client."""
-        if self._async_client is not None:
-            await self._async_client.aclose()
-            self._async_client = None
+        """Close every connection: those of async code, and those of sync code that it had done in threads."""
+        self.close()
+        if self._async_transport is not None:
+            await self._async_transport.aclose()
+        self._async_transport = self._async_client = None
 
 
 def _headers() -> dict[str, str]:

@@ -50,12 +50,12 @@ def translate(error: BaseException, host: str, port: int) -> BaseException:
         return TimedOut(f"{host}:{port} did not answer in time")
     if isinstance(error, httpcore2.RemoteProtocolError):
         text = str(error)
+        if "peer closed" in text or "incomplete" in text:
+            return ConnectionFailed(f"{host}:{port} broke off in the middle of its reply", hint="try again")
         if "without sending" in text or "without response" in text:
             return ConnectionFailed(
                 f"{host}:{port} closed the connection without an answer", hint="try again"
             )
-        if "peer closed" in text or "incomplete" in text:
-            return ConnectionFailed(f"{host}:{port} broke off in the middle of its reply", hint="try again")
         return BadReply(
             f"{host}:{port} does not answer in HTTP: {text[:200]}", hint="check the port in base_url"
         )

@@ -80,6 +80,7 @@ class Gate:
     def __init__(self, policy: Policy, audit: Audit) -> None:
         self.policy = policy
         self.audit = audit
+        self.heard: Sequence[tuple[bytes, bytes]] = ()  # the headers of the last reply, for a diagnosis
         self._decided: dict[tuple[str, Category], tuple[Target, Decision]] = {}
 
     def admit(self, origin: str, method: str, path: str, call: Call) -> Passage:

@@ -7,6 +7,8 @@ import zlib
 from time import monotonic
 from typing import Any
 
+from jiter import from_json
+
 from missy.errors import BadReply, TimedOut
 
 MAX_BODY = 4 << 20  # bytes of a reply that is read whole
@@ -24,7 +26,10 @@ def read_json(data: bytes | bytearray | str) -> Any:
     has to be bounded.
     """
     if len(data) < _MARKS // 4:  # too short to hold too many
-        return json.loads(data)
+        try:
+            return from_json(data.encode() if isinstance(data, str) else bytes(data))
+        except ValueError:  # the standard library has the last word on what is JSON
+            return json.loads(data)
     marks = (b"[", b"{", b",") if not isinstance(data, str) else ("[", "{", ",")
     lists, objects, commas = (data.count(mark) for mark in marks)  # type: ignore[arg-type]
     if 4 * (lists + objects) + commas > _MARKS:

@@ -81,6 +81,7 @@ class _Body:
         self._restart = restart
         self._bytes = 0
         self._most = MAX_STREAM if 200 <= response.status < 300 else MAX_ERROR
+        gate.heard = response.headers
         encoding = next((v for k, v in response.headers if k.lower() == b"content-encoding"), b"identity")
         plain = encoding.lower() in (b"identity", b"")
         self._inflate = None if plain else Inflate(encoding.decode("latin-1"))
@@ -277,16 +278,23 @@ class AsyncTransport(httpx2.AsyncBaseTransport):
 def make_pools(
     pool: Callable[..., Any],
     proxy_pool: Callable[..., Any],
-    backend: Callable[..., Any],
-    gate: Gate,
-    tls: ssl.SSLContext,
+    backend: Any,
+    proxy_backend: Any,
+    tls: Callable[[], ssl.SSLContext],
     proxy: str | None,
 ) -> Pools:
     """Build the pools over our network backends; of httpcore2's own they take only how a connection is made."""
-    common = {"ssl_context": tls, "keepalive_expiry": _KEEP_ALIVE, "http2": False}
-    direct = Pool(pool(network_backend=backend(gate), **common).create_connection)
-    if proxy is None:
-        return Pools(direct, None)
-    secure = {"proxy_ssl_context": tls} if proxy.startswith("https:") else {}
-    through = proxy_pool(proxy_url=proxy, network_backend=backend(gate, proxy=True), **secure, **common)
-    return Pools(direct, Pool(through.create_connection))
+    common = {"keepalive_expiry": _KEEP_ALIVE, "http2": False}
+
+    def direct(origin: httpcore2.Origin) -> Any:
+        context = tls() if origin.scheme == b"https" else None  # httpcore2 makes none of its own for http
+        return pool(network_backend=backend, ssl_context=context, **common).create_connection(origin)
+
+    def through_proxy(origin: httpcore2.Origin) -> Any:
+        secure = {"proxy_ssl_context": tls()} if str(proxy).startswith("https:") else {}
+        made = proxy_pool(
+            proxy_url=proxy, network_backend=proxy_backend, ssl_context=tls(), **secure, **common
+        )
+        return made.create_connection(origin)
+
+    return Pools(Pool(direct), Pool(through_proxy) if proxy is not None else None)

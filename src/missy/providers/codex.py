@@ -223,6 +223,8 @@ def explain(
     if "workspace" in words and status in (402, 403):
         hint = "log in again and choose another workspace: missy auth login"
         return CredentialError(error.message, hint=hint, status=status, request_id=error.request_id)
+    if error.hint.endswith("/v1"):  # that is advice for another kind of endpoint
+        error.hint = "try again later; if the entry sets base_url, is it right?"
     if isinstance(error, CredentialError):
         error.hint = "log in again: missy auth login"
     return error

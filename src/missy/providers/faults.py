@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 QUOTA = frozenset(
-    {"insufficient_quota", "usage_limit_reached", "usage_not_included", "billing_hard_limit_reached"}
+    {
+        "insufficient_quota",
+        "usage_limit_reached",
+        "usage_not_included",
+        "billing_hard_limit_reached",
+        "organization_spend_limit_exceeded",
+    }
 )
 _WRONG_KEY = frozenset(
     {"invalid_api_key", "no_db_connection", "authentication_error", "invalid_authentication", "token_expired"}
@@ -54,9 +60,14 @@ class Complaint:
         words = (fields.get(name) for name in ("message", "msg", "detail", "code", "type"))
         message = next((word for word in words if word), "")
         text = error if isinstance(error, str) else str(message)
-        self.message = redact(" ".join(text.split()))[:_LONGEST]  # some endpoints echo the key
+        self.message = _shown(" ".join(text.split())) or ""
         names = (fields.get("code"), fields.get("type"), error if isinstance(error, str) else None)
         self.codes = frozenset(str(name).lower() for name in names if name is not None)
+
+
+def _shown(text: str) -> str | None:
+    """Return a server's text as it may be shown: some endpoints echo the key. None for nothing."""
+    return redact(text)[:_LONGEST] or None
 
 
 def retry_after(headers: Mapping[str, str], now: float | None = None) -> float | None:
@@ -88,7 +99,9 @@ def from_response(
     status: int, headers: Mapping[str, str], body: bytes, *, host: str, keyed: bool = True
 ) -> MissyError:
     """Return the error that a reply with an HTTP error status means. `keyed` says that a key was sent."""
-    request_id = headers.get("x-request-id") or headers.get("x-oai-request-id") or headers.get("cf-ray")
+    request_id = _shown(
+        headers.get("x-request-id") or headers.get("x-oai-request-id") or headers.get("cf-ray") or ""
+    )
     text = body.decode("utf-8", "replace").strip()
     if _is_page(headers, text):
         return _page(status, headers, text, host, request_id)
@@ -98,7 +111,7 @@ def from_response(
         complaint = Complaint(text)
     if 300 <= status < 400:
         return ProviderError(
-            f"{host} redirects to {headers.get('location', 'nowhere')[:200]}, which is not followed",
+            f"{host} redirects to {_shown(headers.get('location', '')) or 'nowhere'}, which is not followed",
             hint="if you trust that address, write it as base_url",
             status=status,
             request_id=request_id,
@@ -120,7 +133,7 @@ def classify(
     """Return the error for a complaint, from a response or from inside a stream."""
     codes, message = complaint.codes, complaint.message
     said = f"{host} says{f' ({status})' if status else ''}: {message or 'nothing'}"
-    code = str(complaint.fields.get("code") or complaint.fields.get("type") or "") or None
+    code = _shown(str(complaint.fields.get("code") or complaint.fields.get("type") or ""))
     common: dict[str, Any] = {"status": status, "request_id": request_id, "code": code}
     lower = message.lower()
     if codes & QUOTA:

@@ -26,6 +26,7 @@ class Reply:
         self._head = b""
         self.over = False  # the end marker has come: the rest is of no interest
         self._heard = False
+        self._failure: MissyError | None = None
 
     @staticmethod
     def _label(content_type: str) -> str:
@@ -78,13 +79,25 @@ class Reply:
                     break
             heard = self._heard = True
             try:
-                value = _object(data)
-            except BadReply:
-                if self._wire.tolerant:
-                    continue
-                raise
-            events += self._wire.event(name, value)
+                events += self._event(name, data)
+            except MissyError as error:
+                if not events:
+                    raise
+                self._failure, self.over = (
+                    error,
+                    True,
+                )  # what came before it in these bytes is given out first
+                break
         return events, heard
+
+    def _event(self, name: str, data: str) -> list[Event]:
+        try:
+            value = _object(data)
+        except BadReply:
+            if self._wire.tolerant:
+                return []
+            raise
+        return self._wire.event(name, value)
 
     def flush(self, error: MissyError | None) -> list[Event]:
         """Take the end of the bytes, which `error` cut short if it is not None; return the events still held back."""
@@ -108,6 +121,8 @@ class Reply:
 
     def end(self, error: MissyError | None) -> list[Event]:
         """Return the last events of a whole answer. Raises what is wrong with any other."""
+        if self._failure is not None:
+            raise self._failure
         if error is not None and not self._wire.finished:
             raise self._cut(error)
         return self._wire.end()

@@ -29,10 +29,11 @@ class ThinkSplitter:
         self._held += piece
         if self._state == "start":
             start = self._held.lstrip()
-            if len(start) < len(_OPEN) and _OPEN.startswith(start) and len(self._held) < _LONGEST_START:
-                return []
-            if not start.startswith(_OPEN):
+            blank = len(self._held) - len(start)
+            if blank >= _LONGEST_START or not (start.startswith(_OPEN) or _OPEN.startswith(start)):
                 return self._answer(self._held)
+            if len(start) < len(_OPEN):
+                return []
             self._state, self._held = "thinking", start[len(_OPEN) :]
         if self._state == "after":
             return self._answer(self._held.lstrip("\r\n")) if self._held.strip("\r\n") else []

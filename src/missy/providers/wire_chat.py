@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from missy.providers.base import Request
 
 _REASONING_MODEL = re.compile(r"^(o\d|gpt-[5-9])")
-MAX_TEXT = 8 << 20  # characters of one answer
+MAX_TEXT = 1 << 20  # characters of one answer, thinking included: twice the longest that any model gives
 
 
 def body(request: Request, *, host: str, without: Collection[str] = ()) -> dict[str, Any]:
@@ -162,7 +162,8 @@ class ChatReply:
             self._model = data["model"]
             notice = other_model(self._asked, self._model)
             events += [Notice(notice)] if notice else []
-        for choice in data.get("choices") or ():
+        choices = data.get("choices")
+        for choice in choices if isinstance(choices, list) else ():
             # Only the first of several answers: two at once cannot be told apart in a stream of text.
             if isinstance(choice, dict) and choice.get("index") in (0, None):
                 events += self._choice(choice, part)
@@ -276,6 +277,7 @@ def _text(value: object) -> str:
     """Return the text of a string, or of a list of content parts."""
     if isinstance(value, str):
         return value
-    if isinstance(value, list):
-        return "".join(_text(part.get("text")) for part in value if isinstance(part, dict))
-    return ""
+    if not isinstance(value, list):
+        return ""
+    texts = (part.get("text") for part in value if isinstance(part, dict))
+    return "".join(text for text in texts if isinstance(text, str))

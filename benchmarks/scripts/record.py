@@ -1,0 +1,34 @@
+"""What a request pays for the policy and the audit: `record.py COUNT`. Prints us of CPU: its opening, and its end too."""
+
+import sys
+import time
+from urllib.parse import urlsplit
+
+from missy import paths
+from missy.audit import Audit
+from missy.config.load import load_chosen
+from missy.net.gate import Call, Gate
+from missy.net.limits import Clock
+from missy.policy import Policy
+
+_BATCH = 100
+config = load_chosen(None)
+gate = Gate(Policy(config.rules()), Audit(paths.home() / "audit.jsonl"))
+url = urlsplit(config.entry(None).endpoint)
+origin = f"{url.scheme}://{url.netloc}"
+call = Call(Clock(30.0), entry="test")
+
+
+def measure():
+    """Return us a request over one batch: the decision with the opening line, and the closing line."""
+    clock = time.process_time
+    began = clock()
+    passages = [gate.admit(origin, "POST", "/v1/chat/completions", call) for _ in range(_BATCH)]
+    admitted = clock()
+    for passage in passages:
+        gate.end(passage, status=200)
+    return (admitted - began) / _BATCH * 1e6, (clock() - admitted) / _BATCH * 1e6
+
+
+opening, ending = zip(*(measure() for _ in range(max(3, int(sys.argv[1]) // _BATCH))), strict=True)
+print(min(opening), min(opening) + min(ending))
