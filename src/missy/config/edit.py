@@ -19,6 +19,8 @@ from missy.errors import ConfigError, UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from missy.config.schema import Config
+
 Data = dict[str, Any]
 Change = Callable[[Data], None]  # is given the plain data of the file, and changes it in place
 
@@ -44,6 +46,17 @@ def preview(path: Path, change: Change) -> str:
     return backups.compare(
         text if before is not None else "", apply(path, text, change), path.name, path.name
     )
+
+
+def outcome(path: Path, change: Change) -> Config:
+    """Return the configuration that `edit` would leave. Writes nothing; raises as `edit` does."""
+    from missy.config.build import build
+    from missy.config.places import Places
+    from missy.config.tree import parse
+
+    places = Places(path)
+    text = apply(path, _read(path)[1], change)
+    return build(parse(text.removeprefix("\ufeff"), places), places)
 
 
 def set_value(path: Path, keys: str | Sequence[str], value: Any) -> bool:

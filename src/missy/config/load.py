@@ -31,9 +31,10 @@ def load(path: Path) -> Config:
     """Return the checked configuration; without a file, an empty one that says so. Raises ConfigError."""
     from missy.config.source import read
 
+    state = stamp(path)  # before the read: an edit in between shows as a change
     found = read(path)
     if found is None:
-        return Config(path)
+        return Config(path, stamp=())
     from missy.config.build import build, warn  # here: YAML and the checks are for those who have a file
     from missy.config.places import Places
     from missy.config.tree import parse
@@ -41,4 +42,13 @@ def load(path: Path) -> Config:
     text, mode = found
     places = Places(path)
     config = build(parse(text, places), places)
-    return replace(config, warnings=warn(config, mode))
+    return replace(config, warnings=warn(config, mode), stamp=state)
+
+
+def stamp(path: Path) -> tuple[int, ...]:
+    """Return what changes with every edit of the file, () without a file."""
+    try:
+        info = os.stat(path)
+    except OSError:
+        return ()
+    return info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns

@@ -109,7 +109,10 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The whole file, checked. `exists`: whether there is one; `providers` keeps the order of the file."""
+    """The whole file, checked. `exists`: whether there is one; `providers` keeps the order of the file.
+
+    `stamp` tells this state of the file from others: () without a file, None if it was not loaded from one.
+    """
 
     path: Path
     exists: bool = False
@@ -118,6 +121,7 @@ class Config:
     network: Network = field(default_factory=Network)
     budget: Budget = field(default_factory=Budget)
     warnings: tuple[str, ...] = ()
+    stamp: tuple[int, ...] | None = field(default=None, compare=False, repr=False)
 
     @property
     def default(self) -> str | None:
