@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
     from missy.events import Event, Image, Tool
     from missy.local.server import LocalServer
     from missy.net.client import Door
-    from missy.providers.base import Preview, Provider
+    from missy.providers.base import Preview
+    from missy.providers.protocols import Provider
 
 LOCAL_MODEL = "smollm2-135m"
 _LOCAL_SYSTEM = "You are a helpful assistant."  # without one the model's template makes it talk nonsense
@@ -47,7 +49,7 @@ class _Shared:
 
         self.config = config
         self._watch: Watch | None = None
-        self._untold: list[str] = []  # for the next answer, where nobody listens for notices
+        self._untold: deque[str] = deque(maxlen=8)  # for the next answer, where nobody listens for notices
         self._notice = notice or self._untold.append
         self._audit = audit or Audit(paths.home() / "audit.jsonl")
         self._doors: list[Door] = []
@@ -313,7 +315,7 @@ class Missy(_Shared):
     def _events(self, entry: Entry, request: Request) -> Iterator[Event]:
         with self._answering():
             while self._untold:
-                yield Notice(self._untold.pop(0))
+                yield Notice(self._untold.popleft())
             if entry.kind == "local":
                 yield Notice(_LOCAL_NOTICE)
             yield from self.provider(entry).stream(request)
@@ -391,7 +393,7 @@ class AsyncMissy(_Shared):
     async def _events(self, entry: Entry, request: Request) -> AsyncIterator[Event]:
         async with self._answering():
             while self._untold:
-                yield Notice(self._untold.pop(0))
+                yield Notice(self._untold.popleft())
             provider = self._providers.get(_key(entry))
             if entry.kind == "local":
                 import asyncio

@@ -1,99 +1,201 @@
-"""What goes into an answer and what comes out of it: frozen values, no behaviour, no I/O."""
+"""What goes into an answer and what comes out of it: frozen, slotted values, no behaviour, no I/O.
+
+By hand and not as dataclasses: nine of those cost every start more than a hundredth of it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Literal
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Literal, NoReturn
 
-Role = Literal["system", "user", "assistant", "tool"]
+    Role = Literal["system", "user", "assistant", "tool"]
+
+_set = object.__setattr__
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class _Value:
+    """A value of named parts: it compares by them, shows them, and never changes."""
+
+    __slots__: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the parts by name."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"{type(self).__name__} is frozen: {name} cannot be set")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"{type(self).__name__} is frozen: {name} cannot be deleted")
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and self.as_dict() == other.as_dict()
+
+    def __hash__(self) -> int:
+        return hash((type(self), *(getattr(self, name) for name in self.__slots__)))
+
+    def __repr__(self) -> str:
+        parts = ", ".join(f"{name}={value!r}" for name, value in self.as_dict().items())
+        return f"{type(self).__name__}({parts})"
+
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        return type(self), tuple(getattr(self, name) for name in self.__slots__)
+
+
+class Image(_Value):
     """An image that goes with a message: its bytes and their media type, e.g. `image/png`."""
 
+    __slots__ = ("data", "media_type")
     data: bytes
     media_type: str
 
+    def __init__(self, data: bytes, media_type: str) -> None:
+        _set(self, "data", data)
+        _set(self, "media_type", media_type)
 
-@dataclass(frozen=True, slots=True)
-class ToolCall:
+
+class ToolCall(_Value):
     """The model asks for a tool. `arguments` is the JSON object it gave; never a guess at one."""
 
+    __slots__ = ("id", "name", "arguments")  # noqa: RUF023 in the order of the constructor
     id: str
     name: str
     arguments: dict[str, Any]
 
+    def __init__(self, id: str, name: str, arguments: dict[str, Any]) -> None:  # noqa: A002
+        _set(self, "id", id)
+        _set(self, "name", name)
+        _set(self, "arguments", arguments)
 
-@dataclass(frozen=True, slots=True)
-class Message:
+
+class Message(_Value):
     """One turn of the conversation. `tool_call_id` ties a tool's result to its call.
 
-    `reasoning` is what the model thought before this turn, for the endpoints that want it back; `replay` is whatever
-    the wire format needs to send the turn again exactly (encrypted reasoning items, say), opaque to everybody else.
+    `reasoning` is what the model thought before this turn, for the endpoints that want it back; `replay` is whatever the
+    wire format needs to send the turn again exactly (encrypted reasoning items, say), opaque to everybody else.
     """
 
+    __slots__ = ("role", "text", "images", "tool_calls", "tool_call_id", "reasoning", "replay")  # noqa: RUF023
     role: Role
-    text: str = ""
-    images: tuple[Image, ...] = ()
-    tool_calls: tuple[ToolCall, ...] = ()
-    tool_call_id: str | None = None
-    reasoning: str = ""
-    replay: tuple[dict[str, Any], ...] = ()
+    text: str
+    images: tuple[Image, ...]
+    tool_calls: tuple[ToolCall, ...]
+    tool_call_id: str | None
+    reasoning: str
+    replay: tuple[dict[str, Any], ...]
+
+    def __init__(
+        self,
+        role: Role,
+        text: str = "",
+        images: tuple[Image, ...] = (),
+        tool_calls: tuple[ToolCall, ...] = (),
+        tool_call_id: str | None = None,
+        reasoning: str = "",
+        replay: tuple[dict[str, Any], ...] = (),
+    ) -> None:
+        _set(self, "role", role)
+        _set(self, "text", text)
+        _set(self, "images", tuple(images))
+        _set(self, "tool_calls", tuple(tool_calls))
+        _set(self, "tool_call_id", tool_call_id)
+        _set(self, "reasoning", reasoning)
+        _set(self, "replay", tuple(replay))
 
 
-@dataclass(frozen=True, slots=True)
-class Tool:
+class Tool(_Value):
     """A function that the model may ask for; `parameters` is its JSON Schema."""
 
+    __slots__ = ("name", "description", "parameters")  # noqa: RUF023
     name: str
     description: str
     parameters: dict[str, Any]
 
+    def __init__(self, name: str, description: str, parameters: dict[str, Any]) -> None:
+        _set(self, "name", name)
+        _set(self, "description", description)
+        _set(self, "parameters", parameters)
 
-@dataclass(frozen=True, slots=True)
-class Text:
+
+class Text(_Value):
     """A piece of the answer, as it arrived."""
 
+    __slots__ = ("text",)
     text: str
 
+    def __init__(self, text: str) -> None:
+        _set(self, "text", text)
 
-@dataclass(frozen=True, slots=True)
-class Reasoning:
+
+class Reasoning(_Value):
     """A piece of the model's thinking, where the endpoint shows it."""
 
+    __slots__ = ("text",)
     text: str
 
+    def __init__(self, text: str) -> None:
+        _set(self, "text", text)
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+
+class Usage(_Value):
     """Tokens, as the endpoint counted them. None means that it did not say, which is not 0."""
 
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    total_tokens: int | None = None
-    cached_tokens: int | None = None
-    reasoning_tokens: int | None = None
+    __slots__ = ("input_tokens", "output_tokens", "total_tokens", "cached_tokens", "reasoning_tokens")  # noqa: RUF023
+    input_tokens: int | None
+    output_tokens: int | None
+    total_tokens: int | None
+    cached_tokens: int | None
+    reasoning_tokens: int | None
+
+    def __init__(
+        self,
+        input_tokens: int | None = None,
+        output_tokens: int | None = None,
+        total_tokens: int | None = None,
+        cached_tokens: int | None = None,
+        reasoning_tokens: int | None = None,
+    ) -> None:
+        _set(self, "input_tokens", input_tokens)
+        _set(self, "output_tokens", output_tokens)
+        _set(self, "total_tokens", total_tokens)
+        _set(self, "cached_tokens", cached_tokens)
+        _set(self, "reasoning_tokens", reasoning_tokens)
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(_Value):
     """Something the user should know that is not part of the answer, e.g. that another model answered."""
 
+    __slots__ = ("text",)
     text: str
 
+    def __init__(self, text: str) -> None:
+        _set(self, "text", text)
 
-@dataclass(frozen=True, slots=True)
-class Done:
+
+class Done(_Value):
     """The last event of a whole answer: why it ended, which model gave it, and the server's id of the request.
 
     `finish_reason` is None where the endpoint ended its stream properly without giving one.
     """
 
+    __slots__ = ("finish_reason", "model", "request_id", "replay")  # noqa: RUF023
     finish_reason: str | None
-    model: str | None = None
-    request_id: str | None = None
-    replay: tuple[dict[str, Any], ...] = field(default=())
+    model: str | None
+    request_id: str | None
+    replay: tuple[dict[str, Any], ...]
+
+    def __init__(
+        self,
+        finish_reason: str | None,
+        model: str | None = None,
+        request_id: str | None = None,
+        replay: tuple[dict[str, Any], ...] = (),
+    ) -> None:
+        _set(self, "finish_reason", finish_reason)
+        _set(self, "model", model)
+        _set(self, "request_id", request_id)
+        _set(self, "replay", replay)
 
 
 Event = Text | Reasoning | ToolCall | Usage | Notice | Done

@@ -10,7 +10,7 @@ JSON is ASCII. A reader that has gone is the caller's business: BrokenPipeError 
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from json import dumps
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
@@ -202,9 +202,9 @@ class Json:
             case Reasoning(text=text):
                 self._reasoning.append(text)
             case ToolCall():
-                self._calls.append(asdict(event))
+                self._calls.append(event.as_dict())
             case Usage():
-                self._usage = asdict(event)
+                self._usage = event.as_dict()
             case Done():
                 self._done = event
             case Notice(text=text):
@@ -263,7 +263,7 @@ class EventLines:
                     "request_id": event.request_id,
                 }
             case _:
-                fields = asdict(event)
+                fields = event.as_dict()
         self._print(_EVENT_NAMES[type(event)], fields)
 
     def finish(self, summary: Summary | None = None) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import re
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from missy.errors import ConnectionFailed, CredentialError, LimitError, MissyError, ProviderError
 from missy.providers.faults import QUOTA
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from missy.net.limits import Clock
+    from missy.providers.protocols import Credentials
     from missy.secrets.resolve import Credential
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.25, 8.0  # seconds
@@ -32,21 +33,9 @@ _SPARE = (
 )
 _LIMITS = ("max_tokens", "max_completion_tokens")
 # A value out of range is the user's to mend; leaving it out would hide that.
-_OUT_OF_RANGE = re.compile(
-    r"between|range|at most|at least|less than|greater than|<=|>=|too large|too high|maximum|minimum",
-    re.IGNORECASE,
+_OUT_OF_RANGE = (
+    r"between|range|at most|at least|less than|greater than|<=|>=|too large|too high|maximum|minimum"
 )
-
-
-class Credentials(Protocol):
-    """Where the credential of an attempt comes from."""
-
-    @property
-    def current(self) -> Credential:
-        """The credential to use now."""
-
-    def next(self, error: MissyError) -> bool:
-        """After `error`, take another credential; False where there is none that could help. May wait."""
 
 
 class KeyPool:
@@ -121,7 +110,7 @@ class Attempts:
         name = min(named)[1]
         if name in self.without or (name in _LIMITS and self.without & set(_LIMITS)):
             return False
-        if name not in _LIMITS and _OUT_OF_RANGE.search(error.message):
+        if name not in _LIMITS and re.search(_OUT_OF_RANGE, error.message, re.IGNORECASE):
             return False
         self.without |= {name}
         self.learnt |= {name}

@@ -4,49 +4,22 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from missy.errors import MissyError
 from missy.net.limits import Clock
 from missy.net.transport import BODY
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping
+    from collections.abc import AsyncIterator, Iterator
 
     from missy.events import Event
-    from missy.providers._sdk import Sdk
     from missy.providers.attempts import Attempts
-    from missy.providers.base import Request, Wire
-    from missy.providers.reply import Reply
+    from missy.providers.base import Request
+    from missy.providers.protocols import Dialect
 
 _GRACE = 5.0  # seconds that usage and the end marker may take once the answer is finished
 _DRAIN = 0.05  # seconds to take the end of the body, so that the connection can serve again
-
-
-class Dialect(Protocol):
-    """What a provider tells the driver: where to post, what, and how to read the reply.
-
-    `may_wait`: taking a credential may ask the network, so async code does it in a thread.
-    """
-
-    sdk: Sdk
-    may_wait: bool
-    path: str
-
-    def attempts(self, request: Request, clock: Clock) -> Attempts:
-        """Begin a call: its credentials, and what its endpoint is known to refuse."""
-
-    def body(self, request: Request, attempts: Attempts) -> dict[str, Any]:
-        """Build the body of the next attempt."""
-
-    def headers(self, attempts: Attempts) -> dict[str, str]:
-        """Return the headers that go with the credential of the next attempt."""
-
-    def reader(self, request: Request, headers: Mapping[str, str]) -> tuple[Wire, Reply]:
-        """Return the readers of a reply with these headers."""
-
-    def succeeded(self, request: Request, attempts: Attempts) -> None:
-        """Take note of a call that went well."""
 
 
 def drive(dialect: Dialect, request: Request) -> Iterator[Event]:

@@ -10,7 +10,7 @@ from missy.providers.sse import Decoder
 
 if TYPE_CHECKING:
     from missy.events import Event
-    from missy.providers.base import Wire
+    from missy.providers.protocols import Wire
 
 _MISLABELLED = 64 << 10  # bytes kept of a stream without events, to see what it really was
 
