@@ -287,6 +287,25 @@ def test_no_odd_reply_breaks_async_code(name, write_config, serve):
     assert outcome.code in codes, outcome.error
 
 
+@pytest.mark.parametrize(
+    "charset", ["bz2", "zlib", "hex", "rot13", "idna", "unicode_escape", "utf-16", "nonsense"]
+)
+def test_the_users_own_client_is_not_led_by_a_charset(charset, write_config, serve):
+    """A charset that names some other codec decodes nothing: errors read as the JSON that they are."""
+    import openai
+
+    from missy import Missy
+
+    origin = serve(
+        response(500, b'{"error":{"message":"overloaded"}}', kind=f"application/json; charset={charset}")
+    )
+    with (
+        Missy.open(write_config(origin.url)) as missy,
+        pytest.raises(openai.InternalServerError, match="overloaded"),
+    ):
+        missy.openai_client().chat.completions.create(model="m", messages=[{"role": "user", "content": "x"}])
+
+
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "1e999"])
 def test_a_number_that_is_none_is_no_argument(value, missy: Command, serve):
     """What Python's parser takes for a number and JSON does not know makes the arguments broken, not the output."""

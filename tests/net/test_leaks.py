@@ -119,9 +119,11 @@ def test_no_failing_run_shows_the_key(home, tmp_path):
 
 
 @pytest.mark.parametrize("args", ["ask hi --json", "ask hi --events", "ask hi --no-stream", "models"])
-@pytest.mark.parametrize("name", list(REPLIES)[:10])
+@pytest.mark.parametrize(
+    "name", [name for name in list(REPLIES)[:14] if "model" not in name and "tool" not in name]
+)
 def test_no_way_to_ask_shows_the_key(args, name, missy: Command, serve):
-    """The same for JSON, for events, for answers in one piece and for the list of models."""
+    """The same for JSON, for events, for answers in one piece and for the list of models; what a model says is its own."""
     missy.entry(serve(REPLIES[name]).url, api_key=KEY, timeout=0.5)
     done = missy.inside("--debug", *args.split())
     assert done.code != 1, done.err

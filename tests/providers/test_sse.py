@@ -59,6 +59,8 @@ STREAMS = st.lists(PIECES, max_size=30).map(b"".join) | st.binary(max_size=60)
 @example(b"\xef\xbb\xbfdata: x\r\n\r\n", [1, 2, 10, 11, 12])
 @example(b"data: a\r", [8])
 @example(b"\r\n\r\ndata\n\n", [1])
+@example(b"data: a\r\ndata: b\r\n\r\n", [8])
+@example(b"data: a\n\ndata: b\r\r\ndata: c\n\n", [9])
 def test_any_stream_in_any_chunks_is_read_as_the_standard_says(stream, places):
     """However the bytes are cut into chunks, the events are those of the whole."""
     assert decode(*cut(stream, places)) == reference(stream)
@@ -66,6 +68,7 @@ def test_any_stream_in_any_chunks_is_read_as_the_standard_says(stream, places):
 
 @settings(max_examples=150, deadline=None)
 @given(STREAMS)
+@example(b"event: e\r\ndata: a\r\ndata: b\r\n\r\ndata: c\r\n\r\n")
 def test_a_byte_at_a_time_is_no_different(stream):
     """The smallest chunks there are."""
     assert decode(*(bytes([byte]) for byte in stream)) == reference(stream)

@@ -82,7 +82,7 @@ def what_is_missing(
     loopback: bool,
     environ: Mapping[str, str],
 ) -> str:
-    """Say why an entry has no credential, or "". Opens no vault and asks no keyring: it only looks whether they are there."""
+    """Say why an entry has no credential, or "". Opens no vault and asks no keyring: it looks whether they are there."""
     for text in ([api_key] if api_key else []) + list(api_keys):
         kind, _, name = _source(text).partition(":")
         if kind == "env" and not environ.get(name, "").strip():

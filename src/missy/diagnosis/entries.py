@@ -1,0 +1,172 @@
+"""One entry's true path: policy, dns, tcp, tls, credential or login, one models call, and the clock."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from missy import paths
+from missy.diagnosis import Check
+from missy.diagnosis.fixes import failed, for_entry, proxy_from
+from missy.errors import CredentialError, MissyError
+from missy.policy import parse
+from missy.secrets.resolve import credentials, environment_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from missy.assistant import Missy
+    from missy.config.schema import Entry
+    from missy.policy import Target
+
+_CLOCK = 300.0  # seconds by which the clock may be off
+
+
+def examine(missy: Missy, entry: Entry, timeout: float) -> Iterator[Check]:
+    """Walk one entry's path. Stops where it cannot go on. A login is looked at, never renewed."""
+    if not entry.enabled:
+        yield Check(entry.entry, "skip", "disabled")
+    elif entry.kind == "local":
+        yield from _examine_local(missy, entry, timeout)
+    else:
+        yield from _examine_remote(missy, entry, timeout)
+
+
+def _examine_remote(missy: Missy, entry: Entry, timeout: float) -> Iterator[Check]:
+    assert entry.endpoint is not None
+    target = parse(entry.endpoint)
+    broken = False
+    for check in _connect(missy, entry, target, timeout):
+        broken = broken or check.status == "fail"
+        yield check
+    usable = True
+    for check in _examine_login(entry) if entry.kind == "openai-codex" else _examine_key(entry, target):
+        usable = usable and check.status == "ok"
+        yield check
+    if broken or not usable:
+        why = (
+            "there is no way to the endpoint" if broken else "not asked without a credential that is good now"
+        )
+        yield Check(f"{entry.entry}: models", "skip", why)
+        return
+    missy.door().gate.heard = ()
+    yield _ask_models(missy, entry, timeout)
+    yield from _examine_clock(missy, entry)
+
+
+def _connect(missy: Missy, entry: Entry, target: Target, timeout: float) -> Iterator[Check]:
+    """Yield policy, dns, tcp and tls; and, where those fail, the proxy that may be needed."""
+    from missy.net.gate import refusal
+    from missy.net.probe import probe
+
+    assert entry.endpoint is not None
+    network = missy.config.network
+    proxied = network.proxy is not None and target.scheme == "https" and not target.is_loopback
+    way: dict[str, Any] = {"timeout": timeout, "proxied": proxied, "ca_bundle": network.ca_bundle}
+    for step in probe(missy.door().gate, entry.endpoint, entry=entry.entry, **way):
+        name = f"{entry.entry}: {step.name}"
+        if step.error is None:
+            yield Check(name, "ok", step.detail)
+            continue
+        yield failed(name, step.error, for_entry(step.error, entry, target.host, step.name))
+        variable, line = proxy_from(os.environ)
+        if step.name in ("dns", "tcp") and variable and network.proxy is None and not target.is_loopback:
+            detail = f"{variable} is set, so this network may have to be left through a proxy"
+            yield Check(f"{entry.entry}: proxy", "warn", detail, line)
+    for url in entry.endpoints[1:]:
+        decision = missy.door().gate.policy.decide(parse(url))
+        if not decision.allowed:
+            yield failed(f"{entry.entry}: policy", refusal(decision))
+
+
+def _examine_key(entry: Entry, target: Target) -> Iterator[Check]:
+    name = f"{entry.entry}: credential"
+    try:
+        found = credentials(
+            entry.entry,
+            api_key=entry.api_key,
+            api_keys=entry.api_keys,
+            host=target.host,
+            loopback=target.is_loopback,
+            environ=os.environ,
+        )
+    except MissyError as error:
+        yield failed(name, error, for_entry(error, entry, target.host, "credential"))
+        if os.environ.get("OPENAI_API_KEY") and "OPENAI_API_KEY" not in environment_names(
+            entry.entry, target.host
+        ):
+            detail = f"OPENAI_API_KEY is set, but goes to api.openai.com only, not to {target.host}"
+            yield Check(name, "warn", detail, "api_key: $OPENAI_API_KEY")
+        return
+    yield Check(name, "ok", ", ".join(credential.source for credential in found))
+
+
+def _examine_login(entry: Entry) -> Iterator[Check]:
+    """Say in which state the login is, from its file alone. Whose it is stays out: reports are passed on."""
+    from missy.auth.login import LOGIN_FILE, describe_state, show_time
+
+    name, fix = f"{entry.entry}: login", f"missy auth login {shlex.quote(entry.entry)}"
+    state, login, why = describe_state(paths.home() / LOGIN_FILE, entry.issuer_url or "", time.time())
+    if login is None:
+        yield Check(name, "fail", why or "not logged in", fix, CredentialError.exit_code)
+    elif state == "valid":
+        until = show_time(login.expires_at)
+        yield Check(name, "ok", f"valid until {until}" if until else "valid")
+    else:
+        ends = "has ended" if state == "expired" else "ends within minutes"
+        detail = f"the token {ends}; it is renewed when it is used next, not by a diagnosis"
+        yield Check(name, "warn", detail, f"missy auth status {shlex.quote(entry.entry)} --refresh")
+
+
+def _examine_local(missy: Missy, entry: Entry, timeout: float) -> Iterator[Check]:
+    try:
+        missy.provider(entry)
+    except MissyError as error:
+        command = error.hint.partition(": ")[2].partition(",")[0]
+        fix = command if command.startswith(("missy ", "pip ")) else "missy local status"
+        yield failed(f"{entry.entry}: model", error, fix)
+        return
+    yield Check(f"{entry.entry}: model", "ok", "the model is loaded and its server is up")
+    yield _ask_models(missy, entry, timeout)
+
+
+def _ask_models(missy: Missy, entry: Entry, timeout: float) -> Check:
+    name = f"{entry.entry}: models"
+    ask = f"missy ask --provider {shlex.quote(entry.entry)} hello"
+    try:
+        models = missy.models(entry.entry, timeout=timeout)
+    except MissyError as error:
+        if error.status == 404:
+            return Check(name, "warn", "the endpoint lists no models (404)", ask)
+        host = parse(entry.endpoint).host if entry.endpoint else ""
+        return failed(name, error, for_entry(error, entry, host, "models"))
+    if not models:
+        return Check(name, "warn", "the endpoint lists no models", ask)
+    wanted = entry.model
+    if wanted and not any(model == wanted or model.endswith(f"/{wanted}") for model in models):
+        detail = f"{len(models)} models, but {wanted} is not among them"
+        return Check(name, "warn", detail, f"missy models --provider {shlex.quote(entry.entry)}")
+    return Check(name, "ok", f"{len(models)} models")
+
+
+def _examine_clock(missy: Missy, entry: Entry) -> Iterator[Check]:
+    """Compare our clock with the Date of the reply that has just come."""
+    from email.utils import parsedate_to_datetime
+
+    heard = {name.lower(): value for name, value in missy.door().gate.heard}
+    if b"date" not in heard or b"age" in heard:  # a cache's reply is as old as it says
+        return
+    try:
+        off = time.time() - parsedate_to_datetime(heard[b"date"].decode("latin-1")).timestamp()
+    except (ValueError, OverflowError):
+        return
+    name = f"{entry.entry}: clock"
+    if abs(off) <= _CLOCK:
+        yield Check(name, "ok", "within five minutes of the endpoint's")
+        return
+    side = "fast" if off > 0 else "slow"
+    fix = "sudo sntp -sS time.apple.com" if sys.platform == "darwin" else "sudo timedatectl set-ntp true"
+    yield Check(name, "warn", f"this machine's clock is {abs(off) / 60:.0f} minutes {side}", fix)

@@ -1,0 +1,117 @@
+"""What is true of the machine, whichever entry is used: the home folder, rights, the environment, the vault."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import stat
+from typing import TYPE_CHECKING
+
+from missy import paths
+from missy.config.schema import is_reference
+from missy.diagnosis import Check
+from missy.diagnosis.fixes import failed, proxy_from
+from missy.errors import MissyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from missy.config.schema import Config
+
+# What users of other clients may think counts; it changes nothing here. `{}` in the fix is the value.
+_IGNORED = {
+    "OPENAI_BASE_URL": "missy setup --no-prompt --entry openai --base-url {} --force",
+    "OPENAI_API_BASE": "missy setup --no-prompt --entry openai --base-url {} --force",
+    "OPENAI_ORG_ID": "unset OPENAI_ORG_ID",
+    "OPENAI_PROJECT_ID": "unset OPENAI_PROJECT_ID",
+    "OPENAI_CUSTOM_HEADERS": "unset OPENAI_CUSTOM_HEADERS",
+    "HTTP_PROXY": "",
+    "HTTPS_PROXY": "",
+    "ALL_PROXY": "",
+    "SSL_CERT_FILE": "network: {{ca_bundle: {}}}",
+    "SSL_CERT_DIR": "unset SSL_CERT_DIR",
+    "REQUESTS_CA_BUNDLE": "network: {{ca_bundle: {}}}",
+    "SSLKEYLOGFILE": "unset SSLKEYLOGFILE",
+}
+
+
+def examine_machine() -> Iterator[Check]:
+    """Look at the home folder, the rights of what is in it, the environment and the vault. Changes no rights."""
+    try:
+        home = paths.home()
+        wide = list(_wide(home))
+        if not wide and home.exists():
+            paths.ensure_dir(home)
+        yield Check("home", "ok", str(home))
+    except (MissyError, OSError) as error:
+        told = error if isinstance(error, MissyError) else paths.fault("read", "MISSY_HOME", error)
+        yield failed("home", told, 'export MISSY_HOME="$HOME/.missy-new"')
+        return
+    if wide:
+        names = ", ".join(wide[:3]) + (f" and {len(wide) - 3} more" if len(wide) > 3 else "")
+        fix = f"chmod -R go= {shlex.quote(str(home))}"
+        yield Check("rights", "warn", f"other users may look at {names}", fix)
+    yield from _examine_environment()
+    yield from _examine_vault(home)
+
+
+def examine_config(config: Config) -> Iterator[Check]:
+    """Look at the file: where it is, who may read it, and the keys that stand in it."""
+    yield Check("config", "ok", str(config.path) if config.exists else "no config file: defaults")
+    if config.exists and config.path.parent != paths.home():
+        mode = stat.S_IMODE(os.stat(config.path).st_mode)
+        if mode & 0o077:
+            detail = f"other users may look at {config.path} (mode {mode:04o})"
+            yield Check("rights", "warn", detail, f"chmod 600 {shlex.quote(str(config.path))}")
+    for entry in config.providers.values():
+        if not all(map(is_reference, filter(None, (entry.api_key, *entry.api_keys)))):
+            name = shlex.quote(entry.entry)
+            yield Check(
+                f"{entry.entry}: key",
+                "warn",
+                f"a key stands in {config.path} itself, and in its backups: the vault keeps it encrypted",
+                f"missy vault set {name}  # then, in the entry: api_key: vault://{entry.entry}",
+            )
+
+
+def _wide(home: Path) -> Iterator[str]:
+    """Yield the files and folders that others have any right to, with their modes; links are not followed."""
+    if not home.exists():
+        return
+    for path in (home, *_inside(home), *_inside(home / "secrets")):
+        info = path.lstat()
+        if not stat.S_ISLNK(info.st_mode) and info.st_mode & 0o077:
+            yield f"{path} (mode {stat.S_IMODE(info.st_mode):04o})"
+
+
+def _inside(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() and not folder.is_symlink() else []
+
+
+def _examine_environment() -> Iterator[Check]:
+    for name, fix in _IGNORED.items():
+        found = next((one for one in (name, name.lower()) if os.environ.get(one)), None)
+        if found:
+            line = fix.format(shlex.quote(os.environ[found])) if fix else proxy_from(os.environ)[1]
+            line = f"unset {found}" if "@" in line or not line else line  # it may hold a password
+            yield Check("environment", "warn", f"{found} is set, and changes nothing here", line)
+
+
+def _examine_vault(home: Path) -> Iterator[Check]:
+    """Open the vault with its key. Raises nothing: a lost key is a check that failed."""
+    from missy.secrets.vault import Vault
+
+    vault = Vault(home)
+    try:
+        names = vault.names()
+        place = vault.key_place()
+        if place is None:
+            return
+        for name in list(names)[:1]:
+            vault.get(name)
+    except MissyError as error:
+        yield failed("vault", error, fix=f"ls -l {shlex.quote(str(vault.file.parent))}")
+        return
+    where = "the system keyring" if place == "keyring" else f"{vault.key_file.name} beside it"
+    yield Check("vault", "ok", f"{len(names)} secrets; its key is in {where}")

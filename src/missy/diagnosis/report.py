@@ -1,0 +1,61 @@
+"""What can be attached to a bug: versions, the checks, the configuration with every key masked. It shows no secret."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from typing import TYPE_CHECKING
+
+from missy import __version__
+from missy.secrets.redact import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from missy.config.schema import Config
+    from missy.diagnosis import Check
+
+_PARTS = (
+    "openai",
+    "httpx2",
+    "httpcore2",
+    "click",
+    "rich",
+    "pyyaml",
+    "cryptography",
+    "prompt-toolkit",
+    "xllamacpp",
+    "keyring",
+)
+
+
+def write_report(checks: Iterable[Check], config: Config | None) -> str:
+    """Return the report as Markdown. The home folder is written as ~, as its name may be a person's."""
+    lines = ["# missy doctor --report", "", f"- missy {__version__}", f"- Python {platform.python_version()}"]
+    lines += [f"- {platform.system()} {platform.release()} {platform.machine()}"]
+    lines += [f"- {name} {version}" for name, version in _versions()]
+    lines += [f"- terminal: {os.environ.get('TERM', 'none')}", "", "## Checks", ""]
+    lines += [f"- {check.status} · {check.name}: {check.detail}" for check in checks]
+    if config is not None:
+        from missy.config.show import effective, to_yaml
+
+        lines += ["", "## Configuration, keys masked", "", "```yaml", to_yaml(effective(config)), "```"]
+    return _anonymous(redact("\n".join(lines)))
+
+
+def _versions() -> list[tuple[str, str]]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = []
+    for name in _PARTS:
+        try:
+            found.append((name, version(name)))
+        except PackageNotFoundError:
+            found.append((name, "not installed"))
+    return [*found, ("executable", sys.executable)]
+
+
+def _anonymous(text: str) -> str:
+    home = os.environ.get("HOME", "").rstrip("/")
+    return text.replace(home, "~") if len(home) > 1 else text

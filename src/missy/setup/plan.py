@@ -1,0 +1,217 @@
+"""PURE: from the answers to what will be written, where each key will be kept, and what becomes reachable.
+
+It must never read a file, the environment or the network, and never show a key.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from missy.config.edit import put_default, put_entry, section
+from missy.config.schema import KINDS, Entry, is_reference
+from missy.errors import UsageError
+from missy.policy import Policy, parse
+from missy.secrets.redact import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from missy.config.schema import Config
+
+    Data = dict[str, Any]
+
+# Where a key can live -> what that means
+STORES: dict[str, str] = {
+    "env": "in your shell's environment; the file names the variable only",
+    "vault": "encrypted in MISSY_HOME; the file says vault://NAME",
+    "keyring": "in the system keyring; the file says keyring://NAME",
+    "config": "readable in config.yaml itself (0600), and in its backups",
+}
+NEEDS_SECRET = ("vault", "keyring", "config")
+_ABOUT_KEYS = ("api_key", "api_keys")
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """The answers for one entry. `store` "" writes no key; `networks` are addresses to let a name or URL have."""
+
+    kind: str = "openai"
+    name: str = ""
+    base_url: str | None = None
+    model: str | None = None
+    store: str = ""
+    variable: str | None = None
+    secret: Secret | None = field(default=None, repr=False)
+    replaces: bool = False
+    networks: tuple[str, ...] = ()
+    install: bool = False  # fetch the local model afterwards
+
+    @property
+    def reference(self) -> str | None:
+        """What `api_key` will say, None for nothing. With the store "config" it is the key itself."""
+        if self.store == "env":
+            return f"${self.variable}"
+        if self.store == "config":
+            return self.secret.reveal() if self.secret else None
+        return f"{self.store}://{self.name}" if self.store else None
+
+    def entry(self, *, literal: bool = False) -> Data:
+        """Return the entry as the file will have it; with `literal`, the key itself in place of a reference."""
+        key = self.secret.reveal() if literal and self.secret and self.store else self.reference
+        found = {"name": self.kind, "model": self.model, "api_key": key, "base_url": self.base_url}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that one run of `missy setup` will write. `default`: the entry to use when none is named."""
+
+    drafts: tuple[Draft, ...]
+    default: str | None = None
+
+    def apply(self, data: Data, *, fresh: bool, literal: bool = False) -> None:
+        """Change the plain data of a configuration file. Raises UsageError for an entry that is there already.
+
+        `fresh`: the data is that of the template, whose sample entry nobody asked for.
+        """
+        providers = section(data, "providers")
+        if fresh:
+            kept = {draft.name: providers[draft.name] for draft in self.drafts if draft.name in providers}
+            providers.clear()
+            providers.update(kept)
+        for draft in self.drafts:
+            old = providers.get(draft.name)
+            entry = draft.entry(literal=literal)
+            if isinstance(old, dict):
+                entry = _update(draft.name, old, entry)
+            put_entry(data, draft.name, entry, force=draft.replaces or fresh)
+            _allow(data, draft.networks)
+        if self.default is not None:
+            put_default(data, self.default)
+
+    @property
+    def secrets(self) -> list[Draft]:
+        """The entries whose key is stored outside the file."""
+        return [draft for draft in self.drafts if draft.secret and draft.store in ("vault", "keyring")]
+
+
+def _update(name: str, old: Data, new: Data) -> Data:
+    """Return the old entry with the new values: what a person set by hand, a timeout say, is not lost.
+
+    A key is never carried to another endpoint, and a new key takes the place of all the old ones.
+    """
+    if old.get("enabled") is False:
+        new = {**new, "enabled": True}
+    asked = new["name"] != "openai-codex" or "base_url" in new  # else its endpoint is as it is
+    moved = asked and _endpoint(name, old) != _endpoint(name, new)
+    if moved or _kind(name, old) != new["name"]:
+        new = {"base_url": None, **new}
+        drop: Iterable[str] = (*_ABOUT_KEYS, "issuer", "model", "model_path")
+    else:
+        drop = _ABOUT_KEYS if "api_key" in new else ()
+    kept = {key: value for key, value in old.items() if key not in drop or value in (None, [])}
+    return {key: value for key, value in {**kept, **new}.items() if key in old or value is not None}
+
+
+def _kind(name: str, entry: Data) -> str:
+    return entry.get("name") or (name if name in KINDS else "openai")
+
+
+def _endpoint(name: str, entry: Data) -> str | None:
+    return Entry(entry=name, kind=_kind(name, entry), base_url=entry.get("base_url")).endpoint
+
+
+def _allow(data: Data, networks: Iterable[str]) -> None:
+    """Add to `network.allowed_cidrs` what is missing there."""
+    for one in networks:
+        listed = section(data, "network")
+        if one not in (listed.get("allowed_cidrs") or []):
+            listed["allowed_cidrs"] = [*(listed.get("allowed_cidrs") or []), one]
+
+
+def reachable(before: Config, after: Config) -> list[str]:
+    """Return the origins that may be reached after the change, and could not be before."""
+    known = {_origin(reach) for reach in Policy(before.rules()).reachable()}
+    found = dict.fromkeys(_origin(reach) for reach in Policy(after.rules()).reachable())
+    return [origin for origin in found if origin not in known]
+
+
+def _origin(reach: Any) -> str:
+    host = f"[{reach.host}]" if ":" in reach.host else reach.host
+    return f"{reach.scheme}://{host}:{reach.port or '*'}"
+
+
+def key_place(draft: Draft) -> str:
+    """Say in a few words where the key of an entry will be."""
+    if draft.store == "env":
+        return f"${draft.variable} (environment)"
+    if draft.store == "config":
+        return "in config.yaml, readable"
+    return draft.reference or ("" if draft.kind == "openai" else "none needed")
+
+
+def variable_for(name: str, listed: str, environ: Mapping[str, str]) -> str:
+    """Return the variable to offer for a key: the service's own, unless only the entry's own one is set."""
+    own = "".join(c if c.isascii() and c.isalnum() else "_" for c in name.upper()) + "_API_KEY"
+    own = own if not own[0].isdigit() else f"_{own}"
+    return own if not listed or (environ.get(own) and not environ.get(listed)) else listed
+
+
+def check_variable(text: str, environ: Mapping[str, str]) -> str:
+    """Return the name of a variable, its $ taken off. Raises UsageError; what may be a key is never shown."""
+    import re
+
+    name = text.strip().removeprefix("$").removeprefix("{").removesuffix("}")
+    looks_secret = name not in environ and len(name) >= 20 and name != name.upper()
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", name) or looks_secret:
+        raise UsageError(
+            "that is no name of a variable; what was given is not shown, as it may be a key",
+            hint="name it like GROQ_API_KEY: letters, digits and _; the key itself goes to --api-key-stdin",
+        )
+    return name
+
+
+def check_key(text: str) -> Secret:
+    """Return a typed or piped key. Raises UsageError for what no key looks like, without showing it."""
+    from missy.config.values import Wrong, key
+
+    value = text.strip()
+    try:
+        if value and is_reference(value):
+            raise Wrong("a reference, not a key", "to use a variable, choose the environment")
+        return Secret(key(value))
+    except Wrong as wrong:
+        raise UsageError(f"that is {wrong.found}", hint=wrong.hint or "paste the key alone") from None
+
+
+def check_base_url(text: str) -> str:
+    """Return a base URL as the file will have it. Raises UsageError for what is none."""
+    from missy.config.values import Wrong, url
+
+    try:
+        return url(text.strip()).rstrip("/")
+    except Wrong as wrong:
+        raise UsageError(
+            f"no base URL: {wrong.found}", hint=wrong.hint or "write it like https://api.example.com/v1"
+        ) from None
+
+
+def network_for(base_url: str) -> tuple[str, ...]:
+    """Return the address to allow for a server on one's own network, () if none is needed.
+
+    Raises UsageError for a URL that the policy refuses and that no line can allow: http to a name, say.
+    """
+    from missy.policy import Endpoint, Rules
+
+    target = parse(base_url)
+    rules = Rules(endpoints=(Endpoint(base_url, "new"),))
+    decision = Policy(rules).decide(target)
+    if decision.allowed:
+        return ()
+    own = (f"{target.host}/{128 if ':' in target.host else 32}",)
+    literal = ":" in target.host or target.host.rpartition(".")[2].isdigit()
+    if literal and decision.fix and Policy(rules._replace(allowed_cidrs=own)).decide(target).allowed:
+        return own
+    hint = "use https, or http with the address of a server on your own network"
+    raise UsageError(f"the policy would refuse it: {decision.reason}", hint=hint)

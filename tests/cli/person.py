@@ -1,0 +1,107 @@
+"""A program that sits at a pseudo-terminal like a person: it reads the screen, and presses keys."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import termios
+import time
+
+from tests.cli.vt import Terminal
+from tests.command import COMMAND, SAFETY, Command
+
+UP, DOWN, ENTER, ESC, CTRL_C, CTRL_D, CTRL_U = "\x1b[A", "\x1b[B", "\r", "\x1b", "\x03", "\x04", "\x15"
+
+
+class Person:
+    """Runs a command on a terminal of its own. A context manager: whatever happens, the command is ended."""
+
+    def __init__(
+        self,
+        missy: Command,
+        *args: str,
+        columns: int = 80,
+        rows: int = 24,
+        env: dict[str, str | None] | None = None,
+    ) -> None:
+        self.terminal = Terminal(columns, rows)
+        self.raw = ""
+        self._master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.before = termios.tcgetattr(slave)
+        self._slave = slave
+        self.process = subprocess.Popen(
+            [*COMMAND, *args],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            cwd=missy.home.parent,
+            env=missy.env(**{"TERM": "xterm", **(env or {})}),
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )
+
+    def __enter__(self) -> Person:  # noqa: PYI034
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        for file in (self._master, self._slave):
+            os.close(file)
+
+    def see(self, *wanted: str) -> str:
+        """Wait until the screen shows all of this; returns the screen."""
+        end = time.monotonic() + SAFETY
+        while not all(text in self._flat() for text in wanted):
+            assert self.process.poll() is None or self._read(0), f"it ended:\n{self.terminal.text()}"
+            assert time.monotonic() < end, f"never seen: {wanted}\n{self.terminal.text()}"
+            self._read(0.5)
+        return self.terminal.shown()
+
+    def _flat(self) -> str:
+        """The screen as one line, so that text is found however it was wrapped."""
+        return " ".join(self.terminal.shown().split())
+
+    def press(self, *keys: str) -> None:
+        """Press keys, or type text."""
+        os.write(self._master, "".join(keys).encode())
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the command."""
+        self.process.send_signal(number)
+
+    def hang_up(self) -> None:
+        """Take the terminal away."""
+        os.kill(self.process.pid, signal.SIGHUP)
+
+    def end(self) -> int:
+        """Wait for the end; returns the exit code."""
+        end = time.monotonic() + SAFETY
+        while self.process.poll() is None:
+            assert time.monotonic() < end, f"it does not end:\n{self.terminal.text()}"
+            self._read(0.1)
+        while self._read(0):
+            pass
+        return self.process.returncode
+
+    def modes(self) -> list:
+        """How the terminal is set now."""
+        return termios.tcgetattr(self._slave)
+
+    def _read(self, timeout: float) -> bool:
+        if not select.select([self._master], [], [], timeout)[0]:
+            return False
+        with contextlib.suppress(OSError):
+            text = os.read(self._master, 65536).decode(errors="replace")
+            self.raw += text
+            self.terminal.feed(text)
+            return bool(text)
+        return False

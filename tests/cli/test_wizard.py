@@ -1,0 +1,374 @@
+"""The wizard, driven by another program at a pseudo-terminal: what is on the screen, and what is written."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from missy.config.load import load
+from missy.secrets.vault import Vault
+from tests.cli.person import CTRL_C, CTRL_D, CTRL_U, DOWN, ENTER, ESC, UP, Person
+from tests.command import Command
+from tests.servers import json_response
+from tests.simulator import Simulator
+from tests.simulator.browser import visit
+
+SNAPSHOTS = Path(__file__).parent / "snapshots"
+ANEW = os.environ.get("MISSY_SNAPSHOTS") == "new"
+KEY = "gsk_CANARY0123456789"
+MODELS = json_response({"data": [{"id": "m-large"}, {"id": "m-small"}, {"id": "other"}]})
+Script = list[tuple[str, str]]  # (what the screen shows at a question, the keys that answer it)
+
+# Where the answers lead: each path, the answer to each of its questions given last
+COMPATIBLE, GROQ, AZURE, OTHER = DOWN * 2 + ENTER, ENTER, DOWN * 8 + ENTER, UP + ENTER
+SERVICE: Script = [
+    ("Who is to answer?", COMPATIBLE),
+    ("Which one?", GROQ),
+    ("Name of the entry: groq", ENTER),
+]
+ENVIRONMENT: Script = [
+    *SERVICE,
+    ("Where is its key to live?", ENTER),
+    ("Name of the variable: GROQ_API_KEY", ENTER),
+    ("Model:", f"llama{ENTER}"),
+    ("Set up another one?", ENTER),
+    ("Is this right?", ENTER),
+]
+NETWORK: Script = [
+    ("Who is to answer?", COMPATIBLE),
+    ("Which one?", OTHER),
+    ("Base URL:", f"http://192.168.7.7:8000/v1{ENTER}"),
+    ("Allow it?", UP + ENTER),
+]
+VAULT: Script = [
+    *SERVICE[:2],
+    ("Name of the entry: groq", ENTER),
+    ("There is an entry 'groq'.", UP + ENTER),
+    ("Where is its key to live?", DOWN + ENTER),
+    ("The key (not shown):", KEY + ENTER),
+    ("Check it now?", DOWN + ENTER),
+    ("Model:", f"llama{ENTER}"),
+    ("Set up another one?", UP + ENTER),
+    ("Who is to answer?", DOWN * 3 + ENTER),
+    ("Name of the entry: local", ENTER),
+    ("The model is not on this machine yet.", DOWN + ENTER),
+    ("Set up another one?", ENTER),
+    ("Which one answers when none is named?", ENTER),
+    ("Is this right?", ENTER),
+]
+LOGIN: Script = [
+    ("Who is to answer?", DOWN + ENTER),
+    ("Name of the entry: openai-codex", ENTER),
+    ("ChatGPT login:", DOWN * 2 + ENTER),
+]
+RESOURCE: Script = [("Who is to answer?", COMPATIBLE), ("Which one?", AZURE), ("Host of the resource", ENTER)]
+
+
+def failing(url: str) -> Script:
+    """The way to a server that refuses the key."""
+    return [
+        ("Who is to answer?", COMPATIBLE),
+        ("Which one?", OTHER),
+        ("Base URL:", url + ENTER),
+        ("Name of the entry:", f"{CTRL_U}mine{ENTER}"),
+        ("Where is its key to live?", "vault" + ENTER),
+        ("The key (not shown):", KEY + ENTER),
+        ("Check it now?", ENTER),
+        ("What now?", ""),
+    ]
+
+
+def answer(person: Person, script: Script) -> None:
+    """Answer question after question, each once it is there."""
+    for question, keys in script:
+        person.see(question)
+        person.press(keys)
+
+
+def compare(name: str, text: str) -> None:
+    """Compare a screen with what it was when somebody looked at it; MISSY_SNAPSHOTS=new writes it anew."""
+    file = SNAPSHOTS / f"{name}.txt"
+    text = re.sub(r"(127\.0\.0\.1|localhost):\d{5}\b", r"\1:PPPPP", text) + "\n"
+    if ANEW:
+        file.write_text(text, encoding="utf-8")
+    assert text == file.read_text(encoding="utf-8")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file of a folder; what a look over the network left on record is none of it."""
+    found = {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    return {name: data for name, data in found.items() if not name.startswith("audit.jsonl")}
+
+
+@pytest.fixture
+def groq(missy: Command) -> Command:
+    """A home with an entry that the wizard will find."""
+    missy.config(
+        "# mine\nproviders:\n  groq:  # the fast one\n    name: openai\n    model: old\n    timeout: 7\n"
+    )
+    return missy
+
+
+@pytest.fixture
+def ports() -> Iterator[None]:
+    """The two callback ports are the machine's only ones: tests of several runs take turns."""
+    path = Path(tempfile.gettempdir()) / f"missy-callback-ports-{os.getuid()}.lock"
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.mark.parametrize("columns", [80, 40])
+def test_a_service_whose_key_is_in_the_environment(missy, columns):
+    """Two minutes, eight questions: the file names the variable; only the service's host becomes reachable."""
+    with Person(missy, "setup", columns=columns, rows=40) as person:
+        for number, (question, keys) in enumerate(ENVIRONMENT):
+            person.see(question, "" if question.endswith(("KEY", "groq", ":")) else "goes back")
+            compare(f"environment-{columns}-{number}", person.terminal.text())
+            assert not missy.home.exists()
+            person.press(keys)
+        assert person.end() == 0
+        compare(f"environment-{columns}-end", person.terminal.text())
+        assert person.modes() == person.before
+    config = load(missy.home / "config.yaml")
+    assert list(config.providers) == ["groq"]
+    entry = config.entry()
+    assert (entry.api_key, entry.model) == ("$GROQ_API_KEY", "llama")
+    hosts = [row["host"] for row in missy("net", "list", "--json").json()]
+    assert hosts == ["api.groq.com"]
+
+
+@pytest.mark.parametrize("columns", [80, 40])
+def test_two_entries_in_one_run(groq, columns):
+    """An entry is changed with its comment and timeout kept, the key sealed in the vault, the old file kept."""
+    before = (groq.home / "config.yaml").read_bytes()
+    with Person(groq, "setup", columns=columns, rows=60) as person:
+        answer(person, VAULT[:-1])
+        person.see("Is this right?", "goes back")
+        compare(f"two-{columns}", person.terminal.text())
+        assert contents(groq.home) == {"config.yaml": before}
+        person.press(ENTER)
+        assert person.end() == 0
+        assert KEY not in person.raw
+    config = load(groq.home / "config.yaml")
+    assert list(config.providers) == ["groq", "local"]
+    entry = config.providers["groq"]
+    assert (entry.api_key, entry.model, entry.timeout) == ("vault://groq", "llama", 7)
+    assert Vault(groq.home).get("groq").reveal() == KEY
+    text = (groq.home / "config.yaml").read_text()
+    assert text.startswith("# mine\n")
+    assert "# the fast one" in text
+    assert KEY not in text
+    assert [p.read_bytes() for p in groq.home.glob("config.yaml.bak-*")] == [before]
+
+
+@pytest.mark.parametrize("columns", [80, 40])
+def test_the_key_is_checked_and_the_model_comes_from_the_live_list(missy, serve, columns):
+    """A refused key can be given again; the second one works, and typing finds the model in the list."""
+    server = serve(json_response({"error": {"message": "wrong key"}}, 401), MODELS)
+    with Person(missy, "setup", columns=columns, rows=60) as person:
+        script = failing(server.url)
+        answer(person, script)
+        person.see("What now?", "goes back")
+        compare(f"failed-{columns}", person.terminal.text())
+        assert not (missy.home / "config.yaml").exists()
+        person.press(DOWN + ENTER)
+        answer(person, [("Where is its key to live?", ENTER), ("It needs no key Check it now?", ENTER)])
+        person.see("Which model?", "goes back")
+        compare(f"model-{columns}", person.terminal.text())
+        person.press("small")
+        person.see("search: small")
+        assert "m-large" not in person.terminal.shown()
+        person.press(ENTER)
+        answer(person, [("Set up another one?", ENTER), ("Is this right?", ENTER)])
+        assert person.end() == 0
+        assert KEY not in person.raw
+    entry = load(missy.home / "config.yaml").entry()
+    assert (entry.entry, entry.model, entry.api_key, entry.base_url) == ("mine", "m-small", None, server.url)
+    first, second = server.requests
+    assert first.header("authorization") == f"Bearer {KEY}"
+    assert second.header("authorization") is None
+    assert not (missy.home / "secrets").exists()
+
+
+def test_a_long_list_scrolls_in_a_small_window(missy, serve):
+    """Three hundred models in twelve rows: what would be taken is always in sight, and what is typed finds it."""
+    names = [f"model-{number:03}" for number in range(300)]
+    server = serve(json_response({"data": [{"id": name} for name in names]}))
+    with Person(missy, "setup", columns=40, rows=12) as person:
+        answer(person, [*failing(server.url)[:-1], ("Which model?", DOWN * 20)])
+        person.see("> model-020")
+        person.press(UP * 21)
+        person.see("> (another name)")
+        person.press("29")
+        screen = person.see("> model-029", "search: 29")
+        assert "model-030" not in screen
+        person.press("x")
+        person.see("nothing holds: 29x")
+        person.press(ENTER, "\x7f", DOWN, ENTER)
+        person.see("Which model? model-129")
+        person.press(CTRL_C)
+        assert person.end() == 130
+
+
+def test_every_wrong_answer_is_told_and_asked_again(missy):
+    """What is wrong is said, the question comes again with what was typed, and a key is never shown."""
+    with Person(missy, "setup", rows=60) as person:
+        answer(person, [*RESOURCE[:2], ("Host of the resource", f"two words{ENTER}")])
+        answer(person, [("! no base URL", f"{CTRL_U}me.openai.azure.com{ENTER}")])
+        answer(person, [("Name of the entry: azure", f" b{ENTER}"), ("! a name has", f"{CTRL_U}az{ENTER}")])
+        answer(person, [("Where is its key to live?", ENTER)])
+        answer(person, [("Name of the variable: AZURE_OPENAI_API_KEY", f"{CTRL_U}{KEY.lower()}{ENTER}")])
+        answer(
+            person, [("! that is no name of a variable", ESC), ("Where is its key to live?", "file" + ENTER)]
+        )
+        answer(person, [("The key (not shown):", f"two words{ENTER}"), ("! that is text", f"$KEY{ENTER}")])
+        answer(person, [("! that is a reference", KEY + ENTER), ("Check it now?", DOWN + ENTER)])
+        answer(person, [("Model:", ENTER), ("! no name of a model", f"dep{ENTER}")])
+        answer(person, [("Set up another one?", UP + ENTER), *NETWORK[:2]])
+        for wrong in ("nonsense", "http://example.com/v1", "https://a.example/v1?x=1"):
+            answer(person, [("Base URL:", f"{CTRL_U}{wrong}{ENTER}"), (f"Base URL: {wrong} ! ", "")])
+        answer(person, [("Base URL:", f"{CTRL_U}http://10.1.2.3:8000/v1{ENTER}"), ("Allow it?", ENTER)])
+        answer(person, [("Base URL:", f"{CTRL_U}http://10.1.2.3:8000/v1{ENTER}"), ("Allow it?", UP + ENTER)])
+        answer(person, [("Name of the entry: 10.1.2.3", f"{CTRL_U}az{ENTER}")])
+        answer(person, [("! 'az' is one of the entries before", f"{CTRL_U}lab{ENTER}")])
+        answer(person, [("Where is its key to live?", ENTER), ("Name of the variable: LAB_API_KEY", ENTER)])
+        answer(person, [("Model:", f"x{ENTER}"), ("Set up another one?", ENTER)])
+        answer(person, [("Which one answers", ENTER), ("Is this right?", ENTER)])
+        assert person.end() == 0
+        text = person.terminal.text()
+        shown = " ".join(text.split())
+        assert "the key itself will stand in the file" in shown
+        assert "http://10.1.2.3:8000" in shown
+        assert "allowed_cidrs: 10.1.2.3/32" in shown
+        assert KEY not in person.raw
+    config = load(missy.home / "config.yaml")
+    assert (config.default, config.network.allowed_cidrs) == ("az", ("10.1.2.3/32",))
+    assert config.providers["az"].base_url == "https://me.openai.azure.com/openai/v1"
+    assert config.providers["az"].api_key == KEY
+    assert (missy.home / "config.yaml").stat().st_mode & 0o777 == 0o600
+
+
+def test_back_leads_through_all_questions_to_the_first(missy):
+    """Esc asks the question before again, up to the first; "no, back" at the summary does the same."""
+    with Person(missy, "setup", rows=60) as person:
+        answer(person, ENVIRONMENT[:-1])
+        answer(person, [("Is this right?", DOWN + ENTER)])
+        for question, _ in reversed(ENVIRONMENT[1:-1]):
+            person.see(question)
+            person.press(ESC)
+        person.see(ENVIRONMENT[0][0])
+        person.press(ESC)  # before the first there is none
+        answer(person, ENVIRONMENT[:-1])
+        answer(person, [("Is this right?", DOWN * 2 + ENTER)])
+        assert person.end() == 0
+        assert "Nothing was written." in person.terminal.text()
+    assert not missy.home.exists()
+
+
+ENDS: dict[str, Callable[[str], Script]] = {
+    **{question: (lambda _url, end=end: ENVIRONMENT[:end]) for end, (question, _) in enumerate(ENVIRONMENT)},
+    **{question: (lambda _url, end=end: VAULT[:end]) for end, (question, _) in enumerate(VAULT)},
+    **{question: (lambda _url, end=end: NETWORK[:end]) for end, (question, _) in enumerate(NETWORK)},
+    "ChatGPT login:": lambda _url: LOGIN[:-1],
+    "Host of the resource": lambda _url: RESOURCE[:-1],
+    "What now?": lambda url: failing(url)[:-1],
+    "Which model?": lambda url: failing(url)[:-1],
+}
+
+
+@pytest.mark.parametrize("question", ENDS)
+def test_ctrl_c_at_any_question_leaves_nothing_behind(groq, serve, question):
+    """Exit 130, quietly; the files are as they were, and so is the terminal."""
+    reply = MODELS if question == "Which model?" else json_response({}, 401)
+    script = ENDS[question](serve(reply).url)
+    if "There is an entry" not in str(script) + question:
+        (groq.home / "config.yaml").unlink()
+    before = contents(groq.home)
+    with Person(groq, "setup", rows=60) as person:
+        answer(person, [*script, (question, CTRL_C)])
+        assert person.end() == 130
+        assert "Traceback" not in person.raw
+        assert person.modes() == person.before
+        assert KEY not in person.raw
+    assert contents(groq.home) == before
+
+
+@pytest.mark.parametrize(
+    ("act", "code"),
+    [
+        (lambda person: person.press(CTRL_D), 130),
+        (lambda person: person.signal(signal.SIGINT), 130),
+        (lambda person: person.signal(signal.SIGTERM), 143),
+        (lambda person: person.signal(signal.SIGHUP), 129),
+    ],
+    ids=["end of input", "SIGINT", "SIGTERM", "SIGHUP"],
+)
+@pytest.mark.parametrize("question", ["Name of the entry: groq", "Where is its key to live?"])
+def test_signals_and_the_end_of_the_input_end_it_too(missy, act, code, question):
+    """Whatever ends it, the terminal is left as it was found."""
+    with Person(missy, "setup") as person:
+        answer(person, [step for step in ENVIRONMENT if step[0] in {"Who is to answer?", "Which one?"}])
+        if question.startswith("Where"):
+            answer(person, [SERVICE[2]])
+        person.see(question)
+        act(person)
+        assert person.end() == code
+        assert person.modes() == person.before
+    assert not missy.home.exists()
+
+
+def test_what_is_typed_too_early_is_not_shown(missy):
+    """A key that was pasted before its question came is taken, and never on the screen."""
+    with Person(missy, "setup", rows=60) as person:
+        person.see("Who is to answer?")
+        keys = "".join(keys for _, keys in SERVICE) + DOWN + ENTER + KEY + ENTER + DOWN + ENTER
+        person.press(keys)
+        person.see("Model:")
+        assert KEY not in person.raw
+        person.press(CTRL_C)
+        assert person.end() == 130
+
+
+def test_a_login_is_a_part_of_it(missy, ports):
+    """The browser's login runs inside the wizard; then the account's own list of models is there to choose from."""
+    with Simulator() as simulator:
+        missy.config(simulator.config())
+        with Person(missy, "setup", rows=60, columns=200, env={"BROWSER": "true", "DISPLAY": None}) as person:
+            answer(person, [*LOGIN[:2], ("There is an entry", UP + ENTER), ("ChatGPT login:", ENTER)])
+            person.see("waiting for the browser")
+            address = re.search(r"http://127\.0\.0\.1\S+/oauth/authorize\S+", person.raw)
+            assert address
+            visit(address[0])
+            answer(person, [("Check it now?", ENTER)])
+            person.see("Which model?", "the account's own default")
+            person.press(ENTER)
+            answer(person, [("Set up another one?", ENTER), ("Is this right?", ENTER)])
+            assert person.end() == 0
+        entry = load(missy.home / "config.yaml").entry("openai-codex")
+        assert (entry.issuer, entry.endpoint, entry.model) == (simulator.issuer_url, simulator.base_url, None)
+        assert missy("auth", "status", "--json").json()[0]["state"] == "valid"
+
+
+@pytest.mark.parametrize(
+    ("args", "env"),
+    [([], {}), ([], {"TERM": "dumb"}), (["--entry", "x"], {})],
+    ids=["no terminal", "dumb", "options"],
+)
+def test_where_it_cannot_run_it_says_what_can(missy, args, env):
+    """Without a terminal, or with a script's options, exit 2 and --no-prompt named; nothing is written."""
+    if env:
+        with Person(missy, "setup", env=env) as person:
+            assert person.end() == 2
+            assert "--no-prompt" in person.terminal.text()
+    else:
+        done = missy("setup", *args)
+        assert (done.code, "--no-prompt" in done.err, done.out) == (2, True, b"")
+    assert not missy.home.exists()
