@@ -168,22 +168,25 @@ class _Shared:
             limits=LimitsNote(paths.home() / NOTE_FILE),
         )
 
+    def connect_ahead(self, name: str | None = None) -> None:
+        """Begin the connection that an answer of this entry will need, while the caller gets ready to ask for it.
+
+        Nothing is begun for an entry that could not be used. Raises nothing: asking tells what is wrong.
+        """
+        try:
+            entry = self.config.entry(name)
+            if entry.kind == "openai":
+                _credentials(entry)
+            ready = entry.kind == "openai" or (entry.kind == "openai-codex" and _has_login())
+            if ready and entry.endpoint:
+                self.door().connect_ahead(entry.endpoint, entry=entry.entry, timeout=entry.timeout)
+        except MissyError:
+            return
+
     def _remote_provider(self, entry: Entry) -> Any:
-        base_url = entry.endpoint
-        assert base_url is not None
-        target = parse(base_url)
-
-        def resolve() -> list[Credential]:
-            return credentials(
-                entry.entry,
-                api_key=entry.api_key,
-                api_keys=entry.api_keys,
-                host=target.host,
-                loopback=target.is_loopback,
-                environ=os.environ,
-            )
-
-        return self._make(entry, self.door(), base_url, target.host, resolve)
+        assert entry.endpoint is not None
+        host = parse(entry.endpoint).host
+        return self._make(entry, self.door(), entry.endpoint, host, lambda: _credentials(entry))
 
     def _local_provider(self, entry: Entry) -> Any:
         from missy.local.server import LocalServer, running
@@ -280,6 +283,26 @@ def _key(entry: Entry) -> Entry:
 
 
 _LOCAL = Entry(entry="local", kind="local")  # it needs no line in the file
+
+
+def _credentials(entry: Entry) -> list[Credential]:
+    """Resolve an entry's keys as they are now. Raises CredentialError."""
+    assert entry.endpoint is not None
+    target = parse(entry.endpoint)
+    return credentials(
+        entry.entry,
+        api_key=entry.api_key,
+        api_keys=entry.api_keys,
+        host=target.host,
+        loopback=target.is_loopback,
+        environ=os.environ,
+    )
+
+
+def _has_login() -> bool:
+    from missy.auth.login import LOGIN_FILE
+
+    return (paths.home() / LOGIN_FILE).exists()
 
 
 def _refuse_broken(text: str) -> None:

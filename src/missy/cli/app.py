@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from missy import paths
 from missy.cli.safe import safe
@@ -56,14 +56,20 @@ class App:
 
         return Audit(paths.home() / "audit.jsonl")
 
-    def assistant(self) -> Missy:
-        """Return the assistant for the configuration. Whoever calls closes it."""
+    def assistant(self, *, ahead: str | Literal[False] | None = False) -> Missy:
+        """Return the assistant for the configuration. Whoever calls closes it.
+
+        `ahead` is the entry that will be asked, None for the default one: its connection begins at once.
+        """
         config = self.config()
         from missy.assistant import Missy
         from missy.cli.lightly import load_openai
 
+        missy = Missy(config, notice=notice)
+        if ahead is not False:
+            missy.connect_ahead(ahead)
         load_openai()
-        return Missy(config, notice=notice)
+        return missy
 
     def door(self) -> Door:
         """Return the one way out, made once."""

@@ -90,7 +90,7 @@ def command(
     turn = _Turn(renderer, provider)
     try:
         text = _prompt(prompt, attached=bool(attach))
-        with app.assistant() as missy:
+        with app.assistant(ahead=False if dry_run else provider) as missy:
             wishes |= {
                 "provider": provider,
                 "images": [_image(path) for path in attach],

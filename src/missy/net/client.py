@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import httpx2
 
     from missy.audit import Audit
+    from missy.net.streams import Backend
     from missy.net.transport import AsyncTransport, Transport
     from missy.policy import Category, Policy
 
@@ -68,73 +69,101 @@ class Door:
         self._proxy = proxy
         self._ca_bundle = ca_bundle
         self._context: ssl.SSLContext | None = None
+        self._backend: Backend | None = None
         self._transport: Transport | None = None
         self._async_transport: AsyncTransport | None = None
         self._client: httpx2.Client | None = None
         self._async_client: httpx2.AsyncClient | None = None
-        self._making = threading.Lock()
+        self._making = threading.RLock()
 
     def transport(self) -> Transport:
         """Return the door itself, for sync code; made once."""
-        if self._transport is None:
-            import httpcore2
+        with self._making:
+            if self._transport is None:
+                import httpcore2
 
-            from missy.net import streams, transport
+                from missy.net import streams, transport
 
-            pools = transport.make_pools(
-                httpcore2.ConnectionPool,
-                httpcore2.HTTPProxy,
-                streams.Backend(self.gate),
-                streams.Backend(self.gate, proxy=True),
-                self._tls,
-                self._proxy,
-            )
-            self._transport = transport.Transport(self.gate, pools)
-        return self._transport
+                pools = transport.make_pools(
+                    httpcore2.ConnectionPool,
+                    httpcore2.HTTPProxy,
+                    self._direct(),
+                    streams.Backend(self.gate, proxy=True),
+                    self._tls,
+                    self._proxy,
+                )
+                self._transport = transport.Transport(self.gate, pools)
+            return self._transport
 
     def async_transport(self) -> AsyncTransport:
         """Return the door itself, for async code; made once. It belongs to the event loop that first uses it."""
-        if self._async_transport is None:
-            import httpcore2
+        with self._making:
+            if self._async_transport is None:
+                import httpcore2
 
-            from missy.net import streams, transport
+                from missy.net import streams, transport
 
-            pools = transport.make_pools(
-                httpcore2.AsyncConnectionPool,
-                httpcore2.AsyncHTTPProxy,
-                streams.AsyncBackend(self.gate),
-                streams.AsyncBackend(self.gate, proxy=True),
-                self._tls,
-                self._proxy,
-            )
-            self._async_transport = transport.AsyncTransport(self.gate, pools)
-        return self._async_transport
+                pools = transport.make_pools(
+                    httpcore2.AsyncConnectionPool,
+                    httpcore2.AsyncHTTPProxy,
+                    streams.AsyncBackend(self.gate),
+                    streams.AsyncBackend(self.gate, proxy=True),
+                    self._tls,
+                    self._proxy,
+                )
+                self._async_transport = transport.AsyncTransport(self.gate, pools)
+            return self._async_transport
+
+    def _direct(self) -> Backend:
+        """Return the backend of direct connections, made once."""
+        if self._backend is None:
+            from missy.net.streams import Backend
+
+            self._backend = Backend(self.gate)
+        return self._backend
+
+    def connect_ahead(self, url: str, *, entry: str, timeout: float) -> None:
+        """Begin the connection that a request to `url` will need, in a thread; whatever goes wrong is told by the request.
+
+        Only where it pays: not to this machine itself, and not through a proxy.
+        """
+        target = parse(url)
+        if target.scheme != "https" or target.is_loopback or self._proxy is not None:
+            return
+        from missy.net.ahead import Ahead
+
+        with self._making:
+            backend = self._direct()
+            backend.expect(Ahead(backend, url, entry=entry, timeout=timeout, tls=self._tls))
 
     def _tls(self) -> ssl.SSLContext:
         """Return the TLS context, made with the first connection that needs it."""
-        if self._context is None:
-            from missy.net import tls
+        with self._making:
+            if self._context is None:
+                from missy.net import tls
 
-            self._context = tls.context(self._ca_bundle)
-        return self._context
+                self._context = tls.context(self._ca_bundle)
+            return self._context
 
     def client(self) -> httpx2.Client:
         """Return an httpx2 client over the door, made once."""
-        if self._client is None:
-            import httpx2
+        with self._making:
+            if self._client is None:
+                import httpx2
 
-            self._client = httpx2.Client(transport=self.transport(), headers=_headers(), **_options())
-        return self._client
+                self._client = httpx2.Client(transport=self.transport(), headers=_headers(), **_options())
+            return self._client
 
     def async_client(self) -> httpx2.AsyncClient:
         """Return an async httpx2 client over the door, made once."""
-        if self._async_client is None:
-            import httpx2
+        with self._making:
+            if self._async_client is None:
+                import httpx2
 
-            self._async_client = httpx2.AsyncClient(
-                transport=self.async_transport(), headers=_headers(), **_options()
-            )
-        return self._async_client
+                self._async_client = httpx2.AsyncClient(
+                    transport=self.async_transport(), headers=_headers(), **_options()
+                )
+            return self._async_client
 
     def request(
         self,
@@ -188,6 +217,8 @@ class Door:
         """Close the connections of sync code."""
         if self._transport is not None:
             self._transport.close()
+        if self._backend is not None:
+            self._backend.forget()
         self._transport = self._client = None
 
     async def aclose(self) -> None:

@@ -17,6 +17,7 @@ from missy.net.tunnel import Tunnel
 if TYPE_CHECKING:
     import ssl
 
+    from missy.net.ahead import Ahead
     from missy.net.gate import Gate, Passage
 
 # A Passage where httpcore2 says `timeout`: see missy.net.gate.Passage.
@@ -45,6 +46,7 @@ class Stream(httpcore2.NetworkStream):
 
     def __init__(self, inner: httpcore2.NetworkStream) -> None:
         self._inner = inner
+        self.secured_for: str | None = None  # the name that TLS was already started under
 
     def read(self, max_bytes: int, timeout: _Timeout = None) -> bytes:
         """Read what is there, up to `max_bytes`. Raises TimedOut."""
@@ -76,6 +78,8 @@ class Stream(httpcore2.NetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: _Timeout = None
     ) -> Stream:
         """Start TLS under the origin's name. Raises ConnectionFailed for a certificate that does not fit."""
+        if self.secured_for is not None and self.secured_for == server_hostname:
+            return self
         passage: Passage = timeout
         try:
             if self._inner.get_extra_info("ssl_object") is not None:
@@ -168,9 +172,19 @@ class Backend(httpcore2.NetworkBackend):
     """Connects one pool. With `proxy`, every connection goes to the proxy, whose host the user named."""
 
     def __init__(self, gate: Gate, *, proxy: bool = False) -> None:
-        self._gate = gate
+        self.gate = gate
         self._proxy = proxy
         self._sockets = httpcore2.SyncBackend()
+        self._ahead: dict[tuple[str, int], Ahead] = {}
+
+    def expect(self, ahead: Ahead) -> None:
+        """Take the next connection to this place from what was begun ahead."""
+        self._ahead[ahead.place] = ahead
+
+    def forget(self) -> None:
+        """Close what was begun ahead and never taken."""
+        while self._ahead:
+            self._ahead.popitem()[1].drop()
 
     def connect_tcp(
         self,
@@ -182,21 +196,26 @@ class Backend(httpcore2.NetworkBackend):
     ) -> Stream:
         """Connect to a checked address of `host`. Raises PolicyError, ConnectionFailed, TimedOut."""
         passage: Passage = timeout
+        ahead = self._ahead.pop((host, port), None)
+        begun = ahead.take(passage.clock) if ahead is not None else None
+        if begun is not None:
+            passage.clock.restart()
+            return begun
         addresses = names.resolve(host, port, passage.clock)
         if not self._proxy:
-            self._gate.connecting(passage, addresses)
+            self.gate.connecting(passage, addresses)
         failures: list[Exception] = []
         for address in addresses:
-            attempt = self._gate.attempt(passage, host, address, port, proxy=self._proxy)
+            attempt = self.gate.attempt(passage, host, address, port, proxy=self._proxy)
             try:
                 inner = self._sockets.connect_tcp(address, port, passage.clock.left(), None, ())
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout, MissyError) as error:
-                self._gate.audit.closed(attempt, outcome="failed", error=type(error).__name__)
+                self.gate.audit.closed(attempt, outcome="failed", error=type(error).__name__)
                 failures.append(
                     passage.clock.expired() if isinstance(error, httpcore2.ConnectTimeout) else error
                 )
                 continue
-            self._gate.audit.closed(attempt)
+            self.gate.audit.closed(attempt)
             if _peer_differs(inner, address):
                 inner.close()
                 raise _moved(host)
