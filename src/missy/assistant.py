@@ -263,8 +263,7 @@ class _Shared:
         )
         if entry.kind == "local":
             # The model's template ignores tools, so none are offered.
-            made = replace(
-                made,
+            made = made._replace(
                 model=made.model or LOCAL_MODEL,
                 system=system or _LOCAL_SYSTEM,
                 tools=(),

@@ -78,16 +78,8 @@ def command(
       missy ask --provider groq --json "One word: hello" | jq -r .text
       git diff | missy ask "Write a commit message for this"
     """
-    from missy.cli.render import make_renderer
-
-    renderer = make_renderer(
-        sys.stdout,
-        json=as_json and not dry_run,
-        events=as_events and not dry_run,
-        no_stream=no_stream,
-        environ=os.environ,
-    )
-    turn = _Turn(renderer, provider)
+    shown = {"json": as_json and not dry_run, "events": as_events and not dry_run, "no_stream": no_stream}
+    turn = _Turn(provider, shown)
     try:
         text = _prompt(prompt, attached=bool(attach))
         with app.assistant(ahead=False if dry_run else provider) as missy:
@@ -109,25 +101,33 @@ def command(
 
 
 class _Turn:
-    """The showing of one answer, whole or not."""
+    """The showing of one answer, whole or not. What shows it is loaded once the answer is under way."""
 
-    def __init__(self, renderer: Renderer, provider: str | None) -> None:
-        self._renderer = renderer
+    def __init__(self, provider: str | None, shown: dict[str, Any]) -> None:
         self._provider = provider
+        self._shown = shown
+        self._made: Renderer | None = None
         self._answer: Answer | None = None
+
+    def _renderer(self) -> Renderer:
+        if self._made is None:
+            from missy.cli.render import make_renderer
+
+            self._made = make_renderer(sys.stdout, environ=os.environ, **self._shown)
+            self._made.start()
+        return self._made
 
     def show(self, answer: Answer) -> None:
         self._answer = answer
-        self._renderer.start()
         for event in answer:
             if not gc.isenabled():
                 gc.freeze()  # what is loaded by now stays: never look at it again
                 gc.enable()
-            self._renderer.event(event)
-        self._renderer.finish(self._summary())
+            self._renderer().event(event)
+        self._renderer().finish(self._summary())
 
     def fail(self, error: MissyError) -> None:
-        self._renderer.fail(error, "", self._summary())
+        self._renderer().fail(error, "", self._summary())
 
     def _summary(self) -> Summary:
         from missy.cli.render import Summary

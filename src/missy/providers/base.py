@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from missy.events import Message, Tool
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """One model call, whatever the provider. None means: not asked for, so not sent.
 
     `timeout` is the seconds of silence allowed, `deadline` the seconds for the whole answer.

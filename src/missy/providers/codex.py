@@ -6,7 +6,6 @@ The bearer token goes to the entry's own `base_url` and nowhere else, whatever t
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from missy.auth.limits import account_headers, read_headers
@@ -152,7 +151,7 @@ class CodexProvider:
 
     def _with_model(self, request: Request) -> Request:
         """The default is the live list's, never a constant of ours."""
-        return request if request.model else replace(request, model=self._default_model(request.timeout))
+        return request if request.model else request._replace(model=self._default_model(request.timeout))
 
     def _default_model(self, timeout: float) -> str:
         for model in self._models(timeout):
@@ -191,7 +190,7 @@ class CodexProvider:
         if login is None:
             raise CredentialError("not logged in", hint=f"log in: missy auth login {self._entry}")
         request = (
-            request if request.model else replace(request, model=self._catalogue.cached_default(self._entry))
+            request if request.model else request._replace(model=self._catalogue.cached_default(self._entry))
         )
         credential = Credential(login.access_token, _CREDENTIAL, _CREDENTIAL)
         headers = account_headers(login.access())
