@@ -100,7 +100,7 @@ def test_config_file_order(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert paths.config_file("~/a.yaml") == home.parent / "a.yaml"
 
 
-@pytest.mark.parametrize("mask", [0, 0o022, 0o777])
+@pytest.mark.parametrize("mask", [0, 0o022, 0o277, 0o777])
 def test_modes_under_any_umask(home: Path, mask: int) -> None:
     """Folders are 0700 and files 0600 whatever the umask."""
     old = os.umask(mask)

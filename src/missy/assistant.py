@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from missy.local.server import LocalServer
     from missy.net.client import Door
     from missy.providers.base import Preview
+    from missy.providers.memory import EndpointMemory
     from missy.providers.protocols import Provider
 
 LOCAL_MODEL = "smollm2-135m"
@@ -57,6 +58,7 @@ class _Shared:
         self._providers: dict[Entry, Any] = {}
         self._servers: dict[Entry, LocalServer] = {}
         self._mutex = threading.RLock()
+        self._memory: EndpointMemory | None = None
         self._starting = threading.Lock()  # one for what takes seconds, so that nobody else waits for it
         self._busy = 0  # answers under way
         self._retired: list[
@@ -66,18 +68,20 @@ class _Shared:
 
     def door(self) -> Door:
         """Return the one way out for the configured entries."""
-        if self._main_door is None:
-            from missy.policy import Policy
+        with self._mutex:
+            if self._main_door is None:
+                from missy.policy import Policy
 
-            self._main_door = self._new_door(Policy(self.config.rules()))
-        return self._main_door
+                self._main_door = self._new_door(Policy(self.config.rules()))
+            return self._main_door
 
     def _new_door(self, policy: Any) -> Door:
         from missy.net.client import Door
 
         network = self.config.network
         door = Door(policy, self._audit, proxy=network.proxy, ca_bundle=network.ca_bundle)
-        self._doors.append(door)
+        with self._mutex:
+            self._doors.append(door)
         return door
 
     def provider(self, entry: Entry) -> Provider:
@@ -166,6 +170,7 @@ class _Shared:
             max_retries=entry.max_retries,
             catalogue=Catalogue(paths.home() / "models" / "codex.json"),
             limits=LimitsNote(paths.home() / NOTE_FILE),
+            timeout=entry.timeout,
         )
 
     def connect_ahead(self, name: str | None = None) -> None:
@@ -207,9 +212,12 @@ class _Shared:
         return self._make(entry, door, base_url, parse(base_url).host, lambda: [credential])
 
     def _make(self, entry: Entry, door: Door, base_url: str, host: str, resolve: Any) -> Any:
-        from missy.providers.memory import EndpointMemory
         from missy.providers.registry import provider_class
 
+        if self._memory is None:
+            from missy.providers.memory import EndpointMemory
+
+            self._memory = EndpointMemory(paths.home() / "endpoints.json")
         return provider_class(entry.kind)(
             door,
             entry=entry.entry,
@@ -217,7 +225,12 @@ class _Shared:
             host=host,
             credentials=resolve,
             max_retries=entry.max_retries,
-            memory=EndpointMemory(paths.home() / "endpoints.json"),
+            memory=self._memory,
+            timeout=entry.timeout,
+            # The vault and the keyring take a while, and a locked keyring asks the person first.
+            may_wait=any(
+                key.startswith(("vault://", "keyring://")) for key in (entry.api_key or "", *entry.api_keys)
+            ),
         )
 
     def request(
@@ -246,6 +259,9 @@ class _Shared:
                 )
         else:
             messages = tuple(prompt)
+            if not messages:
+                raise UsageError("there is no message to answer", hint="give at least one")
+        _refuse_impossible(model, temperature, max_tokens, (timeout, deadline))
         for text in (model, system, *(message.text for message in messages)):
             _refuse_broken(text or "")
         made = Request(
@@ -304,6 +320,25 @@ def _has_login() -> bool:
     return (paths.home() / LOGIN_FILE).exists()
 
 
+def _refuse_impossible(
+    model: str | None,
+    temperature: float | None,
+    max_tokens: int | None,
+    times: Sequence[float | None],
+) -> None:
+    """Refuse what no endpoint could do. Raises UsageError."""
+    if model is not None and not model.strip():  # an unset variable, most likely: no wish for the entry's own
+        raise UsageError(
+            "the name of the model is empty", hint="name one, or leave it out for the entry's own"
+        )
+    if temperature is not None and not 0 <= temperature <= 2:
+        raise UsageError(f"the temperature {temperature} is impossible", hint="0 to 2 is allowed")
+    if max_tokens is not None and max_tokens < 1:
+        raise UsageError(f"an answer of {max_tokens} tokens is impossible", hint="1 or more is allowed")
+    if not all(seconds is None or seconds > 0 for seconds in times):
+        raise UsageError("a time of 0 seconds or less is impossible", hint="give more than 0 seconds")
+
+
 def _refuse_broken(text: str) -> None:
     """Refuse half characters: they come from bytes that are no UTF-8, and no endpoint could be sent them."""
     try:
@@ -338,9 +373,10 @@ class Missy(_Shared):
         with self._answering():
             while self._untold:
                 yield Notice(self._untold.popleft())
+            provider = self.provider(entry)
             if entry.kind == "local":
                 yield Notice(_LOCAL_NOTICE)
-            yield from self.provider(entry).stream(request)
+            yield from provider.stream(request)
 
     @contextmanager
     def _answering(self) -> Iterator[None]:
@@ -420,8 +456,8 @@ class AsyncMissy(_Shared):
             if entry.kind == "local":
                 import asyncio
 
-                yield Notice(_LOCAL_NOTICE)
                 provider = provider or await asyncio.to_thread(self.provider, entry)
+                yield Notice(_LOCAL_NOTICE)
             async for event in (provider or self.provider(entry)).astream(request):
                 yield event
 

@@ -54,7 +54,7 @@ class Audit:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = paths.expand(path)
-        self._pid = 0
+        self._pid = os.getpid()
         self._file = -1
         self._inode = (0, 0)
         self._tail = (-1, 0, GENESIS)  # file size, seq and hash after the last line of our own
@@ -143,7 +143,7 @@ class Audit:
                 os.close(self._file)
 
     def _append(self, event: str, fields: dict[str, Any]) -> None:
-        if self._pid != os.getpid():
+        if self._pid != os.getpid():  # only ever in the one thread that a fork leaves
             # After a fork, the descriptor shares the parent's lock on the file, and our own may be held for ever.
             self._turn = threading.Lock()
             self._forget()

@@ -9,8 +9,8 @@ MissyError                      1   a fault of Missy's own, or of the machine un
  |   +- ConnectionFailed        5   no connection, or it broke
  |   +- TimedOut                5   silence for longer than `timeout`, or the `deadline` passed
  |   +- BadReply                5   the reply is not what the protocol says
+ |   +- LimitError              7   a rate or usage limit; `resets_at` where the server said when
  +- IncompleteError             6   an answer came, but not all of it
- +- LimitError                  7   a rate or usage limit; `resets_at` where the server said when
 """
 
 from __future__ import annotations

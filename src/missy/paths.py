@@ -187,10 +187,12 @@ def open_private(path: AnyPath, flags: int) -> int:
 def _narrow(file: int, path: AnyPath) -> None:
     info = os.fstat(file)
     _require_own_file(info, path)
-    if not info.st_mode & 0o700:
-        os.fchmod(file, 0o600)  # a umask like 0777 took our own rights at creation: none but us could open it
-    elif info.st_mode & 0o177:
-        os.fchmod(file, info.st_mode & 0o600)
+    # Empty is new, or a lock: whatever the umask took of our own rights at creation is given back. A mode that
+    # somebody narrowed later is theirs.
+    is_new = not info.st_size or not info.st_mode & 0o700
+    mode = 0o600 if is_new else info.st_mode & 0o600
+    if stat.S_IMODE(info.st_mode) != mode:
+        os.fchmod(file, mode)
 
 
 @contextmanager

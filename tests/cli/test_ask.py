@@ -100,6 +100,8 @@ def test_the_options_of_the_model_call_reach_the_body(missy, serve):
         ["--timeout", "0"],
         ["--timeout", "-3"],
         ["--timeout", "inf"],
+        ["--model", ""],
+        ["--json", "--events"],
         ["--nonsense"],
         ["one", "prompt", "too", "many"],
     ],
@@ -458,6 +460,13 @@ def test_a_signal_ends_it_quietly(number, code, when, missy, serve):
         assert quietly(running) == ""
         assert running.returncode == code
     assert closed in ([], [True])
+
+
+def test_ctrl_c_while_the_command_loads_is_quiet(missy, tmp_path):
+    """Ctrl-C before the command has begun is 130 without a traceback."""
+    (tmp_path / "click.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    ran = missy("ask", "hi", env={"PYTHONPATH": str(tmp_path)})
+    assert (ran.code, ran.text, ran.err) == (130, "", "")
 
 
 def test_a_reader_that_closes_the_pipe_ends_it_quietly(missy, serve):

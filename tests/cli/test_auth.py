@@ -468,6 +468,17 @@ def test_usage_on_a_401_renews_once_and_retries_once(shell, simulator):
     assert status(shell)["state"] == "valid"  # one page's refusal does not end the login
 
 
+def test_an_issuer_that_the_policy_refuses_is_told_before_the_sign_in(missy):
+    """3, on record, and no address to open: its code could never be exchanged."""
+    missy.config("providers:\n  sub: {name: openai-codex, issuer: 'http://issuer.example'}\n")
+    for way in ("--paste", "--device", "--no-open"):
+        done = missy("auth", "login", way)
+        assert (done.code, done.text) == (3, "")
+        assert "https" in done.err
+    lines = [json.loads(line) for line in (missy.home / "audit.jsonl").read_text().splitlines()]
+    assert [(line["host"], line["event"]) for line in lines] == [("issuer.example", "refused")] * 3
+
+
 @pytest.mark.parametrize(
     ("fault", "code"),
     [(Fault(403, b"<html>Just a moment...</html>", {"cf-mitigated": "challenge"}), 5), (Fault(429, {"error": {"message": "slow"}}), 7),

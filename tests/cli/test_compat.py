@@ -154,8 +154,9 @@ def test_an_event_stream_without_an_event_is_an_error(talk):
         b'event: error\ndata: {"error": {"message": "the model fell over", "type": "server_error"}}\n\n',
         b'event: error\ndata: {"message": "the model fell over"}\n\n',
         sse({"error": "the model fell over"}),
+        b"event: error\ndata: the model fell over\n\n",
     ],
-    ids=["data-error", "event-error", "event-error-bare", "error-string"],
+    ids=["data-error", "event-error", "event-error-bare", "error-string", "event-error-text"],
 )
 def test_an_error_in_mid_stream_is_typed_and_keeps_the_text(event, missy, serve):
     """An error object under 200 ends the answer as an error; what came before it is kept."""
@@ -194,6 +195,21 @@ def test_html_with_200_is_said_to_be_html(stream, talk):
     ran, got, _ = talk(response(200, HTML, kind="text/html"), args=[] if stream else ["--no-stream"])
     assert (ran.code, got["text"]) == (5, "")
     assert re.search("HTML|web page", got["error"]["message"])
+
+
+def test_html_in_place_of_the_list_of_models_is_said_to_be_html(missy, serve):
+    """A captive portal in front of `missy models` is called a web page."""
+    missy.entry(serve(response(200, HTML, kind="text/html")).url)
+    ran = missy.inside("models")
+    assert (ran.code, ran.text) == (5, "")
+    assert "web page" in ran.err
+
+
+def test_an_answer_of_blanks_is_empty(talk):
+    """White space alone is no answer: exit 6, not a blank line and 0."""
+    ran, got, _ = talk(chat_stream(" ", "\n", "\n\n"))
+    assert (ran.code, got["complete"]) == (6, False)
+    assert "empty" in got["error"]["message"]
 
 
 def test_html_that_claims_to_be_an_event_stream_is_an_error(missy, serve):
@@ -595,6 +611,7 @@ def test_content_that_is_only_text_is_a_string(talk):
         (json_response({"detail": {"code": "no_good", "message": "no good"}}, 400), 5, "no good"),
         (json_response({"detail": {"code": "deactivated_workspace"}}, 402), 5, "deactivated_workspace"),
         (json_response({"detail": [{"loc": ["body"], "msg": "field required"}]}, 422), 5, "field required"),
+        (json_response([{"error": {"code": 400, "message": "no good"}}], 400), 5, "no good"),
         (response(400, b"no good"), 5, "no good"),
         (response(502, HTML, kind="text/html"), 5, "502"),
         (response(400, b""), 5, "400"),
@@ -619,6 +636,7 @@ def test_content_that_is_only_text_is_a_string(talk):
         "detail-object",
         "detail-code-alone",
         "detail-list",
+        "list-of-one-google",
         "plain-text",
         "html",
         "empty",
@@ -643,6 +661,13 @@ def test_an_error_is_understood_in_every_shape(reply, code, words, missy, serve)
     assert "\n" not in error["message"]
     assert error["hint"]
     assert str(error["status"]) in reply.split(b"\r\n")[0].decode()
+
+
+def test_no_key_is_not_blamed_for_a_server_that_is_down(talk):
+    """A 503 is no question of the key, also where none was sent."""
+    ran, got, _ = talk(chat_error(503, "overloaded"), max_retries=0)
+    assert ran.code == 5
+    assert "key" not in got["error"]["hint"]
 
 
 def test_no_key_that_is_answered_500_points_at_the_key(talk):

@@ -189,6 +189,8 @@ def test_the_local_model_needs_nothing(missy):
         ["--api-key", KEY],
         [f"--api-key={KEY}"],
         ["--key", KEY],
+        [KEY],
+        ["--api-key-stdin", KEY],
     ],
     ids=lambda args: " ".join(args).replace(KEY, "KEY"),
 )

@@ -95,11 +95,14 @@ def test_no_value_stores_nothing(missy: Command, answer: bytes, code: int) -> No
 
 
 def test_without_a_terminal_it_says_how(missy: Command) -> None:
-    """With nobody to ask, and no option, the error names the options. No argument takes the value."""
+    """With nobody to ask, and no option, the error names the options. No argument takes the value, or is shown."""
     done = missy("vault", "set", "groq")
     assert done.code == 2
     assert "--stdin" in done.err
-    assert missy("vault", "set", "groq", VALUE).code == 2
+    given = missy("vault", "set", "groq", VALUE)
+    assert given.code == 2
+    assert "--stdin" in given.err
+    assert VALUE not in given.err
     assert missy("vault", "set", "groq", "--stdin", "--from-file", "x", stdin=b"x").code == 2
     assert not (missy.home / "secrets").exists()
 

@@ -246,6 +246,16 @@ def test_a_change_that_would_break_it_is_not_written(home: Path) -> None:
     assert backups.find(path) == []
 
 
+def test_a_tab_behind_a_colon_is_told_and_left(tmp_path: Path) -> None:
+    """The reader takes it, the editor does not: an error that names the line, and the file as it was."""
+    path = tmp_path / "config.yaml"
+    path.write_text("providers:\n  one:\t# mine\n    name: openai\n")
+    assert load(path).providers.keys() == {"one"}
+    with pytest.raises(ConfigError, match="cannot be changed by a command: line 2"):
+        edit.add_entry(path, "two", {"name": "openai"})
+    assert path.read_text() == "providers:\n  one:\t# mine\n    name: openai\n"
+
+
 def test_what_an_alias_shares_is_refused(home: Path) -> None:
     """A value that stands in two places through an alias cannot be changed in one; the hint is to do it by hand."""
     text = "providers:\n  x: &a\n    name: openai\n    model: m\n  y: *a\n"

@@ -30,6 +30,13 @@ def test_every_setting_can_be_uncommented(loaded):
     assert config.warnings == ()
 
 
+def test_a_setting_has_no_blank_after_its_mark():
+    """The head of the file is true: # and a blank is prose, # alone is a setting, in the place where it counts."""
+    text = re.sub(r"(?m)^( *)#(?=\S)", r"\1", template())
+    prose = re.findall(r"(?m)^ *#.*", text)
+    assert not [line for line in prose if re.match(r" *# {2,}", line)]
+
+
 def test_every_key_is_in_the_template():
     """Whoever reads the file has seen every key that this version can use."""
     keys = [field.name for table in (fields.ENTRY, fields.NETWORK, fields.BUDGET) for field in table]

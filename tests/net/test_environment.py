@@ -124,6 +124,16 @@ def test_the_users_own_client_reads_no_environment(write_config, trap, serve, tm
     assert trap.connections == 0
 
 
+def test_the_users_own_client_without_a_key_sends_none(write_config, endpoint, ca_bundle):
+    """Where the entry has no key, `openai_client()` makes none up."""
+    from missy import Missy
+
+    path = write_config(endpoint.url, network={"ca_bundle": str(ca_bundle)})
+    with Missy.open(path) as missy:
+        missy.openai_client().chat.completions.create(model="m", messages=[{"role": "user", "content": "x"}])
+    assert endpoint.last.header("authorization") is None
+
+
 def test_a_key_log_that_the_environment_names_is_not_written_by_the_door(
     way, make_door, serve, certify, ca_bundle, tmp_path, monkeypatch
 ):

@@ -200,10 +200,10 @@ def test_a_proxy_that_refuses_is_named_as_the_one_that_did(status, way, origin, 
 
 
 def test_a_proxy_that_is_not_there_is_named(way, make_door):
-    """The error names the proxy's address, not the origin's, and the origin is not tried directly."""
+    """The error says that it is the proxy, with its address, and the origin is not tried directly."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    with pytest.raises(ConnectionFailed, match=f"127.0.0.1:{port}: connection refused"):
+    with pytest.raises(ConnectionFailed, match=f"the proxy 127.0.0.1:{port}: connection refused"):
         send(way, make_door(URL, proxy=f"http://127.0.0.1:{port}"), URL)
 
 

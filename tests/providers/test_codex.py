@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import threading
 import time
@@ -377,11 +378,19 @@ def test_a_broken_list_on_disk_is_asked_for_again(person):
             missy.models()
             path.write_bytes(junk)
         assert missy.models() == [MODEL, "gpt-6-luna"]
-    assert person.lists == 6
+        assert person.lists == 6
+        for name, junk in (("models", None), ("etag", "a\r\nb: c"), ("etag", 'W/"\u00e9"'), ("etag", {})):
+            known = json.loads(path.read_text())
+            for note in known.values():
+                note |= {"at": note["at"] - 600, name: junk}
+            path.write_text(json.dumps(known))
+            assert missy.models() == [MODEL, "gpt-6-luna"]
+            assert "if-none-match" not in person.simulator.backend_origin.journal[-1].headers
+    assert person.lists == 10
     person.signs_in(account=Account("5d2c2a6e-0000-4000-8000-000000000002"))
     with library.Missy.open() as missy:
         missy.models()
-    assert person.lists == 7
+    assert person.lists == 11
 
 
 LISTS = {
@@ -503,6 +512,16 @@ def test_odd_limits_do_no_harm(person, headers, primary):
     )
     assert person.ask().text == HELLO
     assert (noted(person) or {"primary": None})["primary"] == primary
+
+
+def test_a_reset_that_is_told_in_seconds_from_now_is_noted_as_a_moment(person):
+    """As older backends do it."""
+    headers = {"x-codex-primary-used-percent": "7", "x-codex-primary-reset-after-seconds": "7200"}
+    fault = Fault(200, b"".join(Script().raw(MODEL)), {"content-type": "text/event-stream", **headers})
+    person.simulator.backend_faults.add(RESPONSES, fault)
+    before = int(time.time())
+    assert person.ask().text == HELLO
+    assert before + 7200 <= noted(person)["primary"]["resets_at"] <= time.time() + 7200
 
 
 # --- where it may go ----------------------------------------------------------------------------------------------
@@ -654,7 +673,8 @@ def test_under_the_true_names_all_goes_through_the_proxy(missy, tmp_path):
     with Simulator(tls_folder=tmp_path) as simulator:
         person = Subscriber(missy, simulator)
         person.signs_in(-5)
-        assert person.ask(model=None).text == HELLO
+        first = person.ask(model=None)
+        assert first.text == HELLO, first.error
         person.signs_in(-5)
         assert ask_async("hi")[0].text == HELLO
         assert (simulator.renewals, person.posts, person.lists) == (2, 2, 1)

@@ -114,14 +114,17 @@ def read_headers(headers: Mapping[str, str]) -> dict[str, Any] | None:
 def _header_window(headers: Mapping[str, str], name: str) -> dict[str, Any] | None:
     start = f"x-codex-{name}-"
     told = {
-        key: _read_number(headers.get(start + key)) for key in ("used-percent", "window-minutes", "reset-at")
+        key: _read_number(headers.get(start + key))
+        for key in ("used-percent", "window-minutes", "reset-at", "reset-after-seconds")
     }
-    minutes = told["window-minutes"]
+    minutes, resets, after = told["window-minutes"], told["reset-at"], told["reset-after-seconds"]
+    if resets is None and after is not None:  # what older backends say in its place
+        resets = time.time() + after
     return _window(
         {
             "used_percent": told["used-percent"],
             "limit_window_seconds": None if minutes is None else minutes * 60,
-            "reset_at": told["reset-at"],
+            "reset_at": resets,
         }
     )
 

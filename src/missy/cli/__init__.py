@@ -18,16 +18,22 @@ def main() -> None:
 
     # Nothing is rubbish yet while modules load; `ask` turns the collector on again once its request is out.
     gc.disable()
-    from missy.cli.main import run
+    try:
+        from missy.cli.main import run
 
-    _leave(run())
+        code = run()
+    except KeyboardInterrupt:  # Ctrl-C while the modules load
+        code = 130
+    _leave(code)
 
 
 def _leave(code: int) -> NoReturn:
     """End the process without taking it apart: what was open is closed by now, and 600 modules need no funeral."""
+    import atexit
     import os
     import sys
 
+    atexit._run_exitfuncs()  # noqa: SLF001 a renewed login that the disk refused is tried once more
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

@@ -78,16 +78,19 @@ def command(
       missy ask --provider groq --json "One word: hello" | jq -r .text
       git diff | missy ask "Write a commit message for this"
     """
+    if as_json and as_events:
+        raise click.UsageError("--json prints one object and --events many: choose one")
     shown = {"json": as_json and not dry_run, "events": as_events and not dry_run, "no_stream": no_stream}
     turn = _Turn(provider, shown)
     try:
         text = _prompt(prompt, attached=bool(attach))
-        with app.assistant(ahead=False if dry_run else provider) as missy:
-            wishes |= {
-                "provider": provider,
-                "images": [_image(path) for path in attach],
-                "stream": not no_stream,
-            }
+        wishes |= {
+            "provider": provider,
+            "images": [_image(path) for path in attach],
+            "stream": not no_stream,
+        }
+        is_sure = not dry_run and (text.strip() or attach)  # a connection is begun for what will be asked
+        with app.assistant(ahead=provider if is_sure else False) as missy:
             if dry_run:
                 _show(missy.preview(text, **wishes), as_json=as_json)
                 return 0

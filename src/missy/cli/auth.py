@@ -10,7 +10,7 @@ import click
 
 from missy import paths
 from missy.cli.app import App, emit, emit_json, notice
-from missy.cli.logins import KIND, ask_limits, codex_entries, door_for, find_entry, login_file
+from missy.cli.logins import KIND, admit_issuer, ask_limits, codex_entries, door_for, find_entry, login_file
 from missy.errors import CredentialError, MissyError, UsageError
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def login(app: App, entry: str | None, device: bool, paste: bool, no_open: bool,
     paths.ensure_dir(path.parent)  # a home that cannot be written should show itself before the sign-in
     with closing(door_for(app, chosen)) as door, Desk() as desk:
         issuer = Issuer(chosen.issuer, door, chosen.entry)
+        admit_issuer(door, issuer.url, chosen.entry)
         tokens = (
             pair_device(issuer) if device else sign_in(issuer, desk, paste=paste, open_browser=not no_open)
         )

@@ -63,6 +63,19 @@ def door_for(app: App, entry: Entry) -> Door:
     return Door(policy, app.audit(), proxy=network.proxy, ca_bundle=network.ca_bundle)
 
 
+def admit_issuer(door: Door, url: str, entry: str) -> None:
+    """Raise PolicyError, on record, for an issuer that the policy refuses: before a person signs in there in vain."""
+    from missy.net.gate import Call, Passage
+    from missy.net.limits import Clock
+    from missy.policy import parse
+
+    target = parse(url)
+    decision = door.gate.policy.decide(target)
+    if not decision.allowed:
+        call = Call(Clock(1.0), entry=entry, credential="oauth")
+        door.gate.refuse(Passage(call, target, decision), decision, "POST", "/oauth/token")
+
+
 def ask_limits(app: App, entry: Entry) -> dict[str, Any]:
     """Ask the backend how much of the subscription is used, renewing the login if it is due."""
     from missy.auth.limits import fetch_limits

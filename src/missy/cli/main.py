@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import signal
@@ -17,6 +18,10 @@ from missy.errors import MissyError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+# What a write to a full or broken stdout fails with; any other OSError should have been told where it happened.
+_STDOUT_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
 
 class Root(click.Group):
@@ -71,12 +76,12 @@ def root(ctx: click.Context, config_path: str | None, debug: bool) -> None:
     ctx.obj = App(config_path=config_path, debug=debug)
 
 
-class Terminated(BaseException):
+class Terminated(SystemExit):  # which an event loop lets through at once, as it does Ctrl-C
     """SIGTERM or SIGHUP: unwinds like Ctrl-C, so that sockets, children and files are left in order."""
 
 
 def _terminate(signum: int, _frame: Any) -> None:
-    raise Terminated(signum)
+    raise Terminated(128 + signum)
 
 
 def run(argv: Sequence[str] | None = None) -> int:
@@ -86,6 +91,7 @@ def run(argv: Sequence[str] | None = None) -> int:
             signal.signal(number, _terminate)
     _own_standard_streams()
     debug = False
+    args = list(sys.argv[1:] if argv is None else argv)
     try:
         if sys.stdout is None:
             raise MissyError("stdout is closed: an answer would have nowhere to go", hint="nothing was sent")
@@ -93,7 +99,6 @@ def run(argv: Sequence[str] | None = None) -> int:
             from missy.cli.completion import complete
 
             return complete(root, os.environ["_MISSY_COMPLETE"])
-        args = list(sys.argv[1:] if argv is None else argv)
         debug = "--debug" in args
         with root.make_context("missy", args) as ctx:
             code = root.invoke(ctx)
@@ -105,7 +110,10 @@ def run(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(error.format_message() + "\n")
         return 2
     except click.ClickException as error:
-        notice(error.format_message())
+        said = " ".join(error.format_message().split())
+        if "--json" in args and "--events" not in args and "ask" in args:
+            _refuse_as_json(said)
+        notice(said)
         context = getattr(error, "ctx", None)
         if context is not None:
             sys.stderr.write(f"  try: {context.command_path} --help\n")
@@ -113,7 +121,7 @@ def run(argv: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, click.Abort):
         return _quiet(130)
     except Terminated as stop:
-        return _quiet(128 + int(stop.args[0]))
+        return _quiet(int(stop.args[0]))
     except BrokenPipeError:
         return _quiet(141)
     except MissyError as error:
@@ -121,17 +129,34 @@ def run(argv: Sequence[str] | None = None) -> int:
             _traceback()
         show_error(error)
         return error.exit_code
-    except OSError as error:  # of stdout: every other one has become a MissyError where it happened
+    except OSError as error:
+        if error.errno not in _STDOUT_FAULTS or error.filename is not None:
+            return _own_fault(error, debug=debug)
         if debug:
             _traceback()
         show_error(MissyError(f"the output cannot be written: {error.strerror}", hint="is the disk full?"))
         return _quiet(1)
-    except Exception as error:  # a fault of our own: say so in one line; the traceback only with --debug
-        if debug:
-            _traceback()
-        notice(f"internal error: {type(error).__name__}: {error}")
-        sys.stderr.write("  run it again with --debug and report what it prints; it holds no secret\n")
-        return 1
+    except Exception as error:  # the last wall: whatever is wrong, it is said in one line
+        return _own_fault(error, debug=debug)
+
+
+def _refuse_as_json(said: str) -> None:
+    """Print the one object of `ask --json` for a command line that was not understood."""
+    from missy.cli.render import Json, Summary
+    from missy.errors import UsageError
+
+    Json(sys.stdout, sys.stderr).fail(UsageError(said, hint="see: missy ask --help"), "", Summary())
+
+
+def _own_fault(error: Exception, *, debug: bool) -> int:
+    """Say a fault of our own in one line; the traceback only with --debug."""
+    if debug:
+        _traceback()
+    from missy.secrets.redact import redact
+
+    notice(redact(f"internal error: {type(error).__name__}: {error}"))
+    sys.stderr.write("  run it again with --debug and report what it prints; it holds no secret\n")
+    return 1
 
 
 def show_error(error: MissyError) -> None:

@@ -105,7 +105,7 @@ class Talk:
             Layout(window), key_bindings=keys, erase_when_done=True, input=self._input, output=self._output
         )
         app.ttimeoutlen = _ESCAPE
-        taken = self._run(app.run)
+        taken = self._run(lambda: app.run(set_exception_handler=False))
         self.say(f"{question} {taken.label}")
         return taken.value
 
@@ -132,7 +132,7 @@ class Talk:
             )  # fmt: skip
             session.app.ttimeoutlen = _ESCAPE
             message = "\n".join(_wrap(question, _columns() - 1, "")) + " "
-            typed = self._run(lambda: session.prompt(message, default=default))  # noqa: B023
+            typed = self._run(lambda: session.prompt(message, default=default, set_exception_handler=False))  # noqa: B023
             self.say(f"{question} {'*' * min(len(typed), 8) if secret else typed}")
             try:
                 return check(typed)

@@ -225,14 +225,14 @@ class Json:
         answer = {
             "text": "".join(self._text),
             "provider": summary.provider,
-            "model": (done and done.model) or getattr(error, "model", None) or summary.model,
+            "model": _masked((done and done.model) or getattr(error, "model", None) or summary.model),
             "finish_reason": done.finish_reason if done else getattr(error, "finish_reason", None),
             "complete": done is not None and error is None,
             "usage": self._usage,
             "reasoning": "".join(self._reasoning),
             "tool_calls": self._calls,
             "session": summary.session,
-            "request_id": (done and done.request_id) or (error and error.request_id),
+            "request_id": _masked((done and done.request_id) or getattr(error, "request_id", None)),
             "ttft_ms": summary.ttft_ms,
             "duration_ms": summary.duration_ms,
             "error": _describe(error) if error else None,
@@ -259,9 +259,11 @@ class EventLines:
             case Done():
                 fields: dict[str, Any] = {
                     "finish_reason": event.finish_reason,
-                    "model": event.model,
-                    "request_id": event.request_id,
+                    "model": _masked(event.model),
+                    "request_id": _masked(event.request_id),
                 }
+            case Notice(text=text):
+                fields = {"text": redact(text)}
             case _:
                 fields = event.as_dict()
         self._print(_EVENT_NAMES[type(event)], fields)
@@ -286,6 +288,11 @@ _EVENT_NAMES: dict[type, str] = {
     Notice: "notice",
     Done: "done",
 }
+
+
+def _masked(text: str | None) -> str | None:
+    """Mask a key that an endpoint gives back as a name; an answer is left as it is."""
+    return redact(text) if text else text
 
 
 def _describe(error: MissyError) -> dict[str, Any]:

@@ -27,6 +27,7 @@ _PROBE = Plan((Draft(kind="local", name="local", replaces=True),))
 
 
 @click.command("setup")
+@click.argument("rest", nargs=-1, metavar="")
 @click.option("--no-prompt", is_flag=True, help="Ask nothing: the other options say it all.")
 @click.option(
     "--provider",
@@ -47,7 +48,7 @@ _PROBE = Plan((Draft(kind="local", name="local", replaces=True),))
     "--check", is_flag=True, help="Ask the endpoint for its models first; write only if it answers."
 )
 @click.pass_obj
-def command(app: App, /, no_prompt: bool, **given: Any) -> None:
+def command(app: App, /, rest: tuple[str, ...], no_prompt: bool, **given: Any) -> None:
     """Set up an entry: a key or a login, where it is kept, a live check, the model.
 
     On a terminal it asks, and writes nothing before the summary's yes. With --no-prompt it asks nothing. No
@@ -59,6 +60,11 @@ def command(app: App, /, no_prompt: bool, **given: Any) -> None:
       missy setup --no-prompt --provider groq --model llama-3.3-70b-versatile --api-key-env GROQ_API_KEY
       pass show openai | missy setup --no-prompt --provider openai --api-key-stdin --check --default
     """
+    if rest:  # never shown: it may be a key
+        raise UsageError(
+            "setup takes options only; what was given besides is not shown, as it may be a key",
+            hint="the key goes to --api-key-stdin; see missy setup --help",
+        )
     path = paths.config_file(app.config_path)
     config = _config(app, path)
     if not no_prompt:

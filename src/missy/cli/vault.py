@@ -34,9 +34,10 @@ def command() -> None:
 
 @command.command(name="set")
 @click.argument("name")
+@click.argument("rest", nargs=-1, metavar="")
 @click.option("--stdin", "from_stdin", is_flag=True, help="Read the value from stdin.")
 @click.option("--from-file", "file", metavar="FILE", help="Read the value from a file.")
-def set_(name: str, from_stdin: bool, file: str | None) -> None:
+def set_(name: str, rest: tuple[str, ...], from_stdin: bool, file: str | None) -> None:
     """Store a value under NAME, over what was there. Without an option it is asked for and not shown.
 
     One line end at the end of the value is left out.
@@ -48,6 +49,11 @@ def set_(name: str, from_stdin: bool, file: str | None) -> None:
       missy vault set groq --from-file ~/groq.key
     """
     check_name(name)  # before anybody types a secret
+    if rest:  # never shown: it is the value, most likely
+        raise UsageError(
+            "a value is no argument: the shell's history and other users would see it",
+            hint=f"missy vault set {name} asks for it, or use --stdin or --from-file FILE",
+        )
     if from_stdin and file is not None:
         raise UsageError("--stdin and --from-file name two values", hint="give one of them")
     vault = Vault(paths.home())

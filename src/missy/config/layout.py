@@ -16,6 +16,18 @@ class CannotSplice(ValueError):
     """The text is written in a way that cannot be changed in place; `str()` says what it is."""
 
 
+def _compose(text: str) -> yaml.Node | None:
+    """Parse with the parser whose marks are used here. It refuses a little that the one for reading takes, such as a
+    tab behind a colon.
+    """
+    try:
+        return yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"line {mark.line + 1}" if mark else "a line"
+        raise CannotSplice(f"{where} is written in a rare form ({error.problem})") from None
+
+
 class Member:
     """A key of a mapping with its value, or an item of a sequence. The places are offsets into the text."""
 
@@ -41,7 +53,7 @@ class Layout:
         self.text = text
         self.first = int(text.startswith("\ufeff"))
         self.newline = "\r\n" if "\r\n" in text else "\n"
-        self.root: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
+        self.root = _compose(text)
         self.step = self._find_step()
 
     def members(self, node: yaml.CollectionNode) -> list[Member]:

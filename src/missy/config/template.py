@@ -39,10 +39,10 @@ _ENTRIES = (
         """\
   # Another service with the same protocol. Its host is allowed because the entry names it.
   #groq:
-  #  name: openai
-  #  model: llama-3.1-70b-versatile
-  #  api_key: $GROQ_API_KEY
-  #  base_url: https://api.groq.com/openai/v1
+    #name: openai
+    #model: llama-3.1-70b-versatile
+    #api_key: $GROQ_API_KEY
+    #base_url: https://api.groq.com/openai/v1
 """,
     ),
     (
@@ -50,9 +50,9 @@ _ENTRIES = (
         """\
   # A server on this machine (llama.cpp, vLLM, Ollama): it needs no key.
   #my-server:
-  #  name: openai
-  #  model: qwen2.5-7b-instruct
-  #  base_url: http://127.0.0.1:8080/v1
+    #name: openai
+    #model: qwen2.5-7b-instruct
+    #base_url: http://127.0.0.1:8080/v1
 """,
     ),
     (
@@ -60,11 +60,11 @@ _ENTRIES = (
         """\
   # The Codex login of a ChatGPT plan: missy auth login openai-codex
   #openai-codex:
-  #  name: openai-codex
-  #  model: null                  # null: the default of the account's live list
-  #  timeout: 60
-  #  base_url: null               # null: https://chatgpt.com/backend-api/codex
-  #  issuer: null                 # null: https://auth.openai.com
+    #name: openai-codex
+    #model: null                  # null: the default of the account's live list
+    #timeout: 60
+    #base_url: null               # null: https://chatgpt.com/backend-api/codex
+    #issuer: null                 # null: https://auth.openai.com
 """,
     ),
     (
@@ -72,8 +72,8 @@ _ENTRIES = (
         """\
   # Sign in with ChatGPT: missy auth login chatgpt. Its hosts are fixed and it takes no key.
   #chatgpt:
-  #  name: chatgpt
-  #  model: null
+    #name: chatgpt
+    #model: null
 """,
     ),
     (
@@ -81,8 +81,8 @@ _ENTRIES = (
         """\
   # The model on this machine, without any server: missy local install
   #laptop:
-  #  name: local
-  #  model_path: null             # another GGUF file
+    #name: local
+    #model_path: null             # another GGUF file
 """,
     ),
 )

@@ -59,8 +59,9 @@ def _for_credential(error: CredentialError, entry: Entry, host: str) -> str:
     name = shlex.quote(entry.entry)
     if entry.kind == "openai-codex":
         return f"missy auth login {name}"
-    if error.status is None and "vault" in error.message:
-        return f"missy vault set {shlex.quote((entry.api_key or name).removeprefix('vault://'))}"
+    references = [key for key in (entry.api_key, *entry.api_keys) if key and key.startswith("vault://")]
+    if error.status is None and "vault" in error.message and references:
+        return f"missy vault set {shlex.quote(references[0].removeprefix('vault://'))}"
     if error.status is None and (entry.api_key or "").startswith("$"):
         return f"export {(entry.api_key or '')[1:]}=YOUR-KEY"
     if error.status is None and not entry.api_key and not entry.api_keys:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from missy.errors import MissyError
 from missy.net.gate import Call, Passage
 from missy.net.limits import Clock
 from missy.policy import parse
@@ -48,13 +47,13 @@ class Ahead:
             return  # the request itself is refused in a moment, and that is put on record
         passage = Passage(Call(Clock(timeout), entry=entry), self._target, decision)
         try:
-            stream = backend.connect_tcp(*self.place, passage)
+            stream = backend.connect(*self.place, passage)
             if self._target.scheme == "https":
                 context = tls()
                 context.set_alpn_protocols(["http/1.1"])
                 stream = stream.start_tls(context, self._target.host, passage)
                 stream.secured_for = self._target.host
-        except (MissyError, OSError):
+        except Exception:  # whatever it was: of a thread nobody would hear it
             return  # the request meets the same trouble, and tells it
         with self._turn:
             if self._wanted:

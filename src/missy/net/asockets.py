@@ -112,8 +112,12 @@ class AsyncSocket(httpcore2.AsyncNetworkStream):
             raise httpcore2.WriteError(str(error)) from error
 
     async def aclose(self) -> None:
-        """Close the connection."""
+        """Close the connection: say goodbye, and wait for no answer."""
         self._transport.close()
+        try:
+            await asyncio.sleep(0)
+        finally:
+            self._transport.abort()
 
     async def start_tls(
         self,

@@ -72,6 +72,7 @@ class Door:
         self._backend: Backend | None = None
         self._transport: Transport | None = None
         self._async_transport: AsyncTransport | None = None
+        self._loop: object = None
         self._client: httpx2.Client | None = None
         self._async_client: httpx2.AsyncClient | None = None
         self._making = threading.RLock()
@@ -96,9 +97,13 @@ class Door:
             return self._transport
 
     def async_transport(self) -> AsyncTransport:
-        """Return the door itself, for async code; made once. It belongs to the event loop that first uses it."""
+        """Return the door itself, for async code; made once for each event loop, whose connections are its own."""
+        import asyncio
+
+        loop = asyncio.get_running_loop()
         with self._making:
-            if self._async_transport is None:
+            if self._async_transport is None or self._loop is not loop:
+                self._loop, self._async_client = loop, None
                 import httpcore2
 
                 from missy.net import streams, transport
@@ -153,6 +158,18 @@ class Door:
 
                 self._client = httpx2.Client(transport=self.transport(), headers=_headers(), **_options())
             return self._client
+
+    def lend(self, *, entry: str, credential: str, timeout: float) -> httpx2.Client:
+        """Return a client for somebody else's calls, on the account of an entry; its timeout is in seconds of silence."""
+        import httpx2
+
+        from missy.net.transport import Lent
+
+        return httpx2.Client(
+            transport=Lent(self.transport(), entry=entry, credential=credential, timeout=timeout),
+            headers=_headers(),
+            **_options(),
+        )
 
     def async_client(self) -> httpx2.AsyncClient:
         """Return an async httpx2 client over the door, made once."""
@@ -224,7 +241,10 @@ class Door:
     async def aclose(self) -> None:
         """Close every connection: those of async code, and those of sync code that it had done in threads."""
         self.close()
-        if self._async_transport is not None:
+        import asyncio
+
+        # Connections of a loop that is gone went with it.
+        if self._async_transport is not None and self._loop is asyncio.get_running_loop():
             await self._async_transport.aclose()
         self._async_transport = self._async_client = None
 

@@ -23,17 +23,27 @@ _CACHED = 256  # decisions kept; a process talks to a handful of origins
 
 
 class Call:
-    """Who sends and on whose account: set around a request by the room that makes it."""
+    """Who sends and on whose account: set around a request by the room that makes it.
 
-    __slots__ = ("category", "clock", "credential", "entry")
+    `live`: every byte of the reply restarts the clock, since nobody here can tell which of them are events.
+    """
+
+    __slots__ = ("category", "clock", "credential", "entry", "live")
 
     def __init__(
-        self, clock: Clock, *, category: Category = "provider", entry: str = "", credential: str = "none"
+        self,
+        clock: Clock,
+        *,
+        category: Category = "provider",
+        entry: str = "",
+        credential: str = "none",
+        live: bool = False,
     ) -> None:
         self.clock = clock
         self.category = category
         self.entry = entry
         self.credential = credential
+        self.live = live
 
 
 CALL: ContextVar[Call | None] = ContextVar("missy_call", default=None)
@@ -101,6 +111,16 @@ class Gate:
             entry=call.entry,
         )
         return passage
+
+    def require(self, url: str, call: Call) -> None:
+        """Raise PolicyError, and put it on record, where a request to `url` would be refused for its name.
+
+        For who is about to look for a credential: what may not be reached needs none.
+        """
+        target, decision = self._decide(url, call)
+        if not decision.allowed:
+            path = "/" + url.partition("://")[2].partition("/")[2]
+            self.refuse(Passage(call, target, decision), decision, "POST", path)
 
     def _decide(self, origin: str, call: Call) -> tuple[Target, Decision]:
         key = (origin, call.category)

@@ -60,6 +60,16 @@ class Clock:
         if self._ends is not None and self._ends < self._until:
             self._until = self._ends
 
+    def pause(self) -> float:
+        """Return what is left, for `resume`: while the reader of an answer takes its time, nobody is silent."""
+        return self._until - monotonic()
+
+    def resume(self, left: float) -> None:
+        """Go on with what was left at `pause`; the deadline has not waited."""
+        self._until = monotonic() + left
+        if self._ends is not None and self._ends < self._until:
+            self._until = self._ends
+
     def left(self) -> float:
         """Return the seconds left, more than 0. Raises TimedOut when there are none."""
         left = self._until - monotonic()

@@ -201,6 +201,10 @@ class Backend(httpcore2.NetworkBackend):
         if begun is not None:
             passage.clock.restart()
             return begun
+        return self.connect(host, port, passage)
+
+    def connect(self, host: str, port: int, passage: Passage) -> Stream:
+        """Make a connection of its own to a checked address. Raises PolicyError, ConnectionFailed, TimedOut."""
         addresses = names.resolve(host, port, passage.clock)
         if not self._proxy:
             self.gate.connecting(passage, addresses)
@@ -221,7 +225,7 @@ class Backend(httpcore2.NetworkBackend):
                 raise _moved(host)
             passage.clock.restart()
             return Stream(inner)
-        _none_left(host, port, failures)
+        _none_left(f"the proxy {host}" if self._proxy else host, port, failures)
 
     def connect_unix_socket(self, *_: Any, **__: Any) -> NoReturn:
         """Refuse: a path is not a host that a policy can decide on."""
@@ -267,7 +271,7 @@ class AsyncBackend(httpcore2.AsyncNetworkBackend):
                 raise _moved(host)
             passage.clock.restart()
             return AsyncStream(inner)
-        _none_left(host, port, failures)
+        _none_left(f"the proxy {host}" if self._proxy else host, port, failures)
 
     async def connect_unix_socket(self, *_: Any, **__: Any) -> NoReturn:
         """Refuse: a path is not a host that a policy can decide on."""

@@ -5,7 +5,7 @@ It never follows a redirect, never reads the environment, and sends only what wa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import httpcore2
 import httpx2
@@ -35,7 +35,7 @@ def _call(request: httpx2.Request) -> Call:
     if call is not None:
         return call
     timeout = request.extensions.get("timeout", {}).get("read") or _DEFAULT_TIMEOUT
-    return Call(Clock(float(timeout)))
+    return Call(Clock(float(timeout)), live=True)
 
 
 def _admit(gate: Gate, request: httpx2.Request, call: Call) -> Passage:
@@ -71,6 +71,19 @@ def _outgoing(request: httpx2.Request, passage: Passage) -> httpcore2.Request:
     )
 
 
+def _tell(gate: Gate, passage: Passage, error: BaseException, *, status: int | None = None) -> NoReturn:
+    """Put on record how a request failed, and raise it in our own words."""
+    told = faults.translate(error, passage.target.host, passage.target.port)
+    gate.end(passage, status=status, error=told)
+    if told is error:
+        raise error
+    raise told from error
+
+
+class BrokenOff(Exception):
+    """The reader stopped before the reply was over: a name for the audit, never raised."""
+
+
 class _Body:
     """The bounded way of a reply's bytes: unpacked in small steps, counted, and on record when it ends."""
 
@@ -80,6 +93,7 @@ class _Body:
         self._status = response.status
         self._restart = restart
         self._bytes = 0
+        self._whole = False
         self._most = MAX_STREAM if 200 <= response.status < 300 else MAX_ERROR
         gate.heard = response.headers
         encoding = next((v for k, v in response.headers if k.lower() == b"content-encoding"), b"identity")
@@ -99,14 +113,12 @@ class _Body:
         self.count(sum(map(len, pieces)))
         return pieces
 
-    def failed(self, error: BaseException) -> BaseException:
-        target = self._passage.target
-        told = faults.translate(error, target.host, target.port)
-        self._gate.end(self._passage, status=self._status, error=told)
-        return told
+    def failed(self, error: BaseException) -> NoReturn:
+        _tell(self._gate, self._passage, error, status=self._status)
 
-    def ended(self) -> None:
-        self._gate.end(self._passage, status=self._status)
+    def ended(self, error: BaseException | None = None) -> None:
+        """Close the audit's line: the answer is over, or `error` is what became of it."""
+        self._gate.end(self._passage, status=self._status, error=error)
 
 
 class _SyncBody(_Body, httpx2.SyncByteStream):
@@ -126,13 +138,13 @@ class _SyncBody(_Body, httpx2.SyncByteStream):
         except GeneratorExit:
             raise
         except BaseException as error:
-            raise self.failed(error) from error
-        self.ended()
+            self.failed(error)
+        self._whole = True  # whoever reads says what it was, or closes it
 
     def close(self) -> None:
         self._stream.close()
         self._release()
-        self.ended()
+        self.ended(None if self._whole else BrokenOff())
 
 
 class _AsyncBody(_Body, httpx2.AsyncByteStream):
@@ -155,13 +167,13 @@ class _AsyncBody(_Body, httpx2.AsyncByteStream):
         except GeneratorExit:
             raise
         except BaseException as error:
-            raise self.failed(error) from error
-        self.ended()
+            self.failed(error)
+        self._whole = True  # whoever reads says what it was, or closes it
 
     async def aclose(self) -> None:
         await self._stream.aclose()
         await self._release()
-        self.ended()
+        self.ended(None if self._whole else BrokenOff())
 
 
 def _response(response: httpcore2.Response, body: Any) -> httpx2.Response:
@@ -201,13 +213,14 @@ class Transport(httpx2.BaseTransport):
         call = _call(request)
         passage = _admit(self._gate, request, call)
         outgoing, pool = _outgoing(request, passage), self._pools.of(passage)
-        connection, dead = pool.take(outgoing.url.origin)
+        connection: Any = None
 
         def release() -> None:
             if not pool.give(outgoing.url.origin, connection):
                 connection.close()
 
         try:
+            connection, dead = pool.take(outgoing.url.origin)
             for old in dead:
                 old.close()
             response = connection.handle_request(outgoing)
@@ -215,21 +228,40 @@ class Transport(httpx2.BaseTransport):
                 self._gate,
                 passage,
                 response,
-                restart=CALL.get() is None,
+                restart=call.live,
                 stream=response.stream,
                 release=release,
             )
         except BaseException as error:
-            connection.close()
-            told = faults.translate(error, passage.target.host, passage.target.port)
-            self._gate.end(passage, error=told)
-            raise told from error
+            if connection is not None:
+                connection.close()
+            _tell(self._gate, passage, error)
         return _response(response, body)
 
     def close(self) -> None:
         """Close every idle connection; one in use is closed by its answer."""
         for connection in self._pools.drain():
             connection.close()
+
+
+class Lent(httpx2.BaseTransport):
+    """The door for a client that is lent out: every request is on the account of one entry."""
+
+    def __init__(self, door: Transport, *, entry: str, credential: str, timeout: float) -> None:
+        self._door = door
+        self._entry = entry
+        self._credential = credential
+        self._timeout = timeout
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send one request, if the policy allows. Raises MissyError of the fitting kind."""
+        token = CALL.set(
+            Call(Clock(self._timeout), entry=self._entry, credential=self._credential, live=True)
+        )
+        try:
+            return self._door.handle_request(request)
+        finally:
+            CALL.reset(token)
 
 
 class AsyncTransport(httpx2.AsyncBaseTransport):
@@ -244,13 +276,14 @@ class AsyncTransport(httpx2.AsyncBaseTransport):
         call = _call(request)
         passage = _admit(self._gate, request, call)
         outgoing, pool = _outgoing(request, passage), self._pools.of(passage)
-        connection, dead = pool.take(outgoing.url.origin)
+        connection: Any = None
 
         async def release() -> None:
             if not pool.give(outgoing.url.origin, connection):
                 await connection.aclose()
 
         try:
+            connection, dead = pool.take(outgoing.url.origin)
             for old in dead:
                 await old.aclose()
             response = await connection.handle_async_request(outgoing)
@@ -258,15 +291,14 @@ class AsyncTransport(httpx2.AsyncBaseTransport):
                 self._gate,
                 passage,
                 response,
-                restart=CALL.get() is None,
+                restart=call.live,
                 stream=response.stream,
                 release=release,
             )
         except BaseException as error:
-            await connection.aclose()
-            told = faults.translate(error, passage.target.host, passage.target.port)
-            self._gate.end(passage, error=told)
-            raise told from error
+            if connection is not None:
+                await connection.aclose()
+            _tell(self._gate, passage, error)
         return _response(response, body)
 
     async def aclose(self) -> None:

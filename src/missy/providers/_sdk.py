@@ -21,6 +21,7 @@ from openai._types import Omit
 
 from missy.net.client import USER_AGENT, calling
 from missy.net.gate import Call
+from missy.net.limits import Clock
 from missy.net.transport import BODY
 from missy.providers import faults
 
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
 
     from missy.errors import MissyError
     from missy.net.client import Door
-    from missy.net.limits import Clock
     from missy.secrets.resolve import Credential
+
+_Head = tuple[str, httpx2.URL, list[tuple[bytes, bytes]]]  # method, URL, headers
 
 _MASKED = "Bearer ***"
 _MOST = 64  # requests kept to be sent again with another body
@@ -67,6 +69,7 @@ def _client_class() -> type[OpenAI]:
 
     class Client(OpenAI):
         own_headers: Mapping[str, str] = {}
+        is_keyed = True
 
         @property
         def default_headers(self) -> dict[str, Any]:
@@ -74,6 +77,8 @@ def _client_class() -> type[OpenAI]:
 
         def _prepare_request(self, request: httpx2.Request) -> None:
             _make_anonymous(request)
+            if not self.is_keyed:  # the package wants some key: its stand-in goes nowhere
+                del request.headers["authorization"]
 
     return Client
 
@@ -96,7 +101,11 @@ class Sdk:
         self._entry = entry
         self._explain = explain
         self._builder: _Builder | None = None
-        self._made: dict[tuple[object, ...], httpx2.Request] = {}
+        self._made: dict[tuple[object, ...], _Head] = {}
+
+    def require(self) -> None:
+        """Raise PolicyError where the policy refuses the endpoint: before its credential is looked for."""
+        self._door.gate.require(self._base_url, Call(Clock(1), entry=self._entry))
 
     def _build(
         self,
@@ -106,29 +115,22 @@ class Sdk:
         body: Mapping[str, Any] | None,
         headers: Mapping[str, str],
     ) -> httpx2.Request:
-        """Build a request, from an earlier one that differs in its body only if there is one."""
+        """Put a body under the request line and the headers that the package makes, once for each credential."""
         key = (method, path, credential.secret, tuple(headers.items()), body is None)
         known = self._made.get(key)
         if known is None:
-            known = self._make(method, path, credential, body, headers)
             if len(self._made) >= _MOST:
                 self._made.clear()
-            self._made[key] = known
-            return known
-        if body is None:
-            return known
-        kept = [(name, value) for name, value in known.headers.raw if name.lower() != b"content-length"]
-        content = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
-        return httpx2.Request(known.method, known.url, headers=kept, content=content)
+            known = self._made[key] = self._make(method, path, credential, headers, has_body=body is not None)
+        verb, url, kept = known
+        content = None
+        if body is not None:
+            content = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+        return httpx2.Request(verb, url, headers=kept, content=content)
 
     def _make(
-        self,
-        method: str,
-        path: str,
-        credential: Credential,
-        body: Mapping[str, Any] | None,
-        headers: Mapping[str, str],
-    ) -> httpx2.Request:
+        self, method: str, path: str, credential: Credential, headers: Mapping[str, str], *, has_body: bool
+    ) -> _Head:
         if self._builder is None:
             self._builder = _Builder(
                 version="", base_url=self._base_url, max_retries=0, timeout=None, http_client=self._door.client(),
@@ -141,9 +143,11 @@ class Sdk:
             "url": path,
             "headers": {"Authorization": authorization, **headers},
         }
-        if body is not None:
-            options["json_data"] = body
-        return self._builder.make(FinalRequestOptions.construct(**options))
+        if has_body:
+            options["json_data"] = {}
+        made = self._builder.make(FinalRequestOptions.construct(**options))
+        kept = [(name, value) for name, value in made.headers.raw if name.lower() != b"content-length"]
+        return made.method, made.url, kept
 
     @contextmanager
     def send(
@@ -206,13 +210,15 @@ class Sdk:
         headers: Mapping[str, str] | None = None,
     ) -> httpx2.Request:
         """Build the request that `send` would send, with the credential masked."""
-        request = self._make(method, path, credential, body, headers or {})
+        request = self._build(method, path, credential, body, headers or {})
         if "authorization" in request.headers:
             request.headers["authorization"] = _MASKED
         return request
 
-    def bare(self, credential: Credential, headers: Mapping[str, str] | None = None) -> OpenAI:
-        """Return a client for the user's own calls: a real `openai.OpenAI` over the same door."""
+    def bare(
+        self, credential: Credential, *, timeout: float, headers: Mapping[str, str] | None = None
+    ) -> OpenAI:
+        """Return a client for the user's own calls: a real `openai.OpenAI` over the same door, on this entry's account."""
         # Given empty rather than left out: what is left out, the package takes from the environment.
         client: Any = _client_class()(
             api_key=credential.secret.reveal() if credential.secret else "none",
@@ -223,7 +229,8 @@ class Sdk:
             webhook_secret="",
             max_retries=0,
             timeout=None,
-            http_client=self._door.client(),
+            http_client=self._door.lend(entry=self._entry, credential=credential.id, timeout=timeout),
         )
         client.own_headers = dict(headers or {})
+        client.is_keyed = credential.secret is not None
         return client  # type: ignore[no-any-return]

@@ -89,17 +89,23 @@ class Catalogue:
             value = json.loads(paths.read_private(self._path, 4 << 20))
         except (MissyError, ValueError, RecursionError):
             return {}
-        return (
-            value
-            if isinstance(value, dict) and all(isinstance(note, dict) for note in value.values())
-            else {}
-        )
+        if not isinstance(value, dict):
+            return {}
+        return {key: note for key, note in value.items() if _is_note(note)}
 
     def _store(self, known: dict[str, dict[str, Any]]) -> None:
         try:
             paths.write_private(self._path, json.dumps(known).encode())
         except MissyError:
             pass
+
+
+def _is_note(note: object) -> bool:
+    """Tell whether a note can be used: a list that is one, and an ETag that can go into a header."""
+    if not isinstance(note, dict) or not isinstance(note.get("models"), list):
+        return False
+    etag = note.get("etag")
+    return etag is None or (isinstance(etag, str) and etag.isascii() and etag.isprintable())
 
 
 def _sorted(items: object) -> list[Model]:

@@ -58,7 +58,7 @@ class LoginCredentials:
 
 
 class CodexProvider:
-    """See missy.providers.base.Provider and missy.providers.driver.Dialect."""
+    """See missy.providers.protocols.Provider and missy.providers.protocols.Dialect."""
 
     path = "/responses"
     may_wait = True
@@ -74,6 +74,7 @@ class CodexProvider:
         max_retries: int,
         catalogue: Catalogue,
         limits: LimitsNote,
+        timeout: float = 60.0,
     ) -> None:
         from missy.providers._sdk import Sdk
 
@@ -84,21 +85,22 @@ class CodexProvider:
         self._max_retries = max_retries
         self._catalogue = catalogue
         self._limits = limits
+        self._timeout = timeout
         self._account_id = ""
 
     def attempts(self, request: Request, clock: Clock) -> Attempts:  # noqa: ARG002
-        """See missy.providers.driver.Dialect."""
+        """See missy.providers.protocols.Dialect."""
         return Attempts(
             LoginCredentials(self._logins), max_retries=self._max_retries, clock=clock, without=()
         )
 
     def body(self, request: Request, attempts: Attempts | None = None) -> dict[str, Any]:
-        """See missy.providers.driver.Dialect."""
+        """See missy.providers.protocols.Dialect."""
         without = attempts.without if attempts else ()
         return {name: value for name, value in wire_responses.body(request).items() if name not in without}
 
     def headers(self, attempts: Attempts) -> dict[str, str]:
-        """See missy.providers.driver.Dialect."""
+        """See missy.providers.protocols.Dialect."""
         login = attempts.credentials
         assert isinstance(login, LoginCredentials)
         self._account_id = login.access.account_id
@@ -107,7 +109,7 @@ class CodexProvider:
     def reader(
         self, request: Request, headers: Mapping[str, str]
     ) -> tuple[wire_responses.ResponsesReply, Reply]:
-        """See missy.providers.driver.Dialect."""
+        """See missy.providers.protocols.Dialect."""
         self._note_limits(headers)
         request_id = headers.get("x-request-id") or headers.get("x-oai-request-id") or headers.get("cf-ray")
         wire = wire_responses.ResponsesReply(host=self._host, model=request.model, request_id=request_id)
@@ -123,7 +125,7 @@ class CodexProvider:
             self._limits.write(self._account_id, limits)
 
     def succeeded(self, request: Request, attempts: Attempts) -> None:
-        """See missy.providers.driver.Dialect."""
+        """See missy.providers.protocols.Dialect."""
 
     def stream(self, request: Request) -> Iterator[Event]:
         """Yield the answer's events as they arrive. Raises MissyError."""
@@ -201,7 +203,9 @@ class CodexProvider:
     def openai_client(self) -> openai.OpenAI:
         """Return a real `openai.OpenAI` over the same door, with the login's token as of now."""
         credentials = LoginCredentials(self._logins)
-        return self.sdk.bare(credentials.current, account_headers(credentials.access))
+        return self.sdk.bare(
+            credentials.current, timeout=self._timeout, headers=account_headers(credentials.access)
+        )
 
 
 def _notices(request: Request) -> list[Event]:

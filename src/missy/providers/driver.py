@@ -63,9 +63,16 @@ def _attempt(
             events, alive = reply.feed(chunk)
             if alive:
                 clock.restart(_GRACE if wire.finished else None)
-            yield from events
-        yield from reply.flush(cut)
-        yield from reply.end(cut)
+            if events:
+                left = clock.pause()
+                yield from events
+                clock.resume(left)
+        try:
+            yield from reply.flush(cut)
+            yield from reply.end(cut)
+        except MissyError as error:
+            source.ended(error)  # the record says that this was no whole answer
+            raise
         source.ended()  # the answer is over; what follows is housekeeping
         clock.restart(_DRAIN)
         try:
@@ -124,12 +131,19 @@ async def _aattempt(
             events, alive = reply.feed(chunk)
             if alive:
                 clock.restart(_GRACE if wire.finished else None)
-            for event in events:
+            if events:
+                left = clock.pause()
+                for event in events:
+                    yield event
+                clock.resume(left)
+        try:
+            for event in reply.flush(cut):
                 yield event
-        for event in reply.flush(cut):
-            yield event
-        for event in reply.end(cut):
-            yield event
+            for event in reply.end(cut):
+                yield event
+        except MissyError as error:
+            source.ended(error)
+            raise
         source.ended()
         clock.restart(_DRAIN)
         try:

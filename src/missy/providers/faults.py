@@ -47,6 +47,8 @@ class Complaint:
     __slots__ = ("codes", "fields", "message")
 
     def __init__(self, value: Any) -> None:
+        if isinstance(value, list) and value:  # Google's endpoint wraps its error in a list
+            value = value[0]
         error = value
         if isinstance(value, dict):
             for key in ("error", "detail", "errors"):
@@ -172,7 +174,7 @@ def classify(
         return ProviderError(said, hint="see the models that there are: missy models", **common)
     if status == 404:
         return ProviderError(said, hint="is base_url right? most end in /v1", **common)
-    if status is not None and status >= 500 and not keyed:
+    if status == 500 and not keyed:
         return ProviderError(
             said, hint="no key was sent: this endpoint may want one", retry_after=wait, **common
         )

@@ -34,6 +34,7 @@ class EndpointMemory:
 
     def learn(self, base_url: str, model: str | None, names: frozenset[str]) -> None:
         """Note what an endpoint refuses. A file that cannot be written is no reason to fail."""
+        self._known = None  # another entry, or another process, may have learnt something meanwhile
         known = dict(list(self._load().items())[-_MOST:])
         known[f"{base_url} {model}"] = {"refuses": sorted(names), "at": int(time.time())}
         self._known = known

@@ -12,7 +12,7 @@ from missy.providers import wire_chat
 from missy.providers.attempts import Attempts, KeyPool
 from missy.providers.base import Preview
 from missy.providers.driver import adrive, drive
-from missy.providers.reply import Reply
+from missy.providers.reply import Reply, not_an_api
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -27,10 +27,9 @@ if TYPE_CHECKING:
 
 
 class OpenAIProvider:
-    """See missy.providers.base.Provider. `credentials` is asked on each call, so that a changed key is seen."""
+    """See missy.providers.protocols.Provider. `credentials` is asked on each call, so that a changed key is seen."""
 
     path = "/chat/completions"
-    may_wait = False
 
     def __init__(
         self,
@@ -42,6 +41,8 @@ class OpenAIProvider:
         credentials: Callable[[], Sequence[Credential]],
         max_retries: int,
         memory: EndpointMemory,
+        timeout: float = 30.0,
+        may_wait: bool = False,
     ) -> None:
         from missy.providers._sdk import Sdk
 
@@ -51,31 +52,34 @@ class OpenAIProvider:
         self._credentials = credentials
         self._max_retries = max_retries
         self._memory = memory
+        self._timeout = timeout
+        self.may_wait = may_wait
 
     def attempts(self, request: Request, clock: Clock) -> Attempts:
-        """See missy.providers.driver.Dialect."""
+        """See missy.providers.protocols.Dialect."""
         refused = self._memory.refused(self._base_url, request.model)
         return Attempts(self._keys(), max_retries=self._max_retries, clock=clock, without=refused)
 
     def _keys(self) -> KeyPool:
+        self.sdk.require()
         return KeyPool(self._credentials())
 
     def body(self, request: Request, attempts: Attempts) -> dict[str, Any]:
-        """See missy.providers.driver.Dialect."""
+        """See missy.providers.protocols.Dialect."""
         return wire_chat.body(request, host=self._host, without=attempts.without)
 
     def headers(self, attempts: Attempts) -> dict[str, str]:  # noqa: ARG002
-        """See missy.providers.driver.Dialect."""
+        """See missy.providers.protocols.Dialect."""
         return {}
 
     def reader(self, request: Request, headers: Mapping[str, str]) -> tuple[wire_chat.ChatReply, Reply]:
-        """See missy.providers.driver.Dialect."""
+        """See missy.providers.protocols.Dialect."""
         request_id = headers.get("x-request-id") or headers.get("x-litellm-call-id")
         wire = wire_chat.ChatReply(host=self._host, model=request.model, request_id=request_id)
         return wire, Reply(headers.get("content-type", ""), wire)
 
     def succeeded(self, request: Request, attempts: Attempts) -> None:
-        """See missy.providers.driver.Dialect."""
+        """See missy.providers.protocols.Dialect."""
         if attempts.learnt:
             self._memory.learn(self._base_url, request.model, attempts.without)
 
@@ -105,6 +109,8 @@ class OpenAIProvider:
                 body += piece
                 if len(body) > MAX_BODY:
                     raise BadReply(f"the list of models is longer than {MAX_BODY >> 20} MiB")
+        if body.lstrip()[:1] == b"<":
+            raise not_an_api()
         value = parse_json(bytes(body))
         items = value.get("data", value.get("models")) if isinstance(value, dict) else value
         if not isinstance(items, list):
@@ -121,4 +127,4 @@ class OpenAIProvider:
 
     def openai_client(self) -> openai.OpenAI:
         """Return a real `openai.OpenAI` over the same door, for calls that Missy has no words for."""
-        return self.sdk.bare(self._credentials()[0])
+        return self.sdk.bare(self._credentials()[0], timeout=self._timeout)

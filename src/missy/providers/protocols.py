@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
 
-    from missy.errors import MissyError
+    from missy.errors import IncompleteError, MissyError
     from missy.events import Event
     from missy.net.limits import Clock
     from missy.providers._sdk import Sdk
@@ -54,6 +54,9 @@ class Wire(Protocol):
 
     def done(self) -> None:
         """Take the end marker of the stream (`[DONE]`)."""
+
+    def incomplete(self, what: str, hint: str) -> IncompleteError:
+        """Return the error for an answer that is not whole, with what is known of it."""
 
     def flush(self) -> list[Event]:
         """Give out what was held back, once no more comes."""

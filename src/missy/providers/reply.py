@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from missy.errors import BadReply, IncompleteError, MissyError, TimedOut
+from missy.errors import BadReply, MissyError, TimedOut
 from missy.net.limits import MAX_BODY, read_json
 from missy.providers.sse import Decoder
 
@@ -94,6 +94,8 @@ class Reply:
         try:
             value = _object(data)
         except BadReply:
+            if name == "error":  # a complaint in plain text is one all the same
+                return self._wire.event(name, {"error": data})
             if self._wire.tolerant:
                 return []
             raise
@@ -132,7 +134,7 @@ class Reply:
         if not self._wire.text_seen or error.exit_code != 5:
             return error
         why = "it stopped coming" if isinstance(error, TimedOut) else "the connection broke"
-        return IncompleteError(f"the answer is cut off: {why} ({error.message})", hint="ask again")
+        return self._wire.incomplete(f"is cut off: {why} ({error.message})", "ask again")
 
 
 def not_an_api() -> BadReply:

@@ -113,7 +113,7 @@ def _dumps(value: Any) -> str:
 
 
 class ChatReply:
-    """Reads one reply, streamed or whole. See missy.providers.base.Wire."""
+    """Reads one reply, streamed or whole. See missy.providers.protocols.Wire."""
 
     tolerant = False
 
@@ -180,9 +180,8 @@ class ChatReply:
         if not isinstance(delta, dict):
             return []
         text = delta.get("content")
-        if (
-            len(delta) == 1 and isinstance(text, str) and text and self._thinking.is_over
-        ):  # nearly every chunk
+        follows = self.text_seen and self._thinking.is_over
+        if follows and len(delta) == 1 and isinstance(text, str) and text:  # nearly every chunk
             self._grow(len(text))
             return [Text(text)]
         events = self._reasoning(delta)
@@ -191,7 +190,7 @@ class ChatReply:
             self._grow(len(text))
             events += self._thinking.feed(text)
         self._calls.feed(delta.get("tool_calls"))
-        self.text_seen = self.text_seen or any(isinstance(event, Text) for event in events)
+        self.text_seen = self.text_seen or _is_visible(events)
         return events
 
     def _grow(self, length: int) -> None:
@@ -215,7 +214,7 @@ class ChatReply:
     def flush(self) -> list[Event]:
         """Give out what was held back: text that might have been a tag, and the usage."""
         events: list[Event] = list(self._thinking.flush())
-        self.text_seen = self.text_seen or any(isinstance(event, Text) for event in events)
+        self.text_seen = self.text_seen or _is_visible(events)
         if self._usage is not None:
             events.append(self._usage)
         return events
@@ -223,20 +222,21 @@ class ChatReply:
     def end(self) -> list[Event]:
         """End the answer: the tool calls, then Done. Raises IncompleteError where it is not whole."""
         if not self.finished:
-            raise self._incomplete("is cut off: the stream ended early", "ask again")
+            raise self.incomplete("is cut off: the stream ended early", "ask again")
         if self._finish in ("length", "max_tokens"):
-            raise self._incomplete(
+            raise self.incomplete(
                 "is over its length limit",
                 "raise --max-tokens, or ask for less; a model has a limit of its own",
             )
         if self._finish == "content_filter":
-            raise self._incomplete("was filtered by the endpoint", "ask in other words")
+            raise self.incomplete("was filtered by the endpoint", "ask in other words")
         calls = self._calls.calls()
         if not calls and not self.text_seen:
-            raise self._incomplete("is empty", "ask again, or ask another model")
+            raise self.incomplete("is empty", "ask again, or ask another model")
         return [*calls, Done(self._finish, self._model, self._request_id)]
 
-    def _incomplete(self, what: str, hint: str) -> IncompleteError:
+    def incomplete(self, what: str, hint: str) -> IncompleteError:
+        """Return the error for an answer that is not whole, with what is known of it."""
         return IncompleteError(
             f"the answer {what}",
             hint=hint,
@@ -271,6 +271,11 @@ def read_usage(usage: dict[str, Any]) -> Usage:
 def count(value: object) -> int | None:
     """Return a count of tokens, or None for anything that is not one."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _is_visible(events: list[Event]) -> bool:
+    """Tell whether there is text to read: an answer of blanks alone is an empty one."""
+    return any(isinstance(event, Text) and not event.text.isspace() for event in events)
 
 
 def _text(value: object) -> str:

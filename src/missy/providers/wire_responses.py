@@ -120,7 +120,7 @@ def _tool(tool: Tool) -> dict[str, Any]:
 
 
 class ResponsesReply:
-    """Reads one streamed reply. See missy.providers.base.Wire.
+    """Reads one streamed reply. See missy.providers.protocols.Wire.
 
     An item is what its `output_item.done` says: the backend's `response.completed` comes with an empty `output`, and calls
     may be interleaved. Pieces are tied to their item by `item_id`, or by `output_index` where there is none.
@@ -309,12 +309,12 @@ class ResponsesReply:
     def end(self) -> list[Event]:
         """End the answer: the tool calls, then Done. Raises IncompleteError where it is not whole."""
         if not self.finished:
-            raise self._incomplete("is cut off: the stream ended early", "ask again")
+            raise self.incomplete("is cut off: the stream ended early", "ask again")
         if self._status == "incomplete" and self._reason == "content_filter":
-            raise self._incomplete("was filtered by the endpoint", "ask in other words", "content_filter")
+            raise self.incomplete("was filtered by the endpoint", "ask in other words", "content_filter")
         if self._status == "incomplete":
             hint = "ask for less, or in parts"
-            raise self._incomplete(f"is incomplete ({self._reason or 'no reason given'})", hint, "length")
+            raise self.incomplete(f"is incomplete ({self._reason or 'no reason given'})", hint, "length")
         items = [(key, self._items[key]) for _, key in sorted(self._order, key=lambda pair: pair[0])]
         calls = [
             whole_call(
@@ -326,7 +326,7 @@ class ResponsesReply:
             if item.get("type") == "function_call"
         ]
         if not calls and not self.text_seen:
-            raise self._incomplete("is empty", "ask again, or ask another model")
+            raise self.incomplete("is empty", "ask again, or ask another model")
         replay = tuple(
             _resent(item)
             for _, item in items
@@ -334,7 +334,8 @@ class ResponsesReply:
         )
         return [*calls, Done("tool_calls" if calls else "stop", self._model, self._request_id, replay)]
 
-    def _incomplete(self, what: str, hint: str, reason: str | None = None) -> IncompleteError:
+    def incomplete(self, what: str, hint: str, reason: str | None = None) -> IncompleteError:
+        """Return the error for an answer that is not whole, with what is known of it."""
         return IncompleteError(
             f"the answer {what}",
             hint=hint,
