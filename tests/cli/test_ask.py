@@ -7,7 +7,7 @@ import json
 import os
 import pty
 import re
-import select
+import selectors
 import signal
 import subprocess
 import time
@@ -484,6 +484,13 @@ def test_a_reader_that_closes_the_pipe_ends_it_quietly(missy, serve):
 # --- on a terminal --------------------------------------------------------------------------------------------------
 
 
+def readable(file: int) -> bool:
+    """Wait until there is something to read; select() itself takes no descriptor above 1023."""
+    with selectors.DefaultSelector() as ready:
+        ready.register(file, selectors.EVENT_READ)
+        return bool(ready.select(SAFETY))
+
+
 def on_terminal(missy: Command, *args: str, env: dict[str, str | None] | None = None) -> tuple[int, str]:
     """Run the command with stdout on a terminal of 80 columns, and return the exit code and what it showed."""
     leader, follower = pty.openpty()
@@ -492,7 +499,7 @@ def on_terminal(missy: Command, *args: str, env: dict[str, str | None] | None = 
         *args, env={"TERM": "xterm-256color", "COLUMNS": "80", **(env or {})}, stdout=follower
     ) as running:
         os.close(follower)
-        while select.select([leader], [], [], SAFETY)[0]:
+        while readable(leader):
             try:
                 data = os.read(leader, 65536)
             except OSError:  # the other end is closed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -102,7 +103,8 @@ class _Server(ThreadingHTTPServer):
             return super().finish_request(request, client_address)
         try:  # here and not at accept: a client that is slow in its handshake must not hold up the others
             wrapped = self.tls.wrap_socket(request, server_side=True)
-        except (OSError, ssl.SSLError):
+        except (OSError, ssl.SSLError) as error:
+            sys.stderr.write(f"the simulator's handshake failed: {error!r}\n")
             return None
         with wrapped:
             return super().finish_request(wrapped, client_address)

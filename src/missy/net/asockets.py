@@ -7,6 +7,7 @@ a connection that a server spoilt while it was idle is told from a good one.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 import httpcore2
@@ -117,7 +118,8 @@ class AsyncSocket(httpcore2.AsyncNetworkStream):
         try:
             await asyncio.sleep(0)
         finally:
-            self._transport.abort()
+            with suppress(AttributeError):  # a TLS transport that has ended meanwhile has nothing left to abort
+                self._transport.abort()
 
     async def start_tls(
         self,
