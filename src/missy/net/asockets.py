@@ -118,7 +118,7 @@ class AsyncSocket(httpcore2.AsyncNetworkStream):
         try:
             await asyncio.sleep(0)
         finally:
-            with suppress(AttributeError):  # a TLS transport that has ended meanwhile has nothing left to abort
+            with suppress(AttributeError):  # a TLS transport that has ended has nothing to abort
                 self._transport.abort()
 
     async def start_tls(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from missy.providers.base import Request
 
 _REASONING_MODEL = re.compile(r"^(o\d|gpt-[5-9])")
-MAX_TEXT = 1 << 20  # characters of one answer, thinking included: twice the longest that any model gives
+MAX_TEXT = 8 << 20  # characters of one answer, thinking included; one that is not ASCII counts as eight
 
 
 def body(request: Request, *, host: str, without: Collection[str] = ()) -> dict[str, Any]:
@@ -182,19 +182,19 @@ class ChatReply:
         text = delta.get("content")
         follows = self.text_seen and self._thinking.is_over
         if follows and len(delta) == 1 and isinstance(text, str) and text:  # nearly every chunk
-            self._grow(len(text))
+            self._grow(text)
             return [Text(text)]
         events = self._reasoning(delta)
         text = _text(text) or _text(delta.get("refusal"))
         if text:
-            self._grow(len(text))
+            self._grow(text)
             events += self._thinking.feed(text)
         self._calls.feed(delta.get("tool_calls"))
         self.text_seen = self.text_seen or _is_visible(events)
         return events
 
-    def _grow(self, length: int) -> None:
-        self._length += length
+    def _grow(self, text: str) -> None:
+        self._length += weigh(text)
         if self._length > MAX_TEXT:
             raise BadReply(f"the answer is longer than {MAX_TEXT >> 20} million characters")
 
@@ -202,13 +202,13 @@ class ChatReply:
         for name in ("reasoning_content", "reasoning"):
             text = _text(delta.get(name))
             if text:
-                self._grow(len(text))
+                self._grow(text)
                 return [Reasoning(text)]
         details = delta.get("reasoning_details")
         if not isinstance(details, list):
             return []
         texts = [_text(item.get("text") or item.get("summary")) for item in details if isinstance(item, dict)]
-        self._grow(sum(map(len, texts)))
+        self._grow("".join(texts))
         return [Reasoning(text) for text in texts if text]
 
     def flush(self) -> list[Event]:
@@ -244,6 +244,11 @@ class ChatReply:
             request_id=self._request_id,
             model=self._model,
         )
+
+
+def weigh(text: str) -> int:
+    """Return what a text counts for against MAX_TEXT: wide characters take more memory, here and escaped in JSON."""
+    return len(text) if text.isascii() else 8 * len(text)
 
 
 def other_model(asked: str | None, given: str) -> str:

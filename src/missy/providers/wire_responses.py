@@ -14,7 +14,7 @@ from missy.errors import BadReply, IncompleteError, LimitError, MissyError, Prov
 from missy.events import Done, Message, Notice, Reasoning, Text, Usage
 from missy.providers.faults import Complaint, classify
 from missy.providers.toolcalls import whole_call
-from missy.providers.wire_chat import MAX_TEXT, count, other_model
+from missy.providers.wire_chat import MAX_TEXT, count, other_model, weigh
 
 if TYPE_CHECKING:
     from missy.events import Event, Image, Tool
@@ -207,7 +207,7 @@ class ResponsesReply:
         return key
 
     def _grow(self, text: str) -> None:
-        self._length += len(text)
+        self._length += weigh(text)
         if self._length > MAX_TEXT:
             raise BadReply(f"the answer is longer than {MAX_TEXT >> 20} million characters")
 
