@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from missy import audit, paths
+from missy import audit, folders, os_errors
 from missy.audit import Audit
 from missy.errors import MissyError
 
@@ -124,7 +124,7 @@ def test_private_from_creation(path: Path, mask: int) -> None:
 @pytest.mark.parametrize("kind", ["symlink", "hard link", "fifo", "folder", "device"])
 def test_never_through_anything_but_a_plain_file(path: Path, tmp_path: Path, kind: str) -> None:
     """A link, FIFO, folder or device in the audit's place stops what was about to leave, and stays as it is."""
-    paths.ensure_dir(path.parent)
+    folders.ensure_dir(path.parent)
     victim = tmp_path / "victim"
     victim.write_bytes(b"victim")
     makers: dict[str, Callable[[], object]] = {
@@ -368,7 +368,7 @@ def test_verify_while_others_write(path: Path) -> None:
 def test_no_audit_yet(path: Path) -> None:
     """Reading what is not there is an error of its own, and makes nothing."""
     for read in (audit.verify, lambda p: list(audit.newest(p)), lambda p: list(audit.whole_lines(p))):
-        with pytest.raises(paths.MissingFile):
+        with pytest.raises(os_errors.MissingFile):
             read(path)
     assert not path.parent.exists()
 

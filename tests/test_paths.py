@@ -16,13 +16,13 @@ from pathlib import Path
 
 import pytest
 
-from missy import paths
+from missy import files, folders, os_errors, paths
 from missy.errors import MissyError
 
 AS_ROOT = os.geteuid() == 0
 NOBODY = 65534
 # imports first, for a plain user may not be able to read the interpreter's libraries of root
-CHILD = "import os, pathlib, resource, sys\nfrom missy import paths\nfrom missy.errors import MissyError\n"
+CHILD = "import os, pathlib, resource, sys\nfrom missy import files, folders, os_errors, paths\nfrom missy.errors import MissyError\n"
 DROP = f"if os.geteuid() == 0: os.setgid({NOBODY}); os.setuid({NOBODY})\n"
 
 
@@ -105,10 +105,10 @@ def test_modes_under_any_umask(home: Path, mask: int) -> None:
     """Folders are 0700 and files 0600 whatever the umask."""
     old = os.umask(mask)
     try:
-        paths.write_private(home / "secrets" / "deep" / "x.json", b"1")
-        with paths.lock(home / "secrets" / "deep" / "x.json"):
+        files.write_private(home / "secrets" / "deep" / "x.json", b"1")
+        with files.lock(home / "secrets" / "deep" / "x.json"):
             pass
-        os.close(paths.open_private(home / "audit.jsonl", os.O_RDWR | os.O_CREAT))
+        os.close(files.open_private(home / "audit.jsonl", os.O_RDWR | os.O_CREAT))
     finally:
         os.umask(old)
     assert {mode(path) for path in [home, *home.rglob("*")] if path.is_dir()} == {0o700}
@@ -117,7 +117,7 @@ def test_modes_under_any_umask(home: Path, mask: int) -> None:
 
 def test_a_private_file_is_never_wider_for_a_moment(home: Path, umask: None) -> None:
     """Nobody who looks while a file is written ever sees it, or its temporary, readable by others."""
-    paths.ensure_dir(home)
+    folders.ensure_dir(home)
     seen: set[int] = set()
     done = threading.Event()
 
@@ -133,7 +133,7 @@ def test_a_private_file_is_never_wider_for_a_moment(home: Path, umask: None) -> 
     watcher.start()
     written = 0
     while written < 100 or not seen:
-        paths.write_private(home / "x", b"x" * 4096)
+        files.write_private(home / "x", b"x" * 4096)
         written += 1
     done.set()
     watcher.join()
@@ -142,11 +142,11 @@ def test_a_private_file_is_never_wider_for_a_moment(home: Path, umask: None) -> 
 
 def test_wide_modes_are_repaired(home: Path) -> None:
     """A folder or file that others could read is narrowed on the next use, and the content stays."""
-    paths.write_private(home / "secrets" / "x", b"kept")
+    files.write_private(home / "secrets" / "x", b"kept")
     for path, wide in ((home, 0o755), (home / "secrets", 0o777), (home / "secrets" / "x", 0o644)):
         path.chmod(wide)
-    assert paths.read_private(home / "secrets" / "x") == b"kept"
-    assert paths.ensure_dir(home / "secrets") == home / "secrets"
+    assert files.read_private(home / "secrets" / "x") == b"kept"
+    assert folders.ensure_dir(home / "secrets") == home / "secrets"
     assert (mode(home), mode(home / "secrets"), mode(home / "secrets" / "x")) == (0o700, 0o700, 0o600)
 
 
@@ -154,18 +154,18 @@ def test_own_link_to_home(home: Path, tmp_path: Path) -> None:
     """MISSY_HOME itself may be a link of one's own, to another disk."""
     (tmp_path / "disk").mkdir(mode=0o755)
     home.symlink_to(tmp_path / "disk")
-    paths.write_private(home / "secrets" / "x", b"1")
+    files.write_private(home / "secrets" / "x", b"1")
     assert (tmp_path / "disk" / "secrets" / "x").read_bytes() == b"1"
     assert mode(tmp_path / "disk") == 0o700
 
 
 def test_linked_folder_in_home_is_refused(home: Path, tmp_path: Path) -> None:
     """A folder in MISSY_HOME that is a link is not written through."""
-    paths.ensure_dir(home)
+    folders.ensure_dir(home)
     (tmp_path / "elsewhere").mkdir()
     (home / "secrets").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(MissyError, match="symbolic link"):
-        paths.write_private(home / "secrets" / "x", b"1")
+        files.write_private(home / "secrets" / "x", b"1")
     assert os.listdir(tmp_path / "elsewhere") == []
 
 
@@ -173,7 +173,7 @@ def test_dangling_link_as_home_is_refused(home: Path, tmp_path: Path) -> None:
     """A link that leads nowhere is an error, not an endless search."""
     home.symlink_to(tmp_path / "gone")
     with pytest.raises(MissyError):
-        paths.ensure_dir(home)
+        folders.ensure_dir(home)
     assert not (tmp_path / "gone").exists()
 
 
@@ -181,7 +181,7 @@ def test_something_in_the_way_of_a_folder(home: Path) -> None:
     """A file where a folder should be is an error that names it, and stays."""
     home.write_bytes(b"mine")
     with pytest.raises(MissyError, match=str(home)):
-        paths.write_private(home / "secrets" / "x", b"1")
+        files.write_private(home / "secrets" / "x", b"1")
     assert home.read_bytes() == b"mine"
 
 
@@ -190,7 +190,7 @@ def test_shared_folder_as_home_is_refused(home: Path, monkeypatch: pytest.Monkey
     home.mkdir()
     home.chmod(0o1777)
     with pytest.raises(MissyError, match="share"):
-        paths.ensure_dir(home)
+        folders.ensure_dir(home)
     assert mode(home) == 0o1777
 
 
@@ -198,7 +198,7 @@ def test_shared_folder_as_home_is_refused(home: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("use", ["folder", "read", "write", "lock", "link"])
 def test_foreign_owner_is_refused(home: Path, tmp_path: Path, use: str) -> None:
     """What belongs to another user is neither used nor changed."""
-    paths.write_private(home / "x", b"old")
+    files.write_private(home / "x", b"old")
     (home / "x.lock").touch(0o600)
     given = {"folder": home, "link": home / "sub", "lock": home / "x.lock"}.get(use, home / "x")
     if use == "link":
@@ -206,13 +206,13 @@ def test_foreign_owner_is_refused(home: Path, tmp_path: Path, use: str) -> None:
     os.chown(given, NOBODY, NOBODY, follow_symlinks=False)
     with pytest.raises(MissyError, match=r"another user|symbolic link"):
         if use in ("folder", "link"):
-            paths.ensure_dir(given)
+            folders.ensure_dir(given)
         elif use == "read":
-            paths.read_private(given)
+            files.read_private(given)
         elif use == "write":
-            paths.write_private(given, b"new")
+            files.write_private(given, b"new")
         else:
-            with paths.lock(home / "x"):
+            with files.lock(home / "x"):
                 pass
     assert (home / "x").read_bytes() == b"old"
 
@@ -233,18 +233,18 @@ def place(kind: str, path: Path, victim: Path) -> None:
 @pytest.mark.parametrize("use", ["write", "read", "lock"])
 def test_never_through_anything_but_a_plain_file(home: Path, tmp_path: Path, kind: str, use: str) -> None:
     """A symlink, FIFO or folder at a file's place is refused at once, in words, and nothing behind it changes."""
-    paths.ensure_dir(home)
+    folders.ensure_dir(home)
     victim = tmp_path / "victim"
     victim.write_bytes(b"victim")
     target = home / "x"
     place(kind, home / "x.lock" if use == "lock" else target, victim)
     with pytest.raises(MissyError) as caught:
         if use == "write":
-            paths.write_private(target, b"new")
+            files.write_private(target, b"new")
         elif use == "read":
-            paths.read_private(target)
+            files.read_private(target)
         else:
-            with paths.lock(target):
+            with files.lock(target):
                 pass
     assert str(target) in caught.value.message
     assert caught.value.hint
@@ -255,20 +255,20 @@ def test_never_through_anything_but_a_plain_file(home: Path, tmp_path: Path, kin
 
 def test_other_names_keep_the_old_content(home: Path, tmp_path: Path) -> None:
     """Writing a file with a second name changes this name alone."""
-    paths.ensure_dir(home)
+    folders.ensure_dir(home)
     (tmp_path / "victim").write_bytes(b"victim")
     os.link(tmp_path / "victim", home / "x")
-    paths.write_private(home / "x", b"new")
+    files.write_private(home / "x", b"new")
     assert (tmp_path / "victim").read_bytes() == b"victim"
     assert (home / "x").read_bytes() == b"new"
 
 
 def test_full_disk_keeps_the_old_content(home: Path) -> None:
     """When only part of the new content fits, the old stays whole and no temporary is left."""
-    paths.write_private(home / "x", b"old")
+    files.write_private(home / "x", b"old")
     done = run(
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
-        "try: paths.write_private(sys.argv[1], b'n' * 5000)\n"
+        "try: files.write_private(sys.argv[1], b'n' * 5000)\n"
         "except MissyError as error: print(error.message, error.hint, error.exit_code)",
         home / "x",
     )
@@ -282,11 +282,11 @@ def test_read_only_home(foreign: Path) -> None:
     """A home that cannot be written is an error that names the path and what to do, and the mode stays."""
     done = run(
         DROP + "os.environ['MISSY_HOME'] = sys.argv[1]\n"
-        "paths.write_private(paths.home() / 'x', b'old'); os.chmod(sys.argv[1], 0o500)\n"
+        "files.write_private(paths.home() / 'x', b'old'); os.chmod(sys.argv[1], 0o500)\n"
         "for name in ('x', 'new', 'sub/new'):\n"
-        "  try: paths.write_private(paths.home() / name, b'new')\n"
+        "  try: files.write_private(paths.home() / name, b'new')\n"
         "  except MissyError as error: print(error.exit_code, sys.argv[1] in error.message, error.hint)\n"
-        "print(paths.read_private(paths.home() / 'x'))",
+        "print(files.read_private(paths.home() / 'x'))",
         foreign,
     )
     lines = done.stdout.splitlines()
@@ -302,31 +302,31 @@ def test_old_or_new_whatever_fails(home: Path, call: str, how: str) -> None:
     """Fail or kill it at each system call of a write: the file holds the old or the new bytes, and can be written again."""
     if not shutil.which("strace"):
         pytest.skip("strace is not here")
-    paths.write_private(home / "x", b"old")
+    files.write_private(home / "x", b"old")
     under = ("strace", "-qq", "-o", str(home.parent / "trace"), "-e", f"inject={call}:{how}:when=1")
-    done = run("paths.write_private(sys.argv[1], b'new')", home / "x", under=under)
+    done = run("files.write_private(sys.argv[1], b'new')", home / "x", under=under)
     if "PTRACE" in done.stderr:
         pytest.skip("strace may not trace here")
     assert done.returncode in (1, -signal.SIGKILL, 128 + signal.SIGKILL), done.stderr
-    assert paths.read_private(home / "x") in (b"old", b"new")
+    assert files.read_private(home / "x") in (b"old", b"new")
     if how != "signal=KILL":
         assert "MissyError" in done.stderr
         assert leftovers(home) == []
     for name in leftovers(home):
         os.utime(home / name, (1, 1))
-    paths.write_private(home / "x", b"again")
-    assert paths.read_private(home / "x") == b"again"
+    files.write_private(home / "x", b"again")
+    assert files.read_private(home / "x") == b"again"
     assert leftovers(home) == []
 
 
 def test_stale_temporaries_are_swept(home: Path) -> None:
     """What killed writers left is removed after an hour, of this file only and never a live writer's."""
-    paths.ensure_dir(home)
+    folders.ensure_dir(home)
     for name in (".x.1-a.tmp", ".x.2-b.tmp", ".y.1-a.tmp"):
         (home / name).write_bytes(b"")
         os.utime(home / name, (time.time() - 3700,) * 2)
     os.utime(home / ".x.2-b.tmp")
-    paths.write_private(home / "x", b"1")
+    files.write_private(home / "x", b"1")
     assert sorted(leftovers(home)) == [".x.2-b.tmp", ".y.1-a.tmp"]
 
 
@@ -334,94 +334,94 @@ def test_write_outside_home_leaves_the_folder_alone(home: Path, tmp_path: Path) 
     """A config file elsewhere is written privately; the folder it is in belongs to the user."""
     (tmp_path / "dots").mkdir()
     (tmp_path / "dots").chmod(0o755)
-    paths.write_private(tmp_path / "dots" / "m.yaml", b"1")
+    files.write_private(tmp_path / "dots" / "m.yaml", b"1")
     assert (mode(tmp_path / "dots"), mode(tmp_path / "dots" / "m.yaml")) == (0o755, 0o600)
     with pytest.raises(MissyError, match="nowhere"):
-        paths.write_private(tmp_path / "nowhere" / "m.yaml", b"1")
+        files.write_private(tmp_path / "nowhere" / "m.yaml", b"1")
 
 
 def test_content_may_come_in_pieces(home: Path) -> None:
     """What is written may be made while it is written; if that fails, nothing changes."""
-    paths.write_private(home / "x", iter([b"a", b"b"]))
+    files.write_private(home / "x", iter([b"a", b"b"]))
 
     def broken() -> Iterator[bytes]:
         yield b"c"
         raise KeyError
 
     with pytest.raises(KeyError):
-        paths.write_private(home / "x", broken())
-    assert paths.read_private(home / "x") == b"ab"
+        files.write_private(home / "x", broken())
+    assert files.read_private(home / "x") == b"ab"
     assert leftovers(home) == []
 
 
 def test_reading_has_a_limit(home: Path) -> None:
     """A file of exactly the limit is read; one byte more is an error."""
-    paths.write_private(home / "x", b"12345")
-    assert paths.read_private(home / "x", 5) == b"12345"
+    files.write_private(home / "x", b"12345")
+    assert files.read_private(home / "x", 5) == b"12345"
     with pytest.raises(MissyError, match="larger than 4"):
-        paths.read_private(home / "x", 4)
+        files.read_private(home / "x", 4)
 
 
 def test_missing_file_is_told_apart(home: Path) -> None:
     """A file that is not there has an error of its own, whether or not its folder is there, and none is made."""
-    with pytest.raises(paths.MissingFile):
-        paths.read_private(home / "secrets" / "x")
+    with pytest.raises(os_errors.MissingFile):
+        files.read_private(home / "secrets" / "x")
     assert not home.exists()
-    paths.ensure_dir(home)
-    with pytest.raises(paths.MissingFile):
-        paths.read_private(home / "x")
+    folders.ensure_dir(home)
+    with pytest.raises(os_errors.MissingFile):
+        files.read_private(home / "x")
 
 
 COUNT = """
 file = sys.argv[1]
 for _ in range(25):
-    with paths.lock(file):
-        number = int(paths.read_private(file))
-        paths.write_private(file, str(number + 1).encode())
+    with files.lock(file):
+        number = int(files.read_private(file))
+        files.write_private(file, str(number + 1).encode())
 """
 
 
 def test_lock_keeps_processes_apart(home: Path) -> None:
     """Four processes that read, add one and write lose no step."""
-    paths.write_private(home / "n", b"0")
+    files.write_private(home / "n", b"0")
     children = [subprocess.Popen([sys.executable, "-c", CHILD + COUNT, str(home / "n")]) for _ in range(4)]
     assert [child.wait(60) for child in children] == [0] * 4
-    assert paths.read_private(home / "n") == b"100"
+    assert files.read_private(home / "n") == b"100"
 
 
 def test_lock_keeps_threads_apart_and_gives_up(home: Path) -> None:
     """A second holder in the same process waits too, and the error when it gives up names the file."""
     with (
-        paths.lock(home / "x"),
+        files.lock(home / "x"),
         pytest.raises(MissyError, match=r"/x for more than 0\.05 seconds") as caught,
-        paths.lock(home / "x", timeout=0.05),
+        files.lock(home / "x", timeout=0.05),
     ):
         pass
     assert caught.value.hint
-    with paths.lock(home / "x", timeout=0):
+    with files.lock(home / "x", timeout=0):
         pass
 
 
 def test_lock_of_a_killed_holder_is_free(home: Path) -> None:
     """When the holder is killed, the next one gets the lock at once."""
-    code = "with paths.lock(sys.argv[1]): print('held', flush=True); sys.stdin.read()"
+    code = "with files.lock(sys.argv[1]): print('held', flush=True); sys.stdin.read()"
     holder = subprocess.Popen(
         [sys.executable, "-c", CHILD + code, str(home / "x")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     with holder:
         assert holder.stdout
         assert holder.stdout.readline() == b"held\n"
-        with pytest.raises(MissyError), paths.lock(home / "x", timeout=0.05):
+        with pytest.raises(MissyError), files.lock(home / "x", timeout=0.05):
             pass
         holder.kill()
         holder.wait(60)
-        with paths.lock(home / "x", timeout=5):
+        with files.lock(home / "x", timeout=5):
             pass
 
 
 def test_errors_inside_a_lock_are_left_alone(home: Path) -> None:
     """What goes wrong while the lock is held is the holder's own error, and the lock is given back."""
-    with pytest.raises(FileNotFoundError), paths.lock(home / "x"):
+    with pytest.raises(FileNotFoundError), files.lock(home / "x"):
         raise FileNotFoundError
-    with paths.lock(home / "x", timeout=0):
+    with files.lock(home / "x", timeout=0):
         pass

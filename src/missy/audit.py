@@ -22,7 +22,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from missy import paths
+from missy import files, os_errors, paths
 from missy.errors import MissyError
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class Audit:
             self._turn = threading.Lock()
             self._forget()
             self._pid = os.getpid()
-        with self._turn, paths.faults("write", self.path):
+        with self._turn, os_errors.faults("write", self.path):
             try:
                 self._write(self._lock_file(), {"time": _now(), "event": event} | fields)
             finally:
@@ -160,7 +160,7 @@ class Audit:
         for _ in range(_MOST_ROTATIONS):
             if self._file < 0:
                 self._open()
-            paths.wait_for_lock(self._file, self.path, _PATIENCE)
+            files.wait_for_lock(self._file, self.path, _PATIENCE)
             with suppress(FileNotFoundError):
                 info = os.lstat(self.path)
                 if (info.st_dev, info.st_ino) == self._inode:
@@ -174,7 +174,7 @@ class Audit:
         raise MissyError(f"{self.path} is replaced all the time", hint="find out which program does so")
 
     def _open(self) -> None:
-        self._file = paths.open_private(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
+        self._file = files.open_private(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
         info = os.fstat(self._file)
         self._inode = (info.st_dev, info.st_ino)
 
@@ -248,7 +248,7 @@ def whole_lines(path: str | os.PathLike[str]) -> Iterator[tuple[bytes, dict[str,
 
 def newest(path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
     """Yield the record of each whole line, newest first, reading no more than is asked for."""
-    file = paths.open_private(path, os.O_RDONLY)
+    file = files.open_private(path, os.O_RDONLY)
     try:
         for line in _backwards(file, os.fstat(file).st_size, LONGEST_LINE):
             if (record := _whole(line)) is not None:
@@ -333,9 +333,9 @@ def _backwards(file: int, size: int, block: int) -> Iterator[bytes]:
 
 def _raw_lines(path: str | os.PathLike[str]) -> Iterator[bytes]:
     """Yield the lines that are there now, none half written by a writer at work; a huge one in pieces."""
-    file = paths.open_private(path, os.O_RDONLY)
+    file = files.open_private(path, os.O_RDONLY)
     with os.fdopen(file, "rb") as stream:
-        paths.wait_for_lock(file, path, _PATIENCE)
+        files.wait_for_lock(file, path, _PATIENCE)
         left = os.fstat(file).st_size
         fcntl.flock(file, fcntl.LOCK_UN)
         while left > 0 and (line := stream.readline(min(left, LONGEST_LINE))):

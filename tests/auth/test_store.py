@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from missy import paths
+from missy import files
 from missy.auth.login import load, store
 from missy.auth.oauth import Tokens
 
@@ -82,7 +82,7 @@ def test_a_write_that_breaks_anywhere_leaves_a_login(person, tmp_path):
     for name in dict.fromkeys(after):
         for number in range(after.count(name)):
             for fault in FAULTS:
-                paths.write_private(person.path, raw)
+                files.write_private(person.path, raw)
                 done = traced(log, person.path, fresh, f"{name}:{fault}:when={before[name] + number + 1}")
                 found = person.path.read_bytes()
                 assert found in (raw, new_raw), (name, number, fault)

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from missy import paths
+from missy import files
 from missy.auth.login import BrokenLogin, describe_state, load, store
 from missy.auth.refusals import TokenRefused
 from missy.errors import ConnectionFailed, CredentialError, MissyError, ProviderError
@@ -240,7 +240,7 @@ BROKEN = {
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_file_is_named_and_kept(person, simulator, name):
     """4 with the path and the way out; the bytes stay as they are."""
-    paths.write_private(person.path, BROKEN[name])
+    files.write_private(person.path, BROKEN[name])
     with pytest.raises(BrokenLogin) as caught:
         person.logins().access()
     assert str(person.path) in caught.value.message
@@ -254,7 +254,7 @@ def test_what_a_newer_missy_wrote_beside_is_kept(person, simulator):
     """Unknown keys survive a renewal, and so does the newer version number."""
     person.signs_in(lifetime=-1)
     value = json.loads(person.path.read_bytes())
-    paths.write_private(person.path, json.dumps({**value, "version": 7, "future": {"a": [1]}}).encode())
+    files.write_private(person.path, json.dumps({**value, "version": 7, "future": {"a": [1]}}).encode())
     person.logins().access()
     kept = json.loads(person.path.read_bytes())
     assert (kept["version"], kept["future"]) == (7, {"a": [1]})

@@ -10,7 +10,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from missy import paths
+from missy import files
 from missy.auth.login import load, store
 from missy.errors import MissyError
 
@@ -19,7 +19,7 @@ assert new is not None
 with suppress(OSError):
     os.mkdir("/no-such-place/marker")
 try:
-    with paths.lock(path):
+    with files.lock(path):
         store(path, new)
 except MissyError as error:
     print(error.message)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from missy import paths
+from missy import files, folders
 from missy.auth.login import LOGIN_FILE, new_login, store
 from missy.auth.oauth import Tokens
 from missy.config.build import build
@@ -197,9 +197,9 @@ def test_the_state_of_a_login_is_told_and_nothing_is_renewed(missy, state):
     with Simulator() as simulator:
         missy.config(simulator.config())
         file = missy.home / LOGIN_FILE
-        paths.ensure_dir(file.parent)
+        folders.ensure_dir(file.parent)
         if state == "broken":
-            paths.write_private(file, b"{")
+            files.write_private(file, b"{")
         elif state != "none":
             issued = simulator.issuer.sign_in()
             parts = [Secret(issued[name]) for name in ("access_token", "refresh_token", "id_token")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from missy import paths
+from missy import folders
 from missy.auth.login import LOGIN_FILE, new_login, store
 from missy.auth.oauth import Tokens
 from missy.config.load import load
@@ -154,7 +154,7 @@ def test_codex_with_a_login_is_set_up(missy):
         issued = simulator.issuer.sign_in()
         parts = (Secret(issued[name]) for name in ("access_token", "refresh_token", "id_token"))
         login = new_login(Tokens(*parts), simulator.issuer_url, 0)
-        paths.ensure_dir(missy.home / "secrets")
+        folders.ensure_dir(missy.home / "secrets")
         store(missy.home / LOGIN_FILE, login)
         args = ["setup", "--no-prompt", "--provider", "openai-codex", "--model", "m", "--force"]
         assert missy(*args).code == 0

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
-from missy import paths
+from missy import files
 from missy.auth.oauth import ORIGINATOR
 from missy.auth.refusals import AGAIN, blocked, is_page, read_error, request_id
-from missy.errors import BadReply, CredentialError, LimitError, MissyError, ProviderError
+from missy.errors import BadReply, CredentialError, LimitError, ProviderError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -145,17 +144,12 @@ class LimitsNote:
     def write(self, account_id: str, limits: dict[str, Any]) -> None:
         """Note the limits of an account."""
         note = {"account_id": account_id, "at": int(time.time()), "limits": limits}
-        with suppress(MissyError):
-            paths.write_private(self._path, json.dumps(note).encode())
+        files.write_note(self._path, note)
 
     def read(self, account_id: str) -> dict[str, Any] | None:
         """Return the limits that were noted for this account, if any."""
-        try:
-            note = json.loads(paths.read_private(self._path))
-        except (MissyError, ValueError, RecursionError):
-            return None
-        own = isinstance(note, dict) and note.get("account_id") == account_id
-        limits = note.get("limits") if own else None
+        note = files.read_note(self._path)
+        limits = note.get("limits") if note.get("account_id") == account_id else None
         return limits if isinstance(limits, dict) else None
 
 

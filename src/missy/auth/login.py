@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from missy import paths
+from missy import files, os_errors
 from missy.auth.claims import Claims, read_claims
 from missy.auth.oauth import CLIENT_ID, Tokens
 from missy.auth.refusals import AGAIN, TokenRefused
@@ -119,8 +119,8 @@ def new_login(tokens: Tokens, issuer: str, now: float) -> Login:
 def load(path: Path) -> Login | None:
     """Read the login file; None if there is none. Raises BrokenLogin for what is no login, MissyError for no access."""
     try:
-        raw = paths.read_private(path)
-    except paths.MissingFile:
+        raw = files.read_private(path)
+    except os_errors.MissingFile:
         return None
     try:
         return _parse(json.loads(raw))
@@ -144,12 +144,12 @@ def store(path: Path, login: Login) -> None:
         "refresh_token": login.refresh_token.reveal(),
         "last_refresh": show_time(login.last_refresh),
     }
-    paths.write_private(path, json.dumps(fields, indent=1).encode() + b"\n")
+    files.write_private(path, json.dumps(fields, indent=1).encode() + b"\n")
 
 
 def forget(path: Path) -> None:
     """Delete the login file. The caller holds its lock. Raises MissyError."""
-    with paths.faults("delete", path):
+    with os_errors.faults("delete", path):
         os.unlink(path)
 
 

@@ -13,7 +13,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from missy import paths
+from missy import files
 from missy.auth.login import Access, Login, load, store
 from missy.auth.oauth import Issuer
 from missy.auth.refusals import TokenRefused
@@ -109,7 +109,7 @@ class Logins:
         return login
 
     def _renew(self, stale: Login) -> Login:
-        with paths.lock(self.path, timeout=LOCK_WAIT):
+        with files.lock(self.path, timeout=LOCK_WAIT):
             login = self._current()
             if login.access_token != stale.access_token:
                 return login  # another thread or process was first: adopt its token and send nothing
@@ -196,7 +196,7 @@ class _Unsaved:
         """Write the pair, unless a logout or another login has taken the place of the one it renewed."""
         if self._saved.is_set():
             return True
-        with suppress(MissyError), paths.lock(self._path, timeout=1.0):
+        with suppress(MissyError), files.lock(self._path, timeout=1.0):
             found = load(self._path)
             if found is not None and found.refresh_token == self._spent.refresh_token:
                 store(self._path, self._renewed)

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from missy import audit, paths
+from missy import audit, files, os_errors, paths
 from missy.cli.app import App, emit, emit_json, notice
 from missy.cli.safe import safe
 from missy.errors import MissyError, UsageError
@@ -81,7 +81,7 @@ def verify(ctx: click.Context, as_json: bool) -> None:
     path = ctx.obj.audit().path
     try:
         report = audit.verify(path)
-    except paths.MissingFile:
+    except os_errors.MissingFile:
         report = None
     if as_json:
         emit_json(_as_json(path, report or audit.Report(True, 0, "", (), ())))
@@ -121,7 +121,7 @@ def export(app: App, form: str, since: str | None, output: str | None, force: bo
     target = paths.expand(output)
     if not force and (target.exists() or target.is_symlink()):
         raise UsageError(f"{target} is there already", hint="choose another name, or replace it with --force")
-    paths.write_private(target, (line.encode() + b"\n" for line in _unless_missing(copy)))
+    files.write_private(target, (line.encode() + b"\n" for line in _unless_missing(copy)))
     notice(f"written to {target}")
 
 
@@ -129,7 +129,7 @@ def _unless_missing(lines: Iterable[Any]) -> Iterator[Any]:
     """Yield what there is; say so on stderr when there is no audit."""
     try:
         yield from lines
-    except paths.MissingFile:
+    except os_errors.MissingFile:
         notice(_NOTHING)
 
 
@@ -146,7 +146,7 @@ def _rows(path: Any) -> Iterator[dict[str, Any]]:
             row |= {key: end.get(key) for key in _END}
             row["outcome"] = "refused" if row.get("event") == "refused" else end.get("outcome", "no end")
             yield row
-    except paths.MissingFile:
+    except os_errors.MissingFile:
         return
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from missy import paths
+from missy import files, folders, paths
 from missy.cli.app import App, emit, emit_json, notice
 from missy.cli.logins import KIND, admit_issuer, ask_limits, codex_entries, door_for, find_entry, login_file
 from missy.errors import CredentialError, MissyError, UsageError
@@ -60,7 +60,7 @@ def login(app: App, entry: str | None, device: bool, paste: bool, no_open: bool,
     chosen, path = find_entry(app, entry), login_file()
     if not chosen.enabled:
         app.config().entry(chosen.entry)  # says so, as every other command does
-    paths.ensure_dir(path.parent)  # a home that cannot be written should show itself before the sign-in
+    folders.ensure_dir(path.parent)  # a home that cannot be written should show itself before the sign-in
     with closing(door_for(app, chosen)) as door, Desk() as desk:
         issuer = Issuer(chosen.issuer, door, chosen.entry)
         admit_issuer(door, issuer.url, chosen.entry)
@@ -151,7 +151,7 @@ def logout(app: App, entry: str | None) -> None:
     if not path.exists() and not path.is_symlink():
         emit("not logged in")
         return
-    with paths.lock(path, timeout=LOCK_WAIT):
+    with files.lock(path, timeout=LOCK_WAIT):
         try:
             found = load(path)
         except BrokenLogin as error:
@@ -221,7 +221,7 @@ def _save(path: Path, found: Login, replaced: Login | None) -> None:
     from missy.auth.login import store
     from missy.auth.tokens import LOCK_WAIT
 
-    with paths.lock(path, timeout=LOCK_WAIT):
+    with files.lock(path, timeout=LOCK_WAIT):
         other = _other_account(path, found)
         if other is not None and (replaced is None or other.account_id != replaced.account_id):
             raise CredentialError(

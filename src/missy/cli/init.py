@@ -6,7 +6,7 @@ import os
 
 import click
 
-from missy import paths
+from missy import files, folders, paths
 from missy.cli.app import App, emit
 from missy.config.template import template
 
@@ -21,16 +21,16 @@ def command(app: App) -> None:
       missy init
       missy --config ~/work/missy.yaml init
     """
-    home = paths.ensure_dir(paths.home())
+    home = folders.ensure_dir(paths.home())
     for folder in ("secrets", "models"):
-        paths.ensure_dir(home / folder)
+        folders.ensure_dir(home / folder)
     file = paths.config_file(app.config_path)
     if os.path.lexists(file):
         emit(f"left as it is: {file}")
     else:
         if not file.parent.exists():
-            paths.ensure_dir(file.parent)
-        paths.write_private(file, template().encode())
+            folders.ensure_dir(file.parent)
+        files.write_private(file, template().encode())
         emit(f"wrote {file}")
     emit("next, with a key from OpenAI: export OPENAI_API_KEY=... && missy ask 'hello'")
     emit("or, on this machine alone:    missy local install && missy ask --provider local 'hello'")

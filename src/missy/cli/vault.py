@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from missy import paths
+from missy import os_errors, paths
 from missy.cli.app import emit, emit_json, notice
 from missy.cli.safe import safe
 from missy.errors import UsageError
@@ -136,7 +136,7 @@ def _ask(name: str) -> Secret:
 
 
 def _read_file(path: Path) -> Secret:
-    with paths.faults("read", path), path.open("rb") as file:
+    with os_errors.faults("read", path), path.open("rb") as file:
         return _read(file, str(path))
 
 

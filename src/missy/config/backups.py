@@ -11,7 +11,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from missy import paths
+from missy import files, os_errors
 from missy.config.schema import is_reference
 from missy.errors import UsageError
 
@@ -44,7 +44,7 @@ def find(path: Path) -> list[Backup]:
     """Return the backups of a configuration file, the newest first."""
     pattern = re.compile(re.escape(path.name) + r"\.bak-(\d{8}-\d{6})(?:-(\d{1,6}))?")
     found = []
-    with paths.faults("list", path.parent), suppress(FileNotFoundError):
+    with os_errors.faults("list", path.parent), suppress(FileNotFoundError):
         matches = map(pattern.fullmatch, _names(path.parent))
         found = [Backup(path.parent / match[0], match[1], int(match[2] or 0)) for match in matches if match]
     found.sort(key=lambda backup: (backup.stamp, backup.count), reverse=True)
@@ -65,9 +65,9 @@ def rollback(path: Path, number: int = 1) -> bool:
 
     Raises UsageError if there is no such backup, ConfigError if it is not a configuration that can be loaded.
     """
-    with paths.lock(path):
+    with files.lock(path):
         text = _read(_choose(path, number).path)
-        before = paths.read_private(path) if path.exists() else None
+        before = files.read_private(path) if path.exists() else None
         if before == text.encode():
             return False
         replace(path, before, text)
@@ -82,7 +82,7 @@ def replace(path: Path, before: bytes | None, after: str) -> None:
     check(path, after)
     if before is not None:
         _keep(path, before)
-    paths.write_private(path, after.encode())
+    files.write_private(path, after.encode())
 
 
 def check(path: Path, text: str) -> Any:
@@ -173,7 +173,7 @@ def _keep(path: Path, data: bytes) -> None:
     stamp, count = time.strftime("%Y%m%d-%H%M%S", time.gmtime()), 0
     if (found := find(path)) and stamp <= found[0].stamp:
         stamp, count = found[0].stamp, found[0].count + 1
-    paths.write_private(path.with_name(f"{path.name}.bak-{stamp}" + (f"-{count}" if count else "")), data)
+    files.write_private(path.with_name(f"{path.name}.bak-{stamp}" + (f"-{count}" if count else "")), data)
     for old in find(path)[KEPT:]:
         with suppress(OSError):
             old.path.unlink()
@@ -190,7 +190,7 @@ def _names(folder: Path) -> list[str]:
 
 
 def _read(path: Path) -> str:
-    return paths.read_private(path).decode(errors="replace")
+    return files.read_private(path).decode(errors="replace")
 
 
 def _choose(path: Path, number: int) -> Backup:

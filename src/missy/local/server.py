@@ -19,7 +19,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from missy import paths
+from missy import files, paths
 from missy.errors import MissyError, UsageError
 from missy.secrets.redact import Secret
 
@@ -152,7 +152,7 @@ def publish(server: LocalServer) -> Iterator[Path]:
     file = _state_file()
     with ExitStack() as stack:
         try:
-            stack.enter_context(paths.lock(file, timeout=1))
+            stack.enter_context(files.lock(file, timeout=1))
         except MissyError as error:
             if not _is_held(file):
                 raise
@@ -160,7 +160,7 @@ def publish(server: LocalServer) -> Iterator[Path]:
             raise UsageError("a model server is running already", hint=hint) from error
         stack.callback(file.unlink, missing_ok=True)
         told = {"url": server.base_url, "key": server.key.reveal(), "pid": server.pid}
-        paths.write_private(file, json.dumps(told).encode())
+        files.write_private(file, json.dumps(told).encode())
         yield file
 
 
@@ -173,7 +173,7 @@ def running() -> tuple[str, Secret] | None:
     if not _is_held(file):
         return None  # what a killed server left behind: its port may belong to a stranger by now
     try:
-        told = json.loads(paths.read_private(file))
+        told = json.loads(files.read_private(file))
         return str(told["url"]), Secret(str(told["key"]))
     except (MissyError, ValueError, KeyError, TypeError):
         return None

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from missy import paths
-from missy.errors import BadReply, MissyError, ProviderError
+from missy import files
+from missy.errors import BadReply, ProviderError
 from missy.net.client import parse_json
 from missy.net.limits import MAX_BODY
 
@@ -85,19 +84,11 @@ class Catalogue:
         return None
 
     def _load(self) -> dict[str, dict[str, Any]]:
-        try:
-            value = json.loads(paths.read_private(self._path, 4 << 20))
-        except (MissyError, ValueError, RecursionError):
-            return {}
-        if not isinstance(value, dict):
-            return {}
-        return {key: note for key, note in value.items() if _is_note(note)}
+        kept = files.read_note(self._path, 4 << 20)
+        return {key: note for key, note in kept.items() if _is_note(note)}
 
     def _store(self, known: dict[str, dict[str, Any]]) -> None:
-        try:
-            paths.write_private(self._path, json.dumps(known).encode())
-        except MissyError:
-            pass
+        files.write_note(self._path, known)
 
 
 def _is_note(note: object) -> bool:

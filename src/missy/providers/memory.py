@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING
 
-from missy import paths
-from missy.errors import MissyError
+from missy import files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,16 +36,9 @@ class EndpointMemory:
         known = dict(list(self._load().items())[-_MOST:])
         known[f"{base_url} {model}"] = {"refuses": sorted(names), "at": int(time.time())}
         self._known = known
-        try:
-            paths.write_private(self._path, json.dumps(known, indent=1).encode())
-        except MissyError:
-            pass
+        files.write_note(self._path, known)
 
     def _load(self) -> dict[str, dict[str, object]]:
         if self._known is None:
-            try:
-                value = json.loads(paths.read_private(self._path))
-            except (MissyError, ValueError, RecursionError, OSError):
-                value = {}
-            self._known = value if isinstance(value, dict) else {}
+            self._known = files.read_note(self._path)
         return self._known

@@ -17,7 +17,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
-from missy import paths
+from missy import files, os_errors
 from missy.errors import CredentialError, UsageError
 from missy.secrets import keystore
 from missy.secrets.redact import Secret
@@ -68,7 +68,7 @@ class Vault:
         """
         check_name(name)
         data = _encode(value)
-        with paths.lock(self.file):
+        with files.lock(self.file):
             body = self._read()
             if body is None:
                 body = self._create()
@@ -83,7 +83,7 @@ class Vault:
     def delete(self, name: str) -> None:
         """Remove one secret. Raises CredentialError if it is not there."""
         check_name(name)
-        with paths.lock(self.file):
+        with files.lock(self.file):
             body = self._read()
             if body is None or name not in body["secrets"]:
                 raise self._unknown(name)
@@ -111,8 +111,8 @@ class Vault:
                 pass  # a keyring that is locked or broken is none; key_place() says so
         try:
             self._read_key_file()  # that of a vault which was moved away: its backup may come back
-        except paths.MissingFile:
-            paths.write_private(self.key_file, key.reveal().encode() + b"\n")
+        except os_errors.MissingFile:
+            files.write_private(self.key_file, key.reveal().encode() + b"\n")
         return body
 
     def _cipher(self, body: dict[str, Any]) -> Any:
@@ -125,7 +125,7 @@ class Vault:
         else:
             try:
                 key = self._read_key_file()
-            except paths.MissingFile:
+            except os_errors.MissingFile:
                 raise CredentialError(
                     f"the key of {self.file} is lost: {self.key_file} is not there", hint=_RESTORE
                 ) from None
@@ -134,7 +134,7 @@ class Vault:
         return ChaCha20Poly1305(_bytes(key, "the key in the system keyring", 32))
 
     def _read_key_file(self) -> str:
-        text = paths.read_private(self.key_file).decode(errors="replace").strip()
+        text = files.read_private(self.key_file).decode(errors="replace").strip()
         _bytes(text, str(self.key_file), 32)
         return text
 
@@ -157,8 +157,8 @@ class Vault:
 
     def _read(self) -> dict[str, Any] | None:
         try:
-            data = paths.read_private(self.file, _LIMIT)
-        except paths.MissingFile:
+            data = files.read_private(self.file, _LIMIT)
+        except os_errors.MissingFile:
             return None
         try:
             body = json.loads(data)
@@ -173,7 +173,7 @@ class Vault:
     def _write(self, body: dict[str, Any], cipher: Any) -> None:
         body["generation"] += 1
         body["seal"] = _seal(cipher, b"", _about(body))
-        paths.write_private(self.file, json.dumps(body, indent=1).encode() + b"\n")
+        files.write_private(self.file, json.dumps(body, indent=1).encode() + b"\n")
 
     def _damaged(self, why: str) -> CredentialError:
         return CredentialError(f"{self.file} is damaged: {why}", hint=_RESTORE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from missy import paths
+from missy import folders, paths
 from missy.config import edit
 from missy.errors import CredentialError, MissyError
 from missy.secrets import keystore
@@ -37,7 +37,7 @@ def write(path: Path, plan: Plan) -> bool:
     """
     outcome(path, plan)  # what cannot be written must show itself before a key is stored
     if not path.parent.exists():
-        paths.ensure_dir(path.parent)
+        folders.ensure_dir(path.parent)
     undo: list[Undo] = []
     before = _bytes(path)
     try:
