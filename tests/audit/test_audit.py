@@ -18,6 +18,7 @@ import pytest
 
 from missy import audit, folders, os_errors
 from missy.audit import Audit
+from missy.audit.chain import seal_line
 from missy.errors import MissyError
 
 REQUEST: dict[str, Any] = {
@@ -34,6 +35,7 @@ REQUEST: dict[str, Any] = {
 CHILD = f"""
 import os, resource, sys
 from missy.audit import Audit
+from missy.audit.chain import seal_line
 from missy.errors import MissyError
 REQUEST = {REQUEST!r}
 log = Audit(sys.argv[1])
@@ -53,7 +55,7 @@ def fill(path: Path, pairs: int) -> list[bytes]:
     """Write some requests with their ends; return the lines."""
     log = Audit(path)
     for _ in range(pairs):
-        assert log.closed(log.opened(**REQUEST), status=200, bytes_out=10, bytes_in=20)
+        assert log.finish(log.begin(**REQUEST), status=200, bytes_out=10, bytes_in=20)
     log.close()
     return path.read_bytes().splitlines(keepends=True)
 
@@ -67,9 +69,9 @@ def path(home: Path) -> Path:
 def test_one_request_is_two_lines(path: Path) -> None:
     """The opening is on disk before anything leaves; the end repeats it, with how it went."""
     log = Audit(path)
-    token = log.opened(**REQUEST, model="m")
+    token = log.begin(**REQUEST, model="m")
     (opening,) = records(path)
-    assert log.closed(token, status=200, bytes_out=512, bytes_in=2048)
+    assert log.finish(token, status=200, bytes_out=512, bytes_in=2048)
     _, end = records(path)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", opening["time"])
     shared = {key: value for key, value in REQUEST.items() if key != "kind"} | {"id": token.id, "model": "m"}
@@ -82,10 +84,10 @@ def test_one_request_is_two_lines(path: Path) -> None:
 def test_an_end_is_written_once(path: Path) -> None:
     """Closing twice, or closing a refusal, adds nothing."""
     log = Audit(path)
-    token = log.opened(**REQUEST)
-    assert log.closed(token)
-    assert log.closed(token)
-    assert log.closed(log.opened(**REQUEST | {"allowed": False, "rule": "default_deny"}, reason="not listed"))
+    token = log.begin(**REQUEST)
+    assert log.finish(token)
+    assert log.finish(token)
+    assert log.finish(log.begin(**REQUEST | {"allowed": False, "rule": "default_deny"}, reason="not listed"))
     assert [record["event"] for record in records(path)] == ["request", "end", "refused"]
     assert records(path)[2]["reason"] == "not listed"
 
@@ -94,10 +96,10 @@ def test_no_query_and_one_line_of_ascii(path: Path) -> None:
     """A query is never on record, and no value, however hostile or long, breaks out of its line."""
     hostile = "a\nb\r\x1b[2J\u202e\ud800\u2028" + "x" * 100_000
     log = Audit(path)
-    token = log.opened(
+    token = log.begin(
         **REQUEST | {"path": "/p?key=CANARY#CANARY", "host": hostile, "credential": hostile}, odd=object()
     )
-    assert log.closed(token, error=hostile)
+    assert log.finish(token, error=hostile)
     raw = path.read_bytes()
     assert b"CANARY" not in raw
     assert raw.isascii()
@@ -136,7 +138,7 @@ def test_never_through_anything_but_a_plain_file(path: Path, tmp_path: Path, kin
     }
     makers[kind]()
     with pytest.raises(MissyError, match="nothing was sent") as caught:
-        Audit("/dev/full" if kind == "device" else path).opened(**REQUEST)
+        Audit("/dev/full" if kind == "device" else path).begin(**REQUEST)
     assert caught.value.exit_code == 1
     assert caught.value.hint
     assert victim.read_bytes() == b"victim"
@@ -148,7 +150,7 @@ def test_foreign_owner_is_refused(path: Path) -> None:
     before = fill(path, 1)
     os.chown(path, 65534, 65534)
     with pytest.raises(MissyError, match="another user"):
-        Audit(path).opened(**REQUEST)
+        Audit(path).begin(**REQUEST)
     assert path.read_bytes() == b"".join(before)
 
 
@@ -156,12 +158,12 @@ def test_full_disk_stops_the_request(path: Path) -> None:
     """When a line does not fit, nothing is sent, the part is taken back, an open end says so, and it can go on later."""
     lines = fill(path, 2)
     code = (
-        "token = log.opened(**REQUEST)\n"
+        "token = log.begin(**REQUEST)\n"
         "size = os.stat(sys.argv[1]).st_size + 100\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))\n"
-        "try: log.opened(**REQUEST)\n"
+        "try: log.begin(**REQUEST)\n"
         "except MissyError as error: print(error.exit_code, error.message, error.hint)\n"
-        "print(log.closed(token))\n"
+        "print(log.finish(token))\n"
     )
     with child(code, path, stdout=subprocess.PIPE) as process:
         said = process.communicate(timeout=60)[0].decode().splitlines()
@@ -177,7 +179,7 @@ def test_full_disk_stops_the_request(path: Path) -> None:
 def test_many_processes_at_once(path: Path) -> None:
     """Eight processes write a hundred lines each at once: all are there, and the chain is whole."""
     writers = [
-        child("for _ in range(50): assert log.closed(log.opened(**REQUEST), status=200)", path)
+        child("for _ in range(50): assert log.finish(log.begin(**REQUEST), status=200)", path)
         for _ in range(8)
     ]
     assert [writer.wait(60) for writer in writers] == [0] * 8
@@ -191,7 +193,7 @@ def test_many_threads_with_one_audit(path: Path) -> None:
     """Threads may share one object."""
     log = Audit(path)
     threads = [
-        threading.Thread(target=lambda: [log.closed(log.opened(**REQUEST)) for _ in range(25)])
+        threading.Thread(target=lambda: [log.finish(log.begin(**REQUEST)) for _ in range(25)])
         for _ in range(8)
     ]
     for thread in threads:
@@ -204,15 +206,15 @@ def test_many_threads_with_one_audit(path: Path) -> None:
 def test_parent_and_forked_children(path: Path) -> None:
     """After a fork, parent and children write in turn, although they inherited one open file."""
     code = (
-        "log.opened(**REQUEST)\n"
+        "log.begin(**REQUEST)\n"
         "children = []\n"
         "for _ in range(3):\n"
         "  pid = os.fork()\n"
         "  if not pid:\n"
-        "    for _ in range(50): log.closed(log.opened(**REQUEST))\n"
+        "    for _ in range(50): log.finish(log.begin(**REQUEST))\n"
         "    os._exit(0)\n"
         "  children.append(pid)\n"
-        "for _ in range(50): log.closed(log.opened(**REQUEST))\n"
+        "for _ in range(50): log.finish(log.begin(**REQUEST))\n"
         "assert [os.waitpid(pid, 0)[1] for pid in children] == [0] * 3\n"
     )
     assert child(code, path).wait(60) == 0
@@ -222,7 +224,7 @@ def test_parent_and_forked_children(path: Path) -> None:
 def test_killed_writers(path: Path) -> None:
     """Writers that are killed in the middle of their work, again and again, never break the chain."""
     for _ in range(6):
-        code = "log.opened(**REQUEST); print(flush=True)\nwhile True: log.closed(log.opened(**REQUEST))"
+        code = "log.begin(**REQUEST); print(flush=True)\nwhile True: log.finish(log.begin(**REQUEST))"
         writers = [child(code, path, stdout=subprocess.PIPE) for _ in range(2)]
         for writer in writers:
             with writer:
@@ -267,14 +269,14 @@ def reseal(lines: list[bytes]) -> None:
     record = json.loads(lines[2])
     record["host"] = "api.evil.com"
     del record["hash"]
-    lines[2] = audit._seal(record, record["seq"], record["prev"])[0]
+    lines[2] = seal_line(record, record["seq"], record["prev"])[0]
 
 
 def insert(lines: list[bytes]) -> None:
     record = json.loads(lines[2])
     del record["hash"]
     record["host"] = "added"
-    lines.insert(2, audit._seal(record, 3, record["prev"])[0])
+    lines.insert(2, seal_line(record, 3, record["prev"])[0])
 
 
 def swap(lines: list[bytes]) -> None:
@@ -343,20 +345,20 @@ def test_the_chain_can_be_checked_without_missy(path: Path) -> None:
 def test_a_rotated_file_begins_anew(path: Path, how: str) -> None:
     """When the file was moved away between two lines, the next goes into a new one, with a chain of its own."""
     log = Audit(path)
-    log.opened(**REQUEST)
+    log.begin(**REQUEST)
     path.rename(path.with_suffix(".1"))
     if how != "renamed":
         path.with_suffix(".1").unlink()
     if how == "folder removed":
         path.parent.rmdir()
-    log.opened(**REQUEST)
+    log.begin(**REQUEST)
     assert audit.verify(path)[:2] == (True, 1)
 
 
 def test_verify_while_others_write(path: Path) -> None:
     """A check during the writing sees whole lines only."""
     fill(path, 1)
-    code = "print(flush=True)\nwhile True: log.opened(**REQUEST)"
+    code = "print(flush=True)\nwhile True: log.begin(**REQUEST)"
     with child(code, path, stdout=subprocess.PIPE) as writer:
         assert writer.stdout
         writer.stdout.readline()

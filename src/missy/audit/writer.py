@@ -1,0 +1,199 @@
+"""Writing the record: a line before anything leaves, another when it has ended."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import threading
+import time
+from contextlib import suppress
+from typing import Any
+
+from missy import files, os_errors, paths
+from missy.audit.chain import GENESIS, seal_line
+from missy.audit.reader import MAX_LOCK_SECONDS, last_link
+from missy.errors import MissyError
+
+MAX_VALUE_CHARS = 512  # of one value, so that no line comes near the longest
+MAX_ROTATIONS = 100  # of the file while one line waits to be written
+
+
+class PendingRecord:
+    """What was written down as leaving, until `Audit.finish` says how it ended."""
+
+    __slots__ = ("fields", "id", "open", "start")
+
+    def __init__(self, fields: dict[str, Any], *, is_open: bool) -> None:
+        self.id: str = fields["id"]
+        self.fields = fields
+        self.open = is_open
+        self.start = time.monotonic()
+
+
+class Audit:
+    """The writer's side. One object may serve all threads of a process, and its children after a fork."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = paths.expand(path)
+        self._pid = os.getpid()
+        self._file = -1
+        self._inode = (0, 0)
+        self._tail = (-1, 0, GENESIS)  # file size, seq and hash after the last line of our own
+        self._turn = threading.Lock()
+
+    def begin(
+        self,
+        *,
+        kind: str,
+        category: str,
+        host: str,
+        port: int,
+        method: str = "",
+        path: str = "",
+        credential: str = "",
+        rule: str = "",
+        entry: str = "",
+        allowed: bool = True,
+        address: str = "",
+        **extra: Any,
+    ) -> PendingRecord:
+        """Write down what is about to leave (`kind` connect or request), or was refused, before it does.
+
+        `credential` is an id such as `env:GROQ_API_KEY`. Raises MissyError when that failed: send nothing.
+        """
+        what: dict[str, Any] = {
+            "id": os.urandom(6).hex(),
+            "category": category,
+            "entry": entry,
+            "host": host,
+            "port": port,
+            "method": method,
+            "path": re.split("[?#]", path, maxsplit=1)[0],  # a query may hold a secret
+            "credential": credential,
+            "rule": rule,
+        }
+        if address:
+            what["address"] = address
+        for key, value in extra.items():
+            what.setdefault(key, value)
+        token = PendingRecord({key: _plain(value) for key, value in what.items()}, is_open=allowed)
+        try:
+            self._append(kind if allowed else "refused", token.fields)
+        except MissyError as error:
+            raise MissyError(
+                f"the audit could not be written ({error.message}); nothing was sent", hint=error.hint
+            ) from error
+        return token
+
+    def finish(
+        self,
+        token: PendingRecord,
+        *,
+        status: int | None = None,
+        bytes_out: int = 0,
+        bytes_in: int = 0,
+        outcome: str = "ok",
+        error: str = "",
+    ) -> bool:
+        """Write down how it ended, once. Returns False when that failed: the answer is there all the same."""
+        if not token.open:
+            return True
+        token.open = False
+        end = {
+            "status": status,
+            "bytes_out": bytes_out,
+            "bytes_in": bytes_in,
+            "duration_ms": round((time.monotonic() - token.start) * 1000, 1),
+            "outcome": _plain(outcome),
+            "error": _plain(error),
+        }
+        try:
+            self._append("end", token.fields | end)
+        except (MissyError, ValueError, TypeError):
+            return False
+        return True
+
+    def close(self) -> None:
+        """Give the file back. The next line opens it again."""
+        with self._turn:
+            self._forget()
+
+    def __del__(self) -> None:
+        if getattr(self, "_file", -1) >= 0 and self._pid == os.getpid():
+            with suppress(OSError):
+                os.close(self._file)
+
+    def _append(self, event: str, fields: dict[str, Any]) -> None:
+        if self._pid != os.getpid():  # only ever in the one thread that a fork leaves
+            # After a fork, the descriptor shares the parent's lock on the file, and our own may be held for ever.
+            self._turn = threading.Lock()
+            self._forget()
+            self._pid = os.getpid()
+        with self._turn, os_errors.faults("write", self.path):
+            try:
+                self._write(self._lock_file(), {"time": _now(), "event": event} | fields)
+            finally:
+                if self._file >= 0:
+                    fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def _lock_file(self) -> int:
+        """Lock the file that `path` names now, opened anew if it was rotated. Returns its size."""
+        for _ in range(MAX_ROTATIONS):
+            if self._file < 0:
+                self._open()
+            files.wait_for_lock(self._file, self.path, MAX_LOCK_SECONDS)
+            with suppress(FileNotFoundError):
+                info = os.lstat(self.path)
+                if (info.st_dev, info.st_ino) == self._inode:
+                    if info.st_nlink == 1:
+                        return info.st_size
+                    raise MissyError(
+                        f"refused to use {self.path}: the file has a second name (hard link)",
+                        hint="remove the other name, or put a copy in its place",
+                    )
+            self._forget()
+        raise MissyError(f"{self.path} is replaced all the time", hint="find out which program does so")
+
+    def _open(self) -> None:
+        self._file = files.open_private(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
+        info = os.fstat(self._file)
+        self._inode = (info.st_dev, info.st_ino)
+
+    def _forget(self) -> None:
+        """Close the file; that ends its lock too, unless a parent process holds the same one."""
+        if self._file >= 0:
+            os.close(self._file)
+        self._file, self._tail = -1, (-1, 0, GENESIS)
+
+    def _write(self, size: int, record: dict[str, Any]) -> None:
+        """Write one line with one call, chained to the last whole one; take back what was cut short."""
+        seq, prev = self._tail[1:] if self._tail[0] == size else last_link(self._file, size)
+        line, seal = seal_line(record, seq + 1, prev)
+        if size and os.pread(self._file, 1, size - 1) != b"\n":
+            line = b"\n" + line  # a writer was killed in the middle of its line: begin a new one
+        self._tail = (-1, 0, GENESIS)
+        written = 0
+        try:
+            written = os.write(self._file, line)
+        finally:
+            if written < len(line):
+                os.ftruncate(self._file, size)
+        if written < len(line):
+            raise MissyError(
+                f"{self.path}: the disk took only part of a line", hint="free some space on that disk"
+            )
+        self._tail = (size + written, seq + 1, seal)
+
+
+def _now() -> str:
+    """Return the time as RFC 3339 has it: UTC, in milliseconds."""
+    now = time.time()
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now * 1000) % 1000:03d}Z"
+
+
+def _plain(value: Any) -> Any:
+    """Return a value that JSON has a short form for: text is cut, anything else becomes its text."""
+    if value is None or type(value) in (bool, int):
+        return value
+    return str(value)[:MAX_VALUE_CHARS]
