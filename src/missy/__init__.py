@@ -29,6 +29,8 @@ if TYPE_CHECKING:
         UsageError,
     )
     from missy.events import Done, Event, Image, Message, Notice, Reasoning, Text, Tool, ToolCall, Usage
+    from missy.options import AskOptions
+    from missy.providers.base import Preview
 
 _ROOMS = {
     "missy.assistant": ("AsyncMissy", "Missy"),
@@ -58,11 +60,14 @@ _ROOMS = {
         "ToolCall",
         "Usage",
     ),
+    "missy.options": ("AskOptions",),
+    "missy.providers.base": ("Preview",),
 }
 _PLACES = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = [
     "Answer",
+    "AskOptions",
     "AsyncAnswer",
     "AsyncMissy",
     "BadReply",
@@ -79,6 +84,7 @@ __all__ = [
     "MissyError",
     "Notice",
     "PolicyError",
+    "Preview",
     "ProviderError",
     "Reasoning",
     "Text",

@@ -13,25 +13,27 @@ from missy import paths
 from missy.answer import Answer, AsyncAnswer
 from missy.config.load import load_chosen
 from missy.config.schema import Entry
-from missy.errors import MissyError, UsageError
-from missy.events import Message, Notice
+from missy.errors import MissyError
+from missy.events import Notice
 from missy.policy import parse
-from missy.providers.base import Request
+from missy.providers.request import build_request
 from missy.secrets.resolve import Credential, credentials
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
     from pathlib import Path
+    from typing import Unpack
 
     import openai
 
     from missy.audit import Audit
     from missy.config.schema import Config
     from missy.config.watch import Watch
-    from missy.events import Event, Image, Tool
+    from missy.events import Event, Message
     from missy.local.server import LocalServer
     from missy.net.client import Door
-    from missy.providers.base import Preview
+    from missy.options import AskOptions
+    from missy.providers.base import Preview, Request
     from missy.providers.memory import EndpointMemory
     from missy.providers.protocols import Provider
 
@@ -233,55 +235,14 @@ class _Shared:
             ),
         )
 
-    def request(
-        self,
-        entry: Entry,
-        prompt: str | Sequence[Message],
-        *,
-        model: str | None = None,
-        system: str | None = None,
-        images: Sequence[Image] = (),
-        temperature: float | None = None,
-        max_tokens: int | None = None,
-        reasoning: str | None = None,
-        tools: Sequence[Tool] = (),
-        tool_choice: str | None = None,
-        timeout: float | None = None,
-        deadline: float | None = None,
-        stream: bool = True,
-    ) -> Request:
-        """Build the request of one answer from the entry and the caller's wishes. Raises UsageError."""
-        if isinstance(prompt, str):
-            messages: tuple[Message, ...] = (Message("user", prompt, tuple(images)),)
-            if not prompt.strip() and not images:
-                raise UsageError(
-                    "the prompt is empty", hint='try: missy ask "What is the capital of France?"'
-                )
-        else:
-            messages = tuple(prompt)
-            if not messages:
-                raise UsageError("there is no message to answer", hint="give at least one")
-        _refuse_impossible(model, temperature, max_tokens, (timeout, deadline))
-        for text in (model, system, *(message.text for message in messages)):
-            _refuse_broken(text or "")
-        made = Request(
-            messages,
-            model or entry.model,
-            system=system,
-            temperature=temperature,
-            max_tokens=max_tokens,
-            reasoning=reasoning,
-            tools=tuple(tools),
-            tool_choice=tool_choice,
-            stream=stream,
-            timeout=timeout if timeout is not None else entry.timeout,
-            deadline=deadline if deadline is not None else entry.deadline,
-        )
+    def request(self, entry: Entry, prompt: str | Sequence[Message], options: AskOptions) -> Request:
+        """Build the request of one answer from the entry and the caller's options. Raises UsageError."""
+        made = build_request(entry, prompt, options)
         if entry.kind == "local":
             # The model's template ignores tools, so none are offered.
             made = made._replace(
                 model=made.model or LOCAL_MODEL,
-                system=system or _LOCAL_SYSTEM,
+                system=made.system or _LOCAL_SYSTEM,
                 tools=(),
                 tool_choice=None,
             )
@@ -320,35 +281,6 @@ def _has_login() -> bool:
     return (paths.home() / LOGIN_FILE).exists()
 
 
-def _refuse_impossible(
-    model: str | None,
-    temperature: float | None,
-    max_tokens: int | None,
-    times: Sequence[float | None],
-) -> None:
-    """Refuse what no endpoint could do. Raises UsageError."""
-    if model is not None and not model.strip():  # an unset variable, most likely: no wish for the entry's own
-        raise UsageError(
-            "the name of the model is empty", hint="name one, or leave it out for the entry's own"
-        )
-    if temperature is not None and not 0 <= temperature <= 2:
-        raise UsageError(f"the temperature {temperature} is impossible", hint="0 to 2 is allowed")
-    if max_tokens is not None and max_tokens < 1:
-        raise UsageError(f"an answer of {max_tokens} tokens is impossible", hint="1 or more is allowed")
-    if not all(seconds is None or seconds > 0 for seconds in times):
-        raise UsageError("a time of 0 seconds or less is impossible", hint="give more than 0 seconds")
-
-
-def _refuse_broken(text: str) -> None:
-    """Refuse half characters: they come from bytes that are no UTF-8, and no endpoint could be sent them."""
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise UsageError(
-            f"the text is not valid Unicode at character {error.start}", hint="send it as UTF-8"
-        ) from None
-
-
 class Missy(_Shared):
     """The assistant for sync code. Use it as a context manager, or call `close()`."""
 
@@ -360,13 +292,15 @@ class Missy(_Shared):
         """
         return cls(load_chosen(str(config) if config is not None else None), notice=notice)
 
-    def ask(self, prompt: str | Sequence[Message], *, provider: str | None = None, **wishes: Any) -> Answer:
-        """Ask; the answer's events come as it is iterated over. See `request` for what may be wished.
+    def ask(
+        self, prompt: str | Sequence[Message], *, provider: str | None = None, **options: Unpack[AskOptions]
+    ) -> Answer:
+        """Ask; the answer's events come as it is iterated over. See `missy.AskOptions` for the options.
 
         `provider` names an entry and is binding. Raises UsageError; the answer itself raises MissyError.
         """
         entry = self.entry(provider)
-        request = self.request(entry, prompt, **wishes)
+        request = self.request(entry, prompt, options)
         return Answer(self._events(entry, request), provider=entry.entry, model=request.model)
 
     def _events(self, entry: Entry, request: Request) -> Iterator[Event]:
@@ -388,11 +322,11 @@ class Missy(_Shared):
                 door.close()
 
     def preview(
-        self, prompt: str | Sequence[Message], *, provider: str | None = None, **wishes: Any
+        self, prompt: str | Sequence[Message], *, provider: str | None = None, **options: Unpack[AskOptions]
     ) -> Preview:
         """Return the exact request that `ask` would send, secrets masked. Raises PolicyError where it would be refused."""
         entry = self.entry(provider)
-        request = self.request(entry, prompt, **wishes)
+        request = self.request(entry, prompt, options)
         preview = self.provider(entry).preview(request)
         if entry.kind != "local":
             from missy.net.gate import refusal
@@ -441,11 +375,11 @@ class AsyncMissy(_Shared):
         return cls(load_chosen(str(config) if config is not None else None), notice=notice)
 
     def ask(
-        self, prompt: str | Sequence[Message], *, provider: str | None = None, **wishes: Any
+        self, prompt: str | Sequence[Message], *, provider: str | None = None, **options: Unpack[AskOptions]
     ) -> AsyncAnswer:
         """Ask; see Missy.ask."""
         entry = self.entry(provider)
-        request = self.request(entry, prompt, **wishes)
+        request = self.request(entry, prompt, options)
         return AsyncAnswer(self._events(entry, request), provider=entry.entry, model=request.model)
 
     async def _events(self, entry: Entry, request: Request) -> AsyncIterator[Event]:

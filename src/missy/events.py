@@ -7,17 +7,58 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Literal, NoReturn
+    from dataclasses import Field
+    from typing import Any, ClassVar, Literal, NoReturn, Self, dataclass_transform
 
     Role = Literal["system", "user", "assistant", "tool"]
+else:
+
+    def dataclass_transform(**_: object) -> object:
+        """Return a decorator that does nothing: only type checkers read it, and importing `typing` costs time."""
+        return lambda cls: cls
+
 
 _set = object.__setattr__
 
 
+class _Fields:
+    """The fields as `dataclasses` wants them, made when somebody asks: so `replace`, `asdict` and `fields` work."""
+
+    def __get__(self, instance: object, owner: type[_Value]) -> dict[str, Field[Any]]:
+        import dataclasses
+        import inspect
+
+        defaults = {
+            name: dataclasses.MISSING if parameter.default is parameter.empty else parameter.default
+            for name, parameter in inspect.signature(owner).parameters.items()
+        }
+        made = [
+            (name, owner.__annotations__[name], dataclasses.field(default=defaults[name]))
+            for name in owner.__slots__
+        ]
+        made_class: Any = dataclasses.make_dataclass(owner.__name__, made)
+        fields: dict[str, Field[Any]] = made_class.__dataclass_fields__
+        return fields
+
+
+@dataclass_transform(frozen_default=True)
 class _Value:
     """A value of named parts: it compares by them, shows them, and never changes."""
 
     __slots__: tuple[str, ...] = ()
+    if TYPE_CHECKING:
+        __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+    else:
+        __dataclass_fields__ = _Fields()
+
+    if not TYPE_CHECKING:  # type checkers work it out from the decorator
+
+        def __init_subclass__(cls) -> None:
+            cls.__match_args__ = cls.__slots__  # `case Text(text):`
+
+    def __replace__(self, **changes: Any) -> Self:
+        """Return a copy with some parts changed: `copy.replace` of Python 3.13."""
+        return type(self)(**{**self.as_dict(), **changes})
 
     def as_dict(self) -> dict[str, Any]:
         """Return the parts by name."""

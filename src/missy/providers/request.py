@@ -1,0 +1,110 @@
+"""From a prompt and a caller's options to the request of one answer.
+
+Pure. What no endpoint could do is refused here, before anything is sent.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from missy.config.schema import nearest
+from missy.errors import UsageError
+from missy.events import Message
+from missy.providers.base import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from missy.config.schema import Entry
+    from missy.options import AskOptions
+
+_NUMBER = (int, float)
+_SEQUENCE = (list, tuple)
+# option -> what it may be, besides None
+_TYPES: dict[str, tuple[type, ...]] = {
+    "model": (str,),
+    "system": (str,),
+    "images": _SEQUENCE,
+    "temperature": _NUMBER,
+    "max_tokens": (int,),
+    "reasoning": (str,),
+    "tools": _SEQUENCE,
+    "tool_choice": (str,),
+    "timeout": _NUMBER,
+    "deadline": _NUMBER,
+    "stream": (bool,),
+}
+
+
+def build_request(entry: Entry, prompt: str | Sequence[Message], options: AskOptions) -> Request:
+    """Build the request of one answer; times are in seconds. Raises UsageError for what no endpoint could do."""
+    _check_types(options)
+    images = tuple(options.get("images") or ())
+    if isinstance(prompt, str):
+        messages: tuple[Message, ...] = (Message("user", prompt, images),)
+        if not prompt.strip() and not images:
+            raise UsageError("the prompt is empty", hint='try: missy ask "What is the capital of France?"')
+    else:
+        messages = tuple(prompt)
+        if not messages:
+            raise UsageError("there is no message to answer", hint="give at least one")
+    _check_values(options)
+    model, system = options.get("model"), options.get("system")
+    for text in (model, system, *(message.text for message in messages)):
+        _check_unicode(text or "")
+    timeout, deadline = options.get("timeout"), options.get("deadline")
+    stream = options.get("stream")
+    return Request(
+        messages,
+        model or entry.model,
+        system=system,
+        temperature=options.get("temperature"),
+        max_tokens=options.get("max_tokens"),
+        reasoning=options.get("reasoning"),
+        tools=tuple(options.get("tools") or ()),
+        tool_choice=options.get("tool_choice"),
+        stream=True if stream is None else stream,
+        timeout=timeout if timeout is not None else entry.timeout,
+        deadline=deadline if deadline is not None else entry.deadline,
+    )
+
+
+def _check_types(options: Mapping[str, Any]) -> None:
+    for name, value in options.items():
+        allowed = _TYPES.get(name)
+        if allowed is None:
+            near = nearest(name, _TYPES)
+            raise UsageError(
+                f"ask() has no option {name!r}", hint=near or f"the options are: {', '.join(_TYPES)}"
+            )
+        wrong_bool = (
+            isinstance(value, bool) and bool not in allowed
+        )  # a bool is an int to Python, and no number here
+        if value is not None and (wrong_bool or not isinstance(value, allowed)):
+            names = " or ".join(kind.__name__ for kind in allowed)
+            raise UsageError(f"the option {name} is a {type(value).__name__}", hint=f"give a {names}")
+
+
+def _check_values(options: AskOptions) -> None:
+    model, temperature, tokens = options.get("model"), options.get("temperature"), options.get("max_tokens")
+    if model is not None and not model.strip():  # an unset variable, most likely, and not the entry's own
+        raise UsageError(
+            "the name of the model is empty", hint="name one, or leave it out for the entry's own"
+        )
+    if temperature is not None and not 0 <= temperature <= 2:
+        raise UsageError(f"the temperature {temperature} is impossible", hint="0 to 2 is allowed")
+    if tokens is not None and tokens < 1:
+        raise UsageError(f"an answer of {tokens} tokens is impossible", hint="1 or more is allowed")
+    times = (options.get("timeout"), options.get("deadline"))
+    if not all(seconds is None or seconds > 0 for seconds in times):
+        raise UsageError("a time of 0 seconds or less is impossible", hint="give more than 0 seconds")
+
+
+def _check_unicode(text: str) -> None:
+    """Refuse half characters: they come from bytes that are no UTF-8, and no endpoint could be sent them."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"the text is not valid Unicode at character {error.start}", hint="send it as UTF-8"
+        ) from None
