@@ -6,6 +6,7 @@ import contextlib
 import json
 import socket
 import ssl
+import struct
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -80,6 +81,10 @@ class Wire:
         head = pieces[0].split(b"\r\n\r\n")[0].lower() if pieces and isinstance(pieces[0], bytes) else b""
         framed = b"content-length:" in head or b"chunked" in head
         return framed and b"connection: close" not in head
+
+    def reset(self) -> None:
+        """Close with a reset, as a machine in the middle does."""
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     def wait_closed(self) -> bool:
         """Wait until the client closes the connection; False if it does not."""
