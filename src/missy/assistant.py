@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from missy.config.watch import Watch
     from missy.events import Event, Message
     from missy.local.server import LocalServer
-    from missy.net.client import Door
+    from missy.net.door import Door
     from missy.options import AskOptions
     from missy.providers.base import Preview, Request
-    from missy.providers.memory import EndpointMemory
     from missy.providers.protocols import Provider
+    from missy.providers.quirks import EndpointMemory
 
 LOCAL_MODEL = "smollm2-135m"
 _LOCAL_SYSTEM = "You are a helpful assistant."  # without one the model's template makes it talk nonsense
@@ -78,7 +78,7 @@ class _Shared:
             return self._main_door
 
     def _new_door(self, policy: Any) -> Door:
-        from missy.net.client import Door
+        from missy.net.door import Door
 
         network = self.config.network
         door = Door(policy, self._audit, proxy=network.proxy, ca_bundle=network.ca_bundle)
@@ -153,9 +153,9 @@ class _Shared:
         }
 
     def _codex_provider(self, entry: Entry) -> Any:
-        from missy.auth.limits import NOTE_FILE, LimitsNote
         from missy.auth.login import LOGIN_FILE
         from missy.auth.tokens import Logins
+        from missy.auth.usage import NOTE_FILE, LimitsNote
         from missy.providers.catalogue import Catalogue
         from missy.providers.registry import provider_class
 
@@ -217,7 +217,7 @@ class _Shared:
         from missy.providers.registry import provider_class
 
         if self._memory is None:
-            from missy.providers.memory import EndpointMemory
+            from missy.providers.quirks import EndpointMemory
 
             self._memory = EndpointMemory(paths.home() / "endpoints.json")
         return provider_class(entry.kind)(

@@ -13,7 +13,7 @@ from missy.audit import Audit
 from missy.auth.login import Login, load, new_login, store
 from missy.auth.oauth import Tokens
 from missy.auth.tokens import Logins
-from missy.net.client import Door
+from missy.net.door import Door
 from missy.policy import Endpoint, Policy, Rules
 from missy.secrets.redact import Secret
 from tests.simulator import Account, Simulator

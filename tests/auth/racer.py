@@ -14,7 +14,7 @@ from pathlib import Path
 from missy.audit import Audit
 from missy.auth.tokens import Logins
 from missy.errors import MissyError
-from missy.net.client import Door
+from missy.net.door import Door
 from missy.policy import Endpoint, Policy, Rules
 
 

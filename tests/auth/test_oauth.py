@@ -13,7 +13,7 @@ from missy.auth.oauth import CLIENT_ID, Grant, Issuer
 from missy.auth.pkce import new_pair, new_state
 from missy.auth.refusals import TokenRefused, sign_in_denied
 from missy.errors import BadReply, CredentialError, PolicyError, ProviderError
-from missy.net.client import Door
+from missy.net.door import Door
 from missy.policy import Policy, Rules
 from missy.secrets.redact import Secret
 from tests.simulator import ISSUER_ROWS, Account, Fault

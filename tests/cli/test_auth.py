@@ -19,9 +19,9 @@ import pytest
 
 from missy.audit import Audit
 from missy.auth.oauth import Issuer
-from missy.cli.signin import Desk, sign_in
+from missy.cli.login.flow import Desk, sign_in
 from missy.errors import CredentialError
-from missy.net.client import Door
+from missy.net.door import Door
 from missy.policy import Policy, Rules
 from tests.command import Command, read_until
 from tests.simulator import BACKEND_ROWS, ISSUER_ROWS, Account, Fault, Simulator

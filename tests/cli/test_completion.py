@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from missy.cli.top import COMMANDS
+from missy.cli.command_table import COMMANDS
 
 
 def words(missy, line: str) -> list[str]:

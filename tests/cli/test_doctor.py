@@ -14,8 +14,8 @@ import yaml
 from missy import files, folders
 from missy.auth.login import LOGIN_FILE, new_login, store
 from missy.auth.oauth import Tokens
-from missy.config.build import build
-from missy.config.places import Places
+from missy.config.positions import Places
+from missy.config.validate import build
 from missy.secrets.redact import Secret
 from missy.secrets.vault import Vault
 from tests.command import Command

@@ -9,15 +9,17 @@ from pathlib import Path
 import click
 import pytest
 
-from missy.cli.reference import walk
+from missy.cli.commands.reference import walk
 
 DOCS = Path(__file__).parents[2] / "docs" / "commands.md"
 PAGES = {name: (text, command) for name, text, command in walk()}
 
 
 def test_the_reference_is_what_the_commands_say():
-    """Stale? python -m missy.cli.reference > docs/commands.md"""
-    made = subprocess.run([sys.executable, "-m", "missy.cli.reference"], capture_output=True, check=True)
+    """Stale? python -m missy.cli.commands.reference > docs/commands.md"""
+    made = subprocess.run(
+        [sys.executable, "-m", "missy.cli.commands.reference"], capture_output=True, check=True
+    )
     assert DOCS.read_bytes() == made.stdout
 
 

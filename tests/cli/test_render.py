@@ -16,9 +16,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from missy.cli.render import EventLines, Json, Plain, Summary, make_renderer
-from missy.cli.safe import safe
-from missy.cli.terminal import Terminal
+from missy.cli.output.json import EventLines, Json
+from missy.cli.output.plain import Plain
+from missy.cli.output.renderer import Summary
+from missy.cli.output.sanitize import safe
+from missy.cli.output.select import make_renderer
+from missy.cli.output.terminal import Terminal
 from missy.errors import IncompleteError, ProviderError
 from missy.events import Done, Event, Notice, Reasoning, Text, ToolCall, Usage
 from tests.cli.screen import OURS, Screen
@@ -492,7 +495,7 @@ class TestJson:
 
 CHILD = """
 import os, sys
-from missy.cli.render import make_renderer
+from missy.cli.output.select import make_renderer
 from missy.events import Done, Text
 renderer = make_renderer(sys.stdout, environ=os.environ)
 renderer.start()

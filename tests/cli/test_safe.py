@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from missy.cli.safe import disarm, safe
+from missy.cli.output.sanitize import disarm, safe
 
 ANYTHING = st.text(st.characters(exclude_categories=()), max_size=60)
 KEPT = {"\n", "\t", "\u200c", "\u200d", "\ufe0e", "\ufe0f"}

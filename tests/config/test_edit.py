@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from missy.config import backups, edit
 from missy.config.load import load
-from missy.config.places import Places
-from missy.config.splice import same
+from missy.config.positions import Places
 from missy.config.template import template
-from missy.config.tree import parse
+from missy.config.yaml_edit import same
+from missy.config.yaml_reader import parse
 from missy.errors import ConfigError, MissyError, UsageError
 
 HAND = """\
@@ -393,7 +393,7 @@ class Scribe:
                 return "'" + value.replace("'", "''") + "'"
             if quotes == 1:
                 return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-        from missy.config.splice import inline
+        from missy.config.yaml_edit import inline
 
         return inline(value)
 

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from missy.config import fields
-from missy.config.build import build
 from missy.config.load import load
-from missy.config.places import Places
+from missy.config.positions import Places
 from missy.config.schema import Config
 from missy.config.show import effective, to_yaml
+from missy.config.validate import build
 from missy.errors import ConfigError
 
 KEYS = [field.name for table in (fields.ENTRY, fields.NETWORK, fields.BUDGET) for field in table]

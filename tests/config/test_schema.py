@@ -7,10 +7,10 @@ import dataclasses
 import pytest
 
 from missy.config import fields
-from missy.config.build import build
-from missy.config.places import Places
+from missy.config.positions import Places
 from missy.config.presets import PRESETS
 from missy.config.schema import KIND_KEYS, KINDS, Budget, Config, Entry, Network
+from missy.config.validate import build
 from missy.errors import ConfigError, UsageError
 from missy.policy import Endpoint, Policy, parse
 

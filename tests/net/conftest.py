@@ -13,7 +13,7 @@ import pytest
 
 from missy import AsyncMissy, Missy, MissyError
 from missy.audit import Audit, whole_lines
-from missy.net.client import Door, calling
+from missy.net.door import Door, calling
 from missy.net.gate import Call
 from missy.net.limits import Clock
 from missy.policy import Endpoint, Policy, Rules

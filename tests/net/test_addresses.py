@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_network
 import pytest
 
 from missy import ConnectionFailed, MissyError, PolicyError, TimedOut
-from missy.net.client import calling
+from missy.net.door import calling
 from missy.net.gate import Call
 from missy.net.limits import Clock
 from tests.net.conftest import SAFETY, send

@@ -179,7 +179,7 @@ CHILD = """
     import sys
     from missy.audit import Audit
     from missy.errors import MissyError
-    from missy.net.client import Door
+    from missy.net.door import Door
     from missy.policy import Endpoint, Policy, Rules
     from tests.net.test_hostile_urls import hostile
     allowed = tuple(Endpoint(url, "e") for url in sys.argv[2:])

@@ -9,7 +9,7 @@ import pytest
 
 from missy import AsyncMissy, Missy, MissyError
 from missy.audit import verify
-from missy.net.client import calling
+from missy.net.door import calling
 from missy.net.gate import Call
 from missy.net.limits import Clock
 from tests.net.conftest import SAFETY, send

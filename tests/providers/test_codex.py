@@ -15,8 +15,8 @@ import pytest
 
 import missy as library
 from missy import Done, Message, Text, ToolCall
-from missy.auth.limits import LimitsNote
 from missy.auth.login import Login, store
+from missy.auth.usage import LimitsNote
 from missy.secrets.redact import Secret
 from tests.providers.chatgpt import MODEL, MODELS, RESPONSES, Outcome, Subscriber, drain
 from tests.simulator import Account, Call, Fault, Say, Script, Simulator, Think

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from missy.config.build import build
 from missy.config.edit import Data
-from missy.config.places import Places
+from missy.config.positions import Places
 from missy.config.presets import PRESETS
 from missy.config.schema import Config
+from missy.config.validate import build
 from missy.errors import UsageError
 from missy.policy import Policy, parse
 from missy.secrets.redact import Secret

@@ -27,7 +27,7 @@ from missy.secrets.redact import Secret
 
 if TYPE_CHECKING:
     from missy.auth.pkce import Pair
-    from missy.net.client import Door, Reply
+    from missy.net.door import Door, Reply
 
 ISSUER = "https://auth.openai.com"
 CLIENT_ID = "app_EMoamEEZ73f0CkXaXp7hrann"  # public: the one that subscription clients share

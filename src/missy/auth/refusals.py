@@ -12,7 +12,7 @@ from missy.errors import BadReply, CredentialError, LimitError, ProviderError
 from missy.secrets.redact import redact
 
 if TYPE_CHECKING:
-    from missy.net.client import Reply
+    from missy.net.door import Reply
 
 AGAIN = "log in again: missy auth login"
 _LONGEST_SHOWN = 300

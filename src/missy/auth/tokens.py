@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from missy.net.client import Door
+    from missy.net.door import Door
 
     T = TypeVar("T")
 

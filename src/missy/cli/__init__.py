@@ -47,7 +47,7 @@ def _answer_at_once(word: str) -> None:
     import sys
 
     from missy import __version__
-    from missy.cli.top import first_page
+    from missy.cli.command_table import first_page
 
     try:
         sys.stdout.write(f"missy {__version__}\n" if word == "--version" else first_page())

@@ -7,14 +7,14 @@ import sys
 from typing import TYPE_CHECKING, Any, Literal
 
 from missy import paths
-from missy.cli.safe import safe
+from missy.cli.output.sanitize import safe
 from missy.secrets.redact import redact
 
 if TYPE_CHECKING:
     from missy.assistant import Missy
     from missy.audit import Audit
     from missy.config.schema import Config
-    from missy.net.client import Door
+    from missy.net.door import Door
     from missy.policy import Policy
 
 
@@ -74,7 +74,7 @@ class App:
     def door(self) -> Door:
         """Return the one way out, made once."""
         if self._door is None:
-            from missy.net.client import Door
+            from missy.net.door import Door
 
             network = self.config().network
             self._door = Door(self.policy(), self.audit(), proxy=network.proxy, ca_bundle=network.ca_bundle)

@@ -1,9 +1,8 @@
-"""The root command: global options, the table of commands, and the one place where an error becomes an exit code."""
+"""Running one command: the one place where an error becomes an exit code."""
 
 from __future__ import annotations
 
 import errno
-import importlib
 import os
 import signal
 import sys
@@ -11,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from missy import __version__
-from missy.cli.app import App, notice
-from missy.cli.top import COMMANDS, OPTIONS, first_page
+from missy.cli.app import notice
+from missy.cli.root import root
 from missy.errors import MissyError
 
 if TYPE_CHECKING:
@@ -22,58 +20,6 @@ if TYPE_CHECKING:
 
 # What a write to a full or broken stdout fails with; any other OSError should have been told where it happened.
 _STDOUT_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
-
-
-class Root(click.Group):
-    """A group whose commands are imported on use: a command pays for its own imports only."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        """List the commands, in the order of use."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Import a command."""
-        if cmd_name not in COMMANDS:
-            return None
-        command = importlib.import_module(COMMANDS[cmd_name][0]).command
-        assert isinstance(command, click.Command)
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command, or say which one may have been meant."""
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            import difflib
-
-            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            meant = f" Did you mean '{near[0]}'?" if near else ""
-            ctx.fail(f"No such command '{args[0]}'.{meant}")
-        return super().resolve_command(ctx, args)
-
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
-        """Complete the name of a command; none is imported for it."""
-        from click.shell_completion import CompletionItem
-
-        found = [CompletionItem(name, help=text) for name, (_, text) in COMMANDS.items()]
-        options = click.Command.shell_complete(self, ctx, incomplete)
-        return [item for item in found if item.value.startswith(incomplete)] + options
-
-    def get_help(self, ctx: click.Context) -> str:  # noqa: ARG002
-        """Return the first page, which is also shown without click."""
-        return first_page().rstrip("\n")
-
-
-@click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.option(
-    "--config", "config_path", metavar="FILE", help="Another config file than MISSY_HOME/config.yaml."
-)
-@click.option("--debug", is_flag=True, help=OPTIONS[1][1])
-@click.version_option(__version__, message="missy %(version)s")
-@click.pass_context
-def root(ctx: click.Context, config_path: str | None, debug: bool) -> None:
-    """The assistant that you can hand your keys to."""
-    ctx.obj = App(config_path=config_path, debug=debug)
 
 
 class Terminated(SystemExit):  # which an event loop lets through at once, as it does Ctrl-C
@@ -96,7 +42,7 @@ def run(argv: Sequence[str] | None = None) -> int:
         if sys.stdout is None:
             raise MissyError("stdout is closed: an answer would have nowhere to go", hint="nothing was sent")
         if "_MISSY_COMPLETE" in os.environ:
-            from missy.cli.completion import complete
+            from missy.cli.commands.completion import complete
 
             return complete(root, os.environ["_MISSY_COMPLETE"])
         debug = "--debug" in args
@@ -142,7 +88,8 @@ def run(argv: Sequence[str] | None = None) -> int:
 
 def _refuse_as_json(said: str) -> None:
     """Print the one object of `ask --json` for a command line that was not understood."""
-    from missy.cli.render import Json, Summary
+    from missy.cli.output.json import Json
+    from missy.cli.output.renderer import Summary
     from missy.errors import UsageError
 
     Json(sys.stdout, sys.stderr).fail(UsageError(said, hint="see: missy ask --help"), "", Summary())
@@ -161,7 +108,7 @@ def _own_fault(error: Exception, *, debug: bool) -> int:
 
 def show_error(error: MissyError) -> None:
     """Print what happened, what to do about it, and the request id, a line each."""
-    from missy.cli.safe import safe
+    from missy.cli.output.sanitize import safe
     from missy.secrets.redact import redact
 
     notice(redact(error.message.replace("\n", " ")))
@@ -186,7 +133,7 @@ def _traceback() -> None:
     """Print the traceback without locals, masked by every secret that this process has held."""
     import traceback
 
-    from missy.cli.safe import safe
+    from missy.cli.output.sanitize import safe
     from missy.secrets.redact import redact
 
     sys.stderr.write(safe(redact(traceback.format_exc())))

@@ -87,9 +87,9 @@ def replace(path: Path, before: bytes | None, after: str) -> None:
 
 def check(path: Path, text: str) -> Any:
     """Return the data of a configuration's text. Raises ConfigError if it cannot be loaded."""
-    from missy.config.build import build
-    from missy.config.places import Places
-    from missy.config.tree import parse
+    from missy.config.positions import Places
+    from missy.config.validate import build
+    from missy.config.yaml_reader import parse
 
     places = Places(path)
     data = parse(text.removeprefix("\ufeff"), places)
@@ -149,8 +149,8 @@ def _literals(text: str) -> set[str]:
     """Return the keys that a configuration holds; none if it cannot be parsed."""
     from pathlib import Path
 
-    from missy.config.places import Places
-    from missy.config.tree import parse
+    from missy.config.positions import Places
+    from missy.config.yaml_reader import parse
     from missy.errors import ConfigError
 
     try:

@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from missy import files
-from missy.config import backups, source
-from missy.config.layout import CannotSplice
-from missy.config.splice import same, splice
+from missy.config import backups, file_reader
 from missy.config.template import template
+from missy.config.yaml_edit import same, splice
+from missy.config.yaml_layout import CannotSplice
 from missy.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -50,9 +50,9 @@ def preview(path: Path, change: Change) -> str:
 
 def outcome(path: Path, change: Change) -> Config:
     """Return the configuration that `edit` would leave. Writes nothing; raises as `edit` does."""
-    from missy.config.build import build
-    from missy.config.places import Places
-    from missy.config.tree import parse
+    from missy.config.positions import Places
+    from missy.config.validate import build
+    from missy.config.yaml_reader import parse
 
     places = Places(path)
     text = apply(path, _read(path)[1], change)
@@ -114,9 +114,9 @@ def section(data: Data, key: str) -> Data:
 
 def _read(path: Path) -> tuple[bytes | None, str]:
     """Return the bytes of the file, None without one, and the text to change."""
-    if source.read(path) is None:  # this also refuses, by line, what is no text
+    if file_reader.read(path) is None:  # this also refuses, by line, what is no text
         return None, template()
-    before = files.read_private(path, source.LIMIT)
+    before = files.read_private(path, file_reader.LIMIT)
     return before, before.decode()
 
 

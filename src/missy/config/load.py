@@ -29,15 +29,15 @@ def load_chosen(override: str | None = None) -> Config:
 
 def load(path: Path) -> Config:
     """Return the checked configuration; without a file, an empty one that says so. Raises ConfigError."""
-    from missy.config.source import read
+    from missy.config.file_reader import read
 
     state = stamp(path)  # before the read: an edit in between shows as a change
     found = read(path)
     if found is None:
         return Config(path, stamp=())
-    from missy.config.build import build, warn  # here: YAML and the checks are for those who have a file
-    from missy.config.places import Places
-    from missy.config.tree import parse
+    from missy.config.positions import Places
+    from missy.config.validate import build, warn  # here: YAML and the checks are for those who have a file
+    from missy.config.yaml_reader import parse
 
     text, mode = found
     places = Places(path)

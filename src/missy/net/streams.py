@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 import httpcore2
 
 from missy.errors import ConnectionFailed, MissyError, PolicyError
-from missy.net import faults, names
+from missy.net import connection_errors, names
 from missy.net.tunnel import Tunnel
 
 if TYPE_CHECKING:
     import ssl
 
-    from missy.net.ahead import Ahead
     from missy.net.gate import Gate, Passage
+    from missy.net.preconnect import Ahead
 
 # A Passage where httpcore2 says `timeout`: see missy.net.gate.Passage.
 _Timeout = Any
@@ -150,7 +150,7 @@ def _tls_failed(error: Exception, passage: Passage, name: str | None) -> MissyEr
         return error
     if isinstance(error, httpcore2.TimeoutException):
         return passage.clock.expired()
-    return faults.untrusted(
+    return connection_errors.untrusted(
         name or passage.target.host, passage.target.port, cast(Exception, error.__cause__ or error)
     )
 
@@ -164,7 +164,7 @@ def _none_left(host: str, port: int, failures: list[Exception]) -> NoReturn:
     while isinstance(cause, OSError) and not cause.errno and isinstance(cause.__cause__, OSError):
         cause = cause.__cause__  # asyncio's way says no more than that all attempts failed
     if isinstance(cause, OSError):
-        raise faults.unreachable(host, port, cause) from first
+        raise connection_errors.unreachable(host, port, cause) from first
     raise ConnectionFailed(f"could not connect to {host}:{port}", hint="check the network") from first
 
 
@@ -248,7 +248,7 @@ class AsyncBackend(httpcore2.AsyncNetworkBackend):
         socket_options: Any = None,  # noqa: ARG002
     ) -> AsyncStream:
         """Connect to a checked address of `host`. Raises PolicyError, ConnectionFailed, TimedOut."""
-        from missy.net import asockets
+        from missy.net import async_socket
 
         passage: Passage = timeout
         addresses = await names.resolve_async(host, port, passage.clock)
@@ -258,7 +258,7 @@ class AsyncBackend(httpcore2.AsyncNetworkBackend):
         for address in addresses:
             attempt = self._gate.attempt(passage, host, address, port, proxy=self._proxy)
             try:
-                inner = await asockets.connect(address, port, passage.clock.left())
+                inner = await async_socket.connect(address, port, passage.clock.left())
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout, MissyError) as error:
                 self._gate.audit.finish(attempt, outcome="failed", error=type(error).__name__)
                 failures.append(

@@ -11,7 +11,7 @@ import httpcore2
 import httpx2
 
 from missy.errors import BadReply
-from missy.net import faults
+from missy.net import connection_errors
 from missy.net.gate import CALL, Call
 from missy.net.limits import MAX_ERROR, MAX_STREAM, Clock, Inflate
 from missy.net.pool import Pool
@@ -73,7 +73,7 @@ def _outgoing(request: httpx2.Request, passage: Passage) -> httpcore2.Request:
 
 def _tell(gate: Gate, passage: Passage, error: BaseException, *, status: int | None = None) -> NoReturn:
     """Put on record how a request failed, and raise it in our own words."""
-    told = faults.translate(error, passage.target.host, passage.target.port)
+    told = connection_errors.translate(error, passage.target.host, passage.target.port)
     gate.end(passage, status=status, error=told)
     if told is error:
         raise error

@@ -19,7 +19,7 @@ from openai._base_client import SyncAPIClient
 from openai._models import FinalRequestOptions
 from openai._types import Omit
 
-from missy.net.client import USER_AGENT, calling
+from missy.net.door import USER_AGENT, calling
 from missy.net.gate import Call
 from missy.net.limits import Clock
 from missy.net.transport import BODY
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from openai import OpenAI
 
     from missy.errors import MissyError
-    from missy.net.client import Door
+    from missy.net.door import Door
     from missy.secrets.resolve import Credential
 
 _Head = tuple[str, httpx2.URL, list[tuple[bytes, bytes]]]  # method, URL, headers

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from missy import files
 from missy.errors import BadReply, ProviderError
-from missy.net.client import parse_json
+from missy.net.door import parse_json
 from missy.net.limits import MAX_BODY
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from missy.auth.limits import account_headers, read_headers
+from missy.auth.usage import account_headers, read_headers
 from missy.errors import CredentialError, MissyError, ProviderError
 from missy.events import Notice
 from missy.net.limits import Clock
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
     import openai
 
-    from missy.auth.limits import LimitsNote
     from missy.auth.login import Access
     from missy.auth.tokens import Logins
+    from missy.auth.usage import LimitsNote
     from missy.events import Event
-    from missy.net.client import Door
+    from missy.net.door import Door
     from missy.providers.base import Request
     from missy.providers.catalogue import Catalogue, Model
 

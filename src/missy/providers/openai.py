@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from missy.errors import BadReply, MissyError
-from missy.net.client import parse_json
+from missy.net.door import parse_json
 from missy.net.limits import MAX_BODY, Clock
 from missy.providers import wire_chat
 from missy.providers.attempts import Attempts, KeyPool
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     import openai
 
     from missy.events import Event
-    from missy.net.client import Door
+    from missy.net.door import Door
     from missy.providers.base import Request
-    from missy.providers.memory import EndpointMemory
+    from missy.providers.quirks import EndpointMemory
     from missy.secrets.resolve import Credential
 
 

@@ -1,0 +1,55 @@
+"""The first page: the table of commands and the text of `missy --help`. It imports nothing, so that it costs nothing."""
+
+from __future__ import annotations
+
+# name -> (module, one line for --help); the module is imported when the command is called
+COMMANDS: dict[str, tuple[str, str]] = {
+    "init": ("missy.cli.commands.init", "Write a commented config.yaml and the folders."),
+    "setup": ("missy.cli.commands.setup", "The wizard: an entry, its key or login, a live check."),
+    "ask": ("missy.cli.commands.ask", "One answer, streamed as it arrives."),
+    "providers": (
+        "missy.cli.commands.providers",
+        "The entries: kind, model, endpoint, credential, ready or why not.",
+    ),
+    "models": ("missy.cli.commands.models", "The endpoint's live list of models."),
+    "auth": ("missy.cli.commands.auth", "The ChatGPT login: login, status, logout."),
+    "usage": ("missy.cli.commands.usage", "How much of the ChatGPT subscription is used up."),
+    "doctor": ("missy.cli.commands.doctor", "Walk the true path of each entry and name the fix."),
+    "net": ("missy.cli.commands.net", "Which rule allows or denies, and all that may be reached."),
+    "audit": ("missy.cli.commands.audit", "What left the machine."),
+    "vault": ("missy.cli.commands.vault", "Secrets that are kept encrypted."),
+    "config": ("missy.cli.commands.config", "Where the configuration is, what it says, whether it is right."),
+    "presets": ("missy.cli.commands.presets", "The presets that network.presets can name."),
+    "local": ("missy.cli.commands.local", "The model on this machine: install, status, serve."),
+    "completion": ("missy.cli.commands.completion", "The script that completes words in bash, zsh or fish."),
+}
+
+OPTIONS = (
+    ("--config FILE", "Another config file than MISSY_HOME/config.yaml."),
+    ("--debug", "Show a traceback with an error. Secrets stay masked."),
+    ("--version", "Show the version and exit."),
+    ("-h, --help", "Show this message and exit."),
+)
+
+
+def first_page() -> str:
+    """Return the text of `missy --help`."""
+    options = "\n".join(f"  {name:<15}{text}" for name, text in OPTIONS)
+    commands = "\n".join(f"  {name:<15}{text}" for name, (_, text) in COMMANDS.items())
+    return f"""Usage: missy [OPTIONS] COMMAND [ARGS]...
+
+  The assistant that you can hand your keys to.
+
+Example:
+  missy init
+  missy ask "What is the capital of France?"
+  git diff | missy ask "Write a commit message for this"
+
+Options:
+{options}
+
+Commands:
+{commands}
+
+  missy COMMAND --help says more, with an example.
+"""

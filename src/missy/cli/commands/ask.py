@@ -1,0 +1,231 @@
+"""`missy ask`: one answer. Thin over the library: it reads the prompt, and shows the events as they come."""
+
+from __future__ import annotations
+
+import gc
+import os
+import stat
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from missy.cli.app import App, emit_json, notice
+from missy.cli.param_types import SECONDS, TEMPERATURE
+from missy.errors import MissyError, UsageError
+
+if TYPE_CHECKING:
+    from missy.answer import Answer
+    from missy.cli.output.renderer import Renderer, Summary
+    from missy.events import Image
+    from missy.providers.base import Preview
+
+_MOST_INPUT = 32 << 20  # bytes of stdin
+_MOST_IMAGE = 20 << 20  # bytes of one attached image
+_IMAGES = {
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"GIF8": "image/gif",
+    b"RIFF": "image/webp",
+}
+
+
+@click.command("ask")
+@click.argument("prompt", required=False)
+@click.option(
+    "--provider", "-p", metavar="ENTRY", help="The entry to ask. Binding: never another one instead."
+)
+@click.option("--model", "-m", metavar="M", help="The model, instead of the entry's.")
+@click.option("--system", "-s", metavar="TEXT", help="Instructions that come before the prompt.")
+@click.option(
+    "--attach",
+    "-a",
+    metavar="FILE",
+    multiple=True,
+    type=click.Path(),
+    help="An image to send along; may be repeated.",
+)
+@click.option(
+    "--reasoning", type=click.Choice(["low", "medium", "high"]), help="How much the model is to think."
+)
+@click.option("--temperature", metavar="T", type=TEMPERATURE, help="0 to 2.")
+@click.option("--max-tokens", metavar="N", type=click.IntRange(1), help="The longest answer, in tokens.")
+@click.option("--timeout", metavar="S", type=SECONDS, help="Seconds of silence allowed.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, on success and on failure.")
+@click.option("--events", "as_events", is_flag=True, help="One JSON event a line, as it arrives.")
+@click.option("--no-stream", is_flag=True, help="Ask for the answer whole, and show it at once.")
+@click.option("--dry-run", is_flag=True, help="Print the exact request, secrets masked, and send nothing.")
+@click.pass_obj
+def command(
+    app: App,
+    /,
+    prompt: str | None,
+    provider: str | None,
+    attach: tuple[str, ...],
+    as_json: bool,
+    as_events: bool,
+    no_stream: bool,
+    dry_run: bool,
+    **wishes: Any,
+) -> int:
+    """One answer, streamed to stdout as it arrives.
+
+    Without PROMPT, or with -, the prompt is read from stdin; what is piped in beside a PROMPT is appended to it.
+
+    \b
+    Example:
+      missy ask "What is the capital of France?"
+      missy ask --provider groq --json "One word: hello" | jq -r .text
+      git diff | missy ask "Write a commit message for this"
+    """
+    if as_json and as_events:
+        raise click.UsageError("--json prints one object and --events many: choose one")
+    shown = {"json": as_json and not dry_run, "events": as_events and not dry_run, "no_stream": no_stream}
+    turn = _Turn(provider, shown)
+    try:
+        text = _prompt(prompt, attached=bool(attach))
+        wishes |= {
+            "provider": provider,
+            "images": [_image(path) for path in attach],
+            "stream": not no_stream,
+        }
+        is_sure = not dry_run and (text.strip() or attach)  # a connection is begun for what will be asked
+        with app.assistant(ahead=provider if is_sure else False) as missy:
+            if dry_run:
+                _show(missy.preview(text, **wishes), as_json=as_json)
+                return 0
+            turn.show(missy.ask(text, **wishes))
+    except MissyError as error:
+        turn.fail(error)
+        if as_json or as_events:
+            return error.exit_code
+        raise
+    return 0
+
+
+class _Turn:
+    """The showing of one answer, whole or not. What shows it is loaded once the answer is under way."""
+
+    def __init__(self, provider: str | None, shown: dict[str, Any]) -> None:
+        self._provider = provider
+        self._shown = shown
+        self._made: Renderer | None = None
+        self._answer: Answer | None = None
+
+    def _renderer(self) -> Renderer:
+        if self._made is None:
+            from missy.cli.output.select import make_renderer
+
+            self._made = make_renderer(sys.stdout, environ=os.environ, **self._shown)
+            self._made.start()
+        return self._made
+
+    def show(self, answer: Answer) -> None:
+        self._answer = answer
+        for event in answer:
+            if not gc.isenabled():
+                gc.freeze()  # what is loaded by now stays: never look at it again
+                gc.enable()
+            self._renderer().event(event)
+        self._renderer().finish(self._summary())
+
+    def fail(self, error: MissyError) -> None:
+        self._renderer().fail(error, "", self._summary())
+
+    def _summary(self) -> Summary:
+        from missy.cli.output.renderer import Summary
+
+        answer = self._answer
+        if answer is None:
+            return Summary(provider=self._provider)
+        return Summary(
+            provider=answer.provider,
+            model=answer.model,
+            ttft_ms=answer.ttft_ms,
+            duration_ms=answer.duration_ms,
+        )
+
+
+def _prompt(prompt: str | None, *, attached: bool) -> str:
+    """Put the prompt together from the argument and stdin. Raises UsageError."""
+    if prompt is not None:
+        try:
+            prompt.encode()
+        except UnicodeEncodeError:
+            raise UsageError("the prompt is not valid UTF-8", hint="check the terminal's encoding") from None
+    if prompt is None or prompt == "-":
+        if sys.stdin is None or sys.stdin.isatty():
+            if attached:
+                return ""
+            if prompt is None:
+                raise UsageError("there is no prompt", hint='try: missy ask "What is the capital of France?"')
+            notice("type the prompt, then Ctrl-D on a line of its own")
+        return _stdin()
+    piped = _stdin() if _is_piped() else ""
+    return f"{prompt}\n\n{piped}" if piped.strip() else prompt
+
+
+def _is_piped() -> bool:
+    """Tell whether something was put into stdin: a pipe, a file or a socket, but no terminal and no /dev/null."""
+    try:
+        mode = os.fstat(sys.stdin.fileno()).st_mode
+    except (OSError, ValueError, AttributeError):
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode)
+
+
+def _stdin() -> str:
+    if sys.stdin is None:
+        return ""
+    data = sys.stdin.buffer.read(_MOST_INPUT + 1)
+    if len(data) > _MOST_INPUT:
+        raise UsageError(
+            f"stdin holds more than {_MOST_INPUT >> 20} MiB",
+            hint="no model takes that much: send a part of it",
+        )
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"stdin is not UTF-8 text: byte {error.start} is {data[error.start]:#04x}",
+            hint="convert it first, for example: iconv -f latin1 -t utf-8",
+        ) from None
+
+
+def _image(path: str) -> Image:
+    """Read an attached image. Raises UsageError for what cannot be read or is no image."""
+    from missy.events import Image
+
+    try:
+        with open(os.path.expanduser(path), "rb") as file:
+            data = file.read(_MOST_IMAGE + 1)
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be read: {error.strerror}", hint="--attach takes image files"
+        ) from None
+    if len(data) > _MOST_IMAGE:
+        raise UsageError(f"{path} is larger than {_MOST_IMAGE >> 20} MiB", hint="make it smaller first")
+    kind = next((kind for magic, kind in _IMAGES.items() if data.startswith(magic)), None)
+    if kind is None or (kind == "image/webp" and data[8:12] != b"WEBP"):
+        raise UsageError(
+            f"{path} is no PNG, JPEG, GIF or WebP image",
+            hint="put text into the prompt: missy ask ... < FILE",
+        )
+    return Image(data, kind)
+
+
+def _show(preview: Preview, *, as_json: bool) -> None:
+    """Print a request as it would be sent."""
+    import json
+
+    if as_json:
+        body = json.loads(preview.body) if preview.body else None
+        emit_json({"method": preview.method, "url": preview.url, "headers": preview.headers, "body": body})
+        return
+    from missy.cli.output.sanitize import safe
+
+    head = [
+        f"{preview.method} {preview.url}",
+        *(f"{name}: {value}" for name, value in preview.headers.items()),
+    ]
+    sys.stdout.write(safe("\n".join(head)) + "\n\n" + safe(preview.body.decode()) + "\n")

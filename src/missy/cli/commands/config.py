@@ -1,0 +1,128 @@
+"""`missy config`: where the configuration is, what is in force, whether it is right. It prints no secret."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from missy import paths
+from missy.cli.app import App, emit, emit_json, notice
+from missy.cli.commands.backups import backups, diff, rollback
+from missy.errors import ConfigError
+
+if TYPE_CHECKING:
+    from missy.config.schema import Config
+
+_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+@click.group()
+def command() -> None:
+    """Where the configuration is, what it says, whether it is right.
+
+    \b
+    Example:
+      missy config validate
+      missy config show --json
+    """
+
+
+for _listed in (backups, diff, rollback):
+    command.add_command(_listed)
+
+
+@command.command()
+@_json
+@click.pass_obj
+def path(app: App, as_json: bool) -> None:
+    """Print the path of the configuration file, whether it is there or not.
+
+    \b
+    Example:
+      "$EDITOR" "$(missy config path)"
+    """
+    file = paths.config_file(app.config_path)
+    if as_json:
+        emit_json({"path": str(file), "exists": file.exists()})
+    else:
+        emit(str(file))
+
+
+@command.command()
+@_json
+@click.pass_obj
+def show(app: App, as_json: bool) -> None:
+    """Print the configuration that is in force, defaults included and keys masked.
+
+    \b
+    Example:
+      missy config show
+      missy config show --json | jq .network
+    """
+    from missy.config.show import effective, to_yaml
+
+    config = app.config()
+    if not config.exists:
+        notice(f"there is no {config.path}: these are the defaults")
+    data = effective(config)
+    if as_json:
+        emit_json(data)
+    else:
+        emit(to_yaml(data))
+
+
+@command.command()
+@_json
+@click.pass_obj
+def validate(app: App, as_json: bool) -> None:
+    """Check the configuration file; the first thing that is wrong is named with its line. No network.
+
+    \b
+    Example:
+      missy config validate
+      missy --config new.yaml config validate --json
+    """
+    try:
+        config = app.config()
+    except ConfigError as error:
+        if as_json:
+            place = {"file": error.file, "line": error.line, "key": error.key}
+            emit_json({"ok": False, "error": {"message": error.message, "hint": error.hint} | place})
+        raise
+    summary = _summary(config)
+    if as_json:
+        emit_json(summary)
+        return
+    state = "" if config.exists else " is not there: the defaults hold"
+    counts = f"{summary['providers']} providers ({summary['enabled']} enabled)"
+    emit(f"ok: {config.path}{state}: {counts}, {summary['rules']} network rules")
+
+
+@command.command()
+def schema() -> None:
+    """Print the JSON Schema (2020-12) of the configuration file.
+
+    \b
+    Example:
+      missy config schema > missy.schema.json
+    """
+    from missy.config.fields import json_schema
+
+    emit_json(json_schema())
+
+
+def _summary(config: Config) -> dict[str, Any]:
+    network = config.network
+    hosts = network.provider_allowed_hosts + network.tool_allowed_hosts + network.allowed_hosts
+    rules = hosts + network.allowed_domains + network.allowed_cidrs + network.presets
+    enabled = [entry for entry in config.providers.values() if entry.enabled]
+    return {
+        "ok": True,
+        "path": str(config.path),
+        "exists": config.exists,
+        "providers": len(config.providers),
+        "enabled": len(enabled),
+        "rules": len(rules),
+        "warnings": list(config.warnings),
+    }

@@ -1,0 +1,68 @@
+"""`missy usage`: how much of a subscription is used, as the backend says it now."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import click
+
+from missy.cli.app import App, emit, emit_json
+from missy.cli.login.entry import ask_limits, find_entry
+
+
+@click.command()
+@click.option("--provider", metavar="ENTRY", help="The entry; default: the only one of kind openai-codex.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON array.")
+@click.pass_obj
+def command(app: App, provider: str | None, as_json: bool) -> None:
+    """Show the limits of a ChatGPT subscription: what is used, and when each window begins anew.
+
+    \b
+    Example:
+      missy usage
+      missy usage --provider openai-codex --json
+    """
+    entry = find_entry(app, provider)
+    limits = ask_limits(app, entry)
+    if as_json:
+        emit_json([{"entry": entry.entry, "limits": limits}])
+        return
+    emit(f"{entry.entry}: plan {limits['plan'] or 'unknown'}")
+    print_limits(limits)
+
+
+def print_limits(limits: dict[str, Any]) -> None:
+    """Print the windows and the credits, a line each."""
+    if limits["limit_reached"]:
+        emit("  the limit is reached")
+    for name in ("primary", "secondary"):
+        window = limits[name]
+        emit(f"  {name}: {_describe(window)}" if window else f"  {name}: no data")
+    credits_ = limits["credits"]
+    if credits_ is not None and (credits_["has_credits"] or credits_["unlimited"]):
+        emit(f"  credits: {'unlimited' if credits_['unlimited'] else credits_['balance']}")
+
+
+def _describe(window: dict[str, Any]) -> str:
+    used = window["used_percent"]
+    said = "unknown use" if used is None else f"{used:g} % used"
+    if window["window_minutes"]:
+        said += f" of {_span(window['window_minutes'])}"
+    return said if window["resets_at"] is None else f"{said}, begins anew {_local(window['resets_at'])}"
+
+
+def _span(minutes: int) -> str:
+    for size, name in ((1440, "day"), (60, "hour")):
+        if minutes >= size and minutes % size == 0:
+            count = minutes // size
+            return f"{count} {name}{'s' if count > 1 else ''}"
+    return f"{minutes} minutes"
+
+
+def _local(moment: int) -> str:
+    """Say a point in time in this machine's own time."""
+    try:
+        return time.strftime("%a %d %b %Y %H:%M", time.localtime(moment))
+    except (ValueError, OverflowError, OSError):
+        return f"at {moment}"

@@ -1,0 +1,139 @@
+"""An answer as JSON: one object, or one event a line."""
+
+from __future__ import annotations
+
+from json import dumps
+from typing import TYPE_CHECKING, Any, TextIO
+
+from missy.cli.output.renderer import Summary
+from missy.cli.output.sanitize import safe
+from missy.events import Done, Event, Notice, Reasoning, Text, ToolCall, Usage
+from missy.secrets.redact import redact
+
+if TYPE_CHECKING:
+    from missy.errors import MissyError
+
+
+class Json:
+    """The one object of `ask --json`, on success and on failure."""
+
+    def __init__(self, out: TextIO, err: TextIO) -> None:
+        self._out = out
+        self._err = err
+        self.start()
+
+    def start(self) -> None:
+        """Begin an answer."""
+        self._text: list[str] = []
+        self._reasoning: list[str] = []
+        self._calls: list[dict[str, Any]] = []
+        self._usage: dict[str, int | None] | None = None
+        self._done: Done | None = None
+
+    def prepare(self) -> None:
+        """JSON needs nothing."""
+
+    def event(self, event: Event) -> None:
+        """Take one event."""
+        match event:
+            case Text(text=text):
+                self._text.append(text)
+            case Reasoning(text=text):
+                self._reasoning.append(text)
+            case ToolCall():
+                self._calls.append(event.as_dict())
+            case Usage():
+                self._usage = event.as_dict()
+            case Done():
+                self._done = event
+            case Notice(text=text):
+                self._err.write(safe(redact(f"missy: {text}"), newlines=False) + "\n")
+
+    def finish(self, summary: Summary | None = None) -> None:
+        """Print the object."""
+        self._print(summary or Summary(), None)
+
+    def fail(self, error: MissyError, text_so_far: str = "", summary: Summary | None = None) -> None:
+        """Print the object, with the error in it and the text as far as it came."""
+        if not self._text:
+            self._text.append(text_so_far)
+        self._print(summary or Summary(), error)
+
+    def _print(self, summary: Summary, error: MissyError | None) -> None:
+        done = self._done
+        answer = {
+            "text": "".join(self._text),
+            "provider": summary.provider,
+            "model": _masked((done and done.model) or getattr(error, "model", None) or summary.model),
+            "finish_reason": done.finish_reason if done else getattr(error, "finish_reason", None),
+            "complete": done is not None and error is None,
+            "usage": self._usage,
+            "reasoning": "".join(self._reasoning),
+            "tool_calls": self._calls,
+            "session": summary.session,
+            "request_id": _masked((done and done.request_id) or getattr(error, "request_id", None)),
+            "ttft_ms": summary.ttft_ms,
+            "duration_ms": summary.duration_ms,
+            "error": _describe(error) if error else None,
+        }
+        self._out.write(dumps(answer) + "\n")
+        self._out.flush()
+
+
+class EventLines:
+    """`ask --events`: one JSON object a line, as it arrives; the last one is of type `done` or `error`."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def start(self) -> None:
+        """Begin: every line stands for itself."""
+
+    def prepare(self) -> None:
+        """JSON needs nothing."""
+
+    def event(self, event: Event) -> None:
+        """Take one event."""
+        match event:
+            case Done():
+                fields: dict[str, Any] = {
+                    "finish_reason": event.finish_reason,
+                    "model": _masked(event.model),
+                    "request_id": _masked(event.request_id),
+                }
+            case Notice(text=text):
+                fields = {"text": redact(text)}
+            case _:
+                fields = event.as_dict()
+        self._print(_EVENT_NAMES[type(event)], fields)
+
+    def finish(self, summary: Summary | None = None) -> None:
+        """End: the `done` event was the last line."""
+
+    def fail(self, error: MissyError, text_so_far: str = "", summary: Summary | None = None) -> None:  # noqa: ARG002
+        """Print the error as the last line."""
+        self._print("error", {"error": _describe(error)})
+
+    def _print(self, name: str, fields: dict[str, Any]) -> None:
+        self._out.write(dumps({"type": name, **fields}) + "\n")
+        self._out.flush()
+
+
+_EVENT_NAMES: dict[type, str] = {
+    Text: "text",
+    Reasoning: "reasoning",
+    ToolCall: "tool_call",
+    Usage: "usage",
+    Notice: "notice",
+    Done: "done",
+}
+
+
+def _masked(text: str | None) -> str | None:
+    """Mask a key that an endpoint gives back as a name; an answer is left as it is."""
+    return redact(text) if text else text
+
+
+def _describe(error: MissyError) -> dict[str, Any]:
+    message, hint = redact(error.message), redact(error.hint)
+    return {"type": error.type, "message": message, "hint": hint, "status": error.status}

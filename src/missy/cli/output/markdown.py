@@ -1,0 +1,138 @@
+"""Markdown to the bytes that a terminal shows; the only file that imports rich. It is imported when an
+answer begins.
+
+What the model wrote cannot steer the terminal: the text is made safe before it is parsed, and once more
+after, since Markdown itself can spell a character (`&#x202e;`, `%1b` in a link). The only sequences in the
+result are colours and weights of ours. Nothing is dropped: HTML and reference definitions are shown as they
+are written, a link with its URL.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from rich.console import Console
+from rich.markdown import Heading, Markdown
+from rich.segment import Segment, Segments
+from rich.syntax import Syntax
+from rich.theme import Theme
+
+from missy.cli.output.sanitize import safe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from rich.console import RenderableType
+
+    from missy.cli.output.blocks import Block
+
+_THEME = "ansi_dark"  # the terminal's own colours, no background: it can be read on any, and copied
+_STYLES = Theme({"markdown.code": "bold cyan", "markdown.code_block": "cyan"})  # no background here either
+_LARGEST = (
+    20_000  # characters of one block; beyond it is shown as it is: parsing is not linear for hostile text
+)
+_DEEPEST = 12  # nested lists and quotes; beyond it there is no room left on the line
+
+
+class _Heading(Heading):
+    LEVEL_ALIGN = dict.fromkeys(Heading.LEVEL_ALIGN, "left")
+
+
+class _Markdown(Markdown):
+    elements = {**Markdown.elements, "heading_open": _Heading}  # noqa: RUF012  the base class declares it
+
+
+class Painter:
+    """Renders finished blocks for a terminal that is `columns` wide. `environ` gives TERM, COLORTERM and
+    NO_COLOR.
+    """
+
+    def __init__(self, columns: int, environ: Mapping[str, str]) -> None:
+        known = {name: environ[name] for name in ("TERM", "COLORTERM") if name in environ}
+        self._console = Console(
+            file=io.StringIO(),
+            force_terminal=True,
+            force_jupyter=False,
+            width=columns,
+            no_color=bool(environ.get("NO_COLOR")),
+            markup=False,
+            emoji=False,
+            highlight=False,
+            theme=_STYLES,
+            legacy_windows=False,
+            _environ=known,
+        )
+        parser = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"])
+        self._parser = parser.disable(["reference", "html_block", "html_inline"])
+
+    def paint(self, block: Block) -> str:
+        """Return `block` as lines to write, each with its newline. A block that cannot be rendered is shown
+        as it is.
+        """
+        plain = block.raw.rstrip("\n") + "\n"
+        if len(block.raw) > _LARGEST:
+            return plain
+        try:
+            if block.kind == "code":
+                return self._print(self._code(block))
+            return self._print(self._markdown(block.body)).strip("\n") + "\n"
+        except Exception:  # a fault in a renderer must not cost the user the answer
+            return plain
+
+    def _code(self, block: Block) -> RenderableType:
+        code = block.body.removesuffix("\n")
+        return Syntax(
+            code, block.language, theme=_THEME, background_color="default", word_wrap=True, padding=(0, 2)
+        )
+
+    def _markdown(self, text: str) -> RenderableType:
+        markdown = _Markdown("", code_theme=_THEME, hyperlinks=False)
+        markdown.parsed = self._parser.parse(text)
+        if max((token.level for token in markdown.parsed), default=0) > _DEEPEST:
+            raise ValueError("too deep")
+        for token in markdown.parsed:
+            token.content = safe(token.content)
+            token.info = safe(token.info)
+            token.children = list(_inline(token.children)) if token.children else token.children
+        return markdown
+
+    def _print(self, renderable: RenderableType) -> str:
+        lines = self._console.render_lines(renderable, pad=False)
+        with self._console.capture() as capture:
+            self._console.print(
+                Segments([part for line in lines for part in _trim(line)]), end="", crop=False
+            )
+        return capture.get()
+
+
+def _inline(tokens: list[Token]) -> Iterator[Token]:
+    """Yield the parts of a line so that all of it is seen: line breaks kept, images as text, a bare URL
+    once.
+    """
+    bare = False
+    for token, after in zip(tokens, [*tokens[1:], None], strict=True):
+        token.content = safe(token.content)
+        if token.type == "softbreak":
+            token.type = "hardbreak"
+        elif token.type == "image":
+            token = Token("text", "", 0, content=safe(f"{token.content} ({token.attrs.get('src', '')})"))  # noqa: PLW2901
+        elif token.type == "link_open":
+            url = safe(str(token.attrs.get("href", "")), newlines=False)
+            token.attrs["href"] = url
+            bare = token.markup == "autolink" or (after is not None and after.content == url)
+        if not (bare and token.type.startswith("link_")):
+            yield token
+
+
+def _trim(line: list[Segment]) -> Iterator[Segment]:
+    """Yield `line` without the blanks that only fill it up to the edge."""
+    while line and not line[-1].text.strip():
+        line.pop()
+    if line:
+        last = line.pop()
+        yield from line
+        yield Segment(last.text.rstrip(), last.style)
+    yield Segment("\n")

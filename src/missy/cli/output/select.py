@@ -1,0 +1,41 @@
+"""Which renderer fits: JSON as asked for, Markdown on a terminal, plain text everywhere else."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from missy.cli.output.renderer import Renderer
+
+
+def make_renderer(
+    stdout: TextIO,
+    *,
+    json: bool = False,
+    events: bool = False,
+    no_stream: bool = False,
+    environ: Mapping[str, str],
+    stderr: TextIO | None = None,
+) -> Renderer:
+    """Return the renderer for `stdout` and these options; `stderr` is the process's own unless given."""
+    err = sys.stderr if stderr is None else stderr
+    if events or json:
+        from missy.cli.output.json import EventLines, Json
+
+        return EventLines(stdout) if events else Json(stdout, err)
+    if (reconfigure := getattr(stdout, "reconfigure", None)) is not None:
+        reconfigure(errors="replace")  # a character that the terminal's encoding lacks is no reason to stop
+    from missy.cli.output.plain import Plain
+
+    if not stdout.isatty():
+        return Plain(stdout, err, stream=not no_stream)
+    if environ.get("TERM", "dumb") == "dumb":
+        from missy.cli.output.sanitize import safe
+
+        return Plain(stdout, err, stream=not no_stream, show=safe)
+    from missy.cli.output.terminal import Terminal
+
+    return Terminal(stdout, err, stream=not no_stream, environ=environ)

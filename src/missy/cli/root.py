@@ -1,0 +1,64 @@
+"""The root command: the table of commands and the global options."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import click
+
+from missy import __version__
+from missy.cli.app import App
+from missy.cli.command_table import COMMANDS, OPTIONS, first_page
+
+
+class Root(click.Group):
+    """A group whose commands are imported on use: a command pays for its own imports only."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """List the commands, in the order of use."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(COMMANDS[cmd_name][0]).command
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or say which one may have been meant."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            meant = f" Did you mean '{near[0]}'?" if near else ""
+            ctx.fail(f"No such command '{args[0]}'.{meant}")
+        return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+        """Complete the name of a command; none is imported for it."""
+        from click.shell_completion import CompletionItem
+
+        found = [CompletionItem(name, help=text) for name, (_, text) in COMMANDS.items()]
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        return [item for item in found if item.value.startswith(incomplete)] + options
+
+    def get_help(self, ctx: click.Context) -> str:  # noqa: ARG002
+        """Return the first page, which is also shown without click."""
+        return first_page().rstrip("\n")
+
+
+@click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--config", "config_path", metavar="FILE", help="Another config file than MISSY_HOME/config.yaml."
+)
+@click.option("--debug", is_flag=True, help=OPTIONS[1][1])
+@click.version_option(__version__, message="missy %(version)s")
+@click.pass_context
+def root(ctx: click.Context, config_path: str | None, debug: bool) -> None:
+    """The assistant that you can hand your keys to."""
+    ctx.obj = App(config_path=config_path, debug=debug)

@@ -1,0 +1,176 @@
+"""YAML text -> plain dicts, lists and scalars, with the line of each. The one place that reads YAML.
+
+It works on the parser's events, so that what is refused (a second document, a tag, a duplicate key, an alias
+bomb, deep nesting) is refused with its line before anything is built of it. It must never make an object of a
+tag, and never guess: a plain scalar that is no null, no boolean and no decimal number is text.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from missy.config.positions import At, Places
+    from missy.errors import ConfigError
+
+_MOST_VALUES = 10_000
+_DEEPEST = 10
+_NULL = {"", "~", "null", "Null", "NULL"}
+_FLAGS = {
+    spelling: word in ("true", "yes", "on")
+    for word in ("true", "yes", "on", "false", "no", "off")
+    for spelling in (word, word.capitalize(), word.upper())
+}
+_WHOLE = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
+_DECIMAL = re.compile(
+    r"[-+]?([0-9]{1,18}\.[0-9]{0,18}|\.[0-9]{1,18}|[0-9]{1,18}(?=[eE]))([eE][-+]?[0-9]{1,3})?"
+)
+
+
+def parse(text: str, places: Places) -> Any:
+    """Return the one document in `text`, None if empty; note the lines in `places`. Raises ConfigError."""
+    try:
+        return _Reader(text, places).document()
+    except yaml.YAMLError as error:
+        raise _broken(error, text, places) from None
+
+
+def plain(text: str) -> str | float | bool | None:
+    """Return what an unquoted scalar means."""
+    if text in _NULL:
+        return None
+    if text in _FLAGS:
+        return _FLAGS[text]
+    if _WHOLE.fullmatch(text):
+        return int(text)
+    return float(text) if _DECIMAL.fullmatch(text) else text
+
+
+class _Reader:
+    """The walk over the events of one text."""
+
+    def __init__(self, text: str, places: Places) -> None:
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # PyYAML may have been built without libyaml
+        self._events: Iterator[Any] = iter(yaml.parse(text, Loader=loader))
+        self._places = places
+        self._anchors: dict[str, tuple[Any, int]] = {}  # name -> value, number of values in it
+        self._values = 0
+
+    def document(self) -> Any:
+        root, documents = None, 0
+        for event in self._events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                documents += 1
+                if documents > 1:
+                    raise self._refuse(event, (), "found a second document; allowed one", "remove the `---`")
+            elif isinstance(event, yaml.NodeEvent):
+                root = self._value(event, ())
+        return root
+
+    def _value(self, event: Any, at: At) -> Any:
+        self._places.lines.setdefault(at, _line(event))
+        before = self._values
+        self._count(1, event, at)
+        if isinstance(event, yaml.AliasEvent):
+            return self._alias(event, at)
+        if event.tag is not None:
+            raise self._refuse(
+                event, at, f"found the tag {event.tag[:64]}; allowed plain values", "remove the tag"
+            )
+        value: Any
+        if isinstance(event, yaml.ScalarEvent):
+            value = plain(event.value) if event.implicit[0] else event.value
+        elif isinstance(event, yaml.SequenceStartEvent):
+            value = [self._value(item, (*at, i)) for i, item in enumerate(self._until(yaml.SequenceEndEvent))]
+        else:
+            value = self._mapping(at)
+        if event.anchor:
+            self._anchors[event.anchor] = (value, self._values - before)
+        return value
+
+    def _mapping(self, at: At) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for event in self._until(yaml.MappingEndEvent):
+            key = self._key(event, at)
+            place = (*at, key)
+            if key in found:
+                first = self._places.line(place)
+                raise self._refuse(
+                    event, place, f"duplicate key; the first is in line {first}", "remove one of them"
+                )
+            self._places.lines[place] = _line(event)
+            found[key] = self._value(next(self._events), place)
+        return found
+
+    def _key(self, event: Any, at: At) -> str:
+        self._count(1, event, at)
+        if not isinstance(event, yaml.ScalarEvent) or event.tag is not None:
+            raise self._refuse(
+                event, at, "found a key that is no plain text; allowed text", "write the key out"
+            )
+        if event.value == "<<" and event.implicit[0]:
+            raise self._refuse(event, at, "found a merge key (<<); allowed plain keys", "write the keys out")
+        return str(event.value)  # every key of ours is text: an entry may be called on, off or 12
+
+    def _alias(self, event: Any, at: At) -> Any:
+        if event.anchor not in self._anchors:
+            what = f"found the alias *{event.anchor[:64]} for something that is not there or holds it"
+            raise self._refuse(event, at, what, "write the value out")
+        value, size = self._anchors[event.anchor]
+        self._count(size, event, at)
+        return value
+
+    def _count(self, values: int, event: Any, at: At) -> None:
+        self._values += values
+        if self._values > _MOST_VALUES:
+            raise self._refuse(
+                event, (), f"more than {_MOST_VALUES} values, aliases counted", "make it smaller"
+            )
+        if len(at) > _DEEPEST:
+            raise self._refuse(
+                event,
+                (),
+                f"nested more than {_DEEPEST} levels deep",
+                "check the brackets and the indentation",
+            )
+
+    def _until(self, end: type) -> Iterator[Any]:
+        for event in self._events:
+            if isinstance(event, end):
+                return
+            yield event
+
+    def _refuse(self, event: Any, at: At, what: str, hint: str) -> ConfigError:
+        return self._places.error(what, at, hint=hint, line=_line(event))
+
+
+def _line(event: Any) -> int:
+    return int(event.start_mark.line) + 1
+
+
+def _broken(error: yaml.YAMLError, text: str, places: Places) -> ConfigError:
+    """Return the parser's complaint in one line. It quotes nothing of the file, which may hold a key."""
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    problem = getattr(error, "problem", None) or "it cannot be parsed"
+    line = mark.line + 1 if mark else 1
+    rows = text.split("\n")
+    row = rows[line - 1] if line <= len(rows) else ""
+    if "\t" in row[: len(row) - len(row.lstrip())]:
+        return places.error(
+            "found a tab; allowed spaces", hint="YAML is indented with spaces, not tabs", line=line
+        )
+    what = f"not valid YAML: {problem}{_context(error)}"
+    return places.error(
+        " ".join(what.split()), hint="check indentation, quotes and brackets there", line=line
+    )
+
+
+def _context(error: yaml.YAMLError) -> str:
+    """Return what the parser was in the midst of: an open bracket is noticed long after its line."""
+    context, mark = getattr(error, "context", None), getattr(error, "context_mark", None)
+    return f" ({context} that begins in line {mark.line + 1})" if context and mark else ""
