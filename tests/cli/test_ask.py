@@ -387,7 +387,7 @@ def test_no_config_at_all_says_what_to_do(missy):
     """The first `missy ask` of a new user is exit 2 with the two ways on, and nothing is sent."""
     ran = missy("ask", "hi")
     assert (ran.code, ran.text) == (2, "")
-    assert "missy init" in ran.err
+    assert "missy setup" in ran.err
     assert "--provider local" in ran.err
     assert missy.attempts() == []
     assert len(ran.err.splitlines()) <= 2

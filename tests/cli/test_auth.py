@@ -116,7 +116,8 @@ def test_a_login_under_the_true_names_goes_through_the_proxy_alone(missy, tmp_pa
             )
             code, _, err = end(process)
         assert code == 0, err
-        assert "add an entry" in err
+        assert "has an entry openai-codex now" in err
+        assert "add an entry" not in err
         assert status(missy, "--refresh")["limits"]["plan"] == "plus"
         assert missy("auth", "logout").code == 0
         assert set(simulator.proxy.asked) == {"auth.openai.com:443", "chatgpt.com:443"}

@@ -80,7 +80,7 @@ def test_a_half_written_config_is_never_taken_for_another_one(missy, serve):
 def test_an_empty_config_says_what_to_do(missy):
     """A config without an entry is like none."""
     missy.config("")
-    assert_clear(missy.inside("ask", "hi"), 2, "missy init")
+    assert_clear(missy.inside("ask", "hi"), 2, "missy setup")
 
 
 # --- the endpoint ---------------------------------------------------------------------------------------------------

@@ -67,8 +67,8 @@ def test_without_entries_the_error_says_what_to_do(loaded, tmp_path):
         for name in (None, "openai"):
             with pytest.raises(UsageError) as caught:
                 config.entry(name)
-            assert "`missy init`" in caught.value.hint
-            assert "`missy ask --provider local`" in caught.value.hint
+            assert "missy setup" in caught.value.hint
+            assert "missy ask --provider local" in caught.value.hint
 
 
 def test_local_needs_no_entry(loaded, tmp_path):

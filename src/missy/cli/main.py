@@ -12,7 +12,7 @@ import click
 
 from missy.cli.app import notice
 from missy.cli.root import root
-from missy.errors import MissyError
+from missy.errors import MissyError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 # What a write to a full or broken stdout fails with; any other OSError should have been told where it happened.
 _STDOUT_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
+
+
+_LONGEST = 300  # characters that are shown of what was not understood
 
 
 class Terminated(SystemExit):  # which an event loop lets through at once, as it does Ctrl-C
@@ -38,6 +41,8 @@ def run(argv: Sequence[str] | None = None) -> int:
     _own_standard_streams()
     debug = False
     args = list(sys.argv[1:] if argv is None else argv)
+    if args[:1] == ["help"]:  # as `git help` and `gh help`
+        args = [*args[1:], "--help"]
     try:
         if sys.stdout is None:
             raise MissyError("stdout is closed: an answer would have nowhere to go", hint="nothing was sent")
@@ -46,7 +51,7 @@ def run(argv: Sequence[str] | None = None) -> int:
 
             return complete(root, os.environ["_MISSY_COMPLETE"])
         debug = "--debug" in args
-        with root.make_context("missy", args) as ctx:
+        with root.make_context("missy", list(args)) as ctx:
             code = root.invoke(ctx)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
@@ -57,12 +62,13 @@ def run(argv: Sequence[str] | None = None) -> int:
         return 2
     except click.ClickException as error:
         said = " ".join(error.format_message().split())
+        said = said if len(said) <= _LONGEST else said[:_LONGEST] + "..."
+        from missy.cli.advice import advise
+
+        hint = advise(args, error)
         if "--json" in args and "--events" not in args and "ask" in args:
-            _refuse_as_json(said)
-        notice(said)
-        context = getattr(error, "ctx", None)
-        if context is not None:
-            sys.stderr.write(f"  try: {context.command_path} --help\n")
+            _refuse_as_json(said, hint)
+        show_error(UsageError(said, hint=hint))
         return 2
     except (KeyboardInterrupt, click.Abort):
         return _quiet(130)
@@ -86,13 +92,12 @@ def run(argv: Sequence[str] | None = None) -> int:
         return _own_fault(error, debug=debug)
 
 
-def _refuse_as_json(said: str) -> None:
+def _refuse_as_json(said: str, hint: str) -> None:
     """Print the one object of `ask --json` for a command line that was not understood."""
     from missy.cli.output.json import Json
     from missy.cli.output.renderer import Summary
-    from missy.errors import UsageError
 
-    Json(sys.stdout, sys.stderr).fail(UsageError(said, hint="see: missy ask --help"), "", Summary())
+    Json(sys.stdout, sys.stderr).fail(UsageError(said, hint=hint), "", Summary())
 
 
 def _own_fault(error: Exception, *, debug: bool) -> int:

@@ -1,6 +1,7 @@
 """The configuration as a value: typed, frozen, complete.
 
-It must never read a file or the environment, and never show a key: `repr` of an entry hides it.
+It must never read a file or the environment (a hint alone looks whether the local model is there), and never show a
+key: `repr` of an entry hides it.
 """
 
 from __future__ import annotations
@@ -40,7 +41,6 @@ _BASE_URL = {
     "chatgpt": "https://api.openai.com/v1",
 }
 _ISSUER = "https://auth.openai.com"
-_START = "run `missy init` and add a key, or `missy ask --provider local` for the model on this machine"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,11 +151,11 @@ class Config:
         if not self.providers:
             where = f"in {self.path}" if self.exists else f"there is no {self.path}"
             asked = f"no provider '{wanted}': none is configured" if wanted else "no provider is configured"
-            return UsageError(f"{asked} ({where})", hint=_START)
+            return UsageError(f"{asked} ({where})", hint=_how_to_start(wanted))
         if wanted is None:
             return UsageError(f"every provider in {self.path} is disabled", hint="set `enabled: true` in one")
         names = ", ".join([*self.providers, "local"])
-        hint = nearest(wanted, [*self.providers, "local"])
+        hint = nearest(wanted, [*self.providers, "local"]) or _set_up(wanted)
         return UsageError(f"no provider '{wanted}' in {self.path}", hint=hint or f"the entries are: {names}")
 
     def rules(self) -> Rules:
@@ -183,6 +183,26 @@ def nearest(word: str, names: Iterable[str]) -> str:
 
     found = get_close_matches(word.lower()[:64], list(names), n=1, cutoff=0.65)
     return f"did you mean {found[0]}?" if found else ""
+
+
+def _how_to_start(wanted: str | None) -> str:
+    from missy.hints import without_a_key
+
+    return f"{_set_up(wanted or '') or 'run: missy setup'}; without a key, on this machine: {without_a_key()}"
+
+
+def _set_up(wanted: str) -> str:
+    """Say how to set up a service or kind that has no entry yet, "" where nothing of that name is known."""
+    from difflib import get_close_matches
+
+    from missy.config.presets import PRESETS
+
+    known = [name for name in (*PRESETS, "openai-codex") if name != "github"]
+    near = get_close_matches(wanted.lower()[:64], known, n=1, cutoff=0.65)
+    if not near:
+        return ""
+    asked = "" if near[0] == wanted else f"did you mean {near[0]}? "
+    return f"{asked}set it up first: missy setup --no-prompt --provider {near[0]}"
 
 
 def is_reference(key: str) -> bool:

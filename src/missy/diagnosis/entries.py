@@ -125,8 +125,8 @@ def _examine_local(missy: Missy, entry: Entry, timeout: float) -> Iterator[Check
     try:
         missy.provider(entry)
     except MissyError as error:
-        command = error.hint.partition(": ")[2].partition(",")[0]
-        fix = command if command.startswith(("missy ", "pip ")) else "missy local status"
+        command = error.hint.removeprefix("run: ").removesuffix(", or set model_path")
+        fix = command if command != error.hint else "missy local status"
         yield failed(f"{entry.entry}: model", error, fix)
         return
     yield Check(f"{entry.entry}: model", "ok", "the model is loaded and its server is up")

@@ -21,6 +21,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from missy import files, paths
 from missy.errors import MissyError, UsageError
+from missy.hints import to_install
 from missy.secrets.redact import Secret
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class LocalServer:
         if answer.get("missing"):
             raise UsageError(
                 f"the model server is not installed: {answer['error']}",
-                hint="run: pip install 'missy[local]'",
+                hint=f"run: {to_install('local')}",
             )
         self._reader.join(timeout=5)  # the log ends with the child
         raise MissyError(

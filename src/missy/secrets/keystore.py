@@ -9,11 +9,11 @@ import importlib
 from typing import Any
 
 from missy.errors import CredentialError, UsageError
+from missy.hints import to_install
 from missy.secrets.redact import Secret
 
 SCHEME = "keyring://"
 _SERVICE = "missy"
-_INSTALL = "install it with: pip install 'missy[keyring]'"
 _NOT_REAL = ("keyring.backends.fail", "keyring.backends.null")
 
 
@@ -71,7 +71,8 @@ def _backend() -> Any:
     try:
         keyring = importlib.import_module("keyring")  # optional, so no checker may ask for it
     except ImportError:
-        raise CredentialError("the system keyring needs the keyring package", hint=_INSTALL) from None
+        hint = f"install it with: {to_install('keyring')}"
+        raise CredentialError("the system keyring needs the keyring package", hint=hint) from None
     try:
         backend = keyring.get_keyring()
     except Exception as error:  # a backend is foreign code: it raises what it likes

@@ -160,4 +160,6 @@ def _where_to_put(entry: str, host: str) -> str:
     names = environment_names(entry, host)
     can_export = names and not names[0][0].isdigit()  # no shell takes a name that begins with a digit
     first = f"export {names[0]}=... or " if can_export else ""
-    return f"{first}set api_key in entry {entry!r}; on this machine without a key: missy ask --provider local"
+    from missy.hints import without_a_key
+
+    return f"{first}set api_key in entry {entry!r}; on this machine without a key: {without_a_key()}"

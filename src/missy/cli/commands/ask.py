@@ -161,6 +161,8 @@ def _prompt(prompt: str | None, *, attached: bool) -> str:
                 raise UsageError("there is no prompt", hint='try: missy ask "What is the capital of France?"')
             notice("type the prompt, then Ctrl-D on a line of its own")
         return _stdin()
+    if prompt.startswith("@") and os.path.isfile(os.path.expanduser(prompt[1:])):
+        notice(f"the prompt is the text {prompt} itself; to send the file: missy ask ... < {prompt[1:]}")
     piped = _stdin() if _is_piped() else ""
     return f"{prompt}\n\n{piped}" if piped.strip() else prompt
 

@@ -10,15 +10,7 @@ import click
 
 from missy import files, folders, paths
 from missy.cli.app import App, emit, emit_json, notice
-from missy.cli.login.entry import (
-    KIND,
-    admit_issuer,
-    ask_limits,
-    codex_entries,
-    door_for,
-    find_entry,
-    login_file,
-)
+from missy.cli.login.entry import admit_issuer, ask_limits, codex_entries, door_for, find_entry, login_file
 from missy.errors import CredentialError, MissyError, UsageError
 
 if TYPE_CHECKING:
@@ -85,7 +77,7 @@ def login(app: App, entry: str | None, device: bool, paste: bool, no_open: bool,
                 hint="to replace it, log in again and say yes, or use --yes",
             )
     _save(path, found, replaced)
-    _report(app, chosen, found)
+    emit(f"logged in as {_name(found)}")
     _enter(app, chosen)
 
 
@@ -237,12 +229,6 @@ def _save(path: Path, found: Login, replaced: Login | None) -> None:
                 hint="log in again if that is not the account you want",
             )
         store(path, found)
-
-
-def _report(app: App, entry: Entry, found: Login) -> None:
-    emit(f"logged in as {_name(found)}")
-    if entry.entry not in app.config().providers:
-        notice(f"to use it, add an entry to {app.config().path}: `missy init` shows how; its name: {KIND}")
 
 
 def _name(login: Login | None) -> str:

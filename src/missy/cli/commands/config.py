@@ -9,6 +9,7 @@ import click
 from missy import paths
 from missy.cli.app import App, emit, emit_json, notice
 from missy.cli.commands.backups import backups, diff, rollback
+from missy.cli.commands.settings import set_, unset
 from missy.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -23,12 +24,12 @@ def command() -> None:
 
     \b
     Example:
+      missy config set providers.groq.model llama-3.3-70b-versatile
       missy config validate
-      missy config show --json
     """
 
 
-for _listed in (backups, diff, rollback):
+for _listed in (set_, unset, backups, diff, rollback):
     command.add_command(_listed)
 
 

@@ -33,5 +33,6 @@ def command(app: App) -> None:
         files.write_private(file, template().encode())
         emit(f"wrote {file}")
     emit("next, with a key from OpenAI: export OPENAI_API_KEY=... && missy ask 'hello'")
+    emit("or let it ask you:            missy setup")
     emit("or, on this machine alone:    missy local install && missy ask --provider local 'hello'")
     emit("to check it all:              missy doctor")

@@ -8,6 +8,7 @@ import click
 
 from missy.cli.app import App, emit, emit_json, notice
 from missy.errors import MissyError
+from missy.hints import to_install
 
 NOTE = "a 135M model: good enough to try everything without a key, not to be believed"
 
@@ -36,7 +37,9 @@ def install(app: App) -> None:
       missy local install
     """
     from missy.local import model
+    from missy.local.installed import require_server
 
+    require_server()  # before 93 MB are fetched that nothing could serve
     path = model.install(app.audit(), notice)
     emit(str(path))
     notice(f"{model.NAME} is ready ({NOTE})")
@@ -94,12 +97,13 @@ def serve(port: int, show_key: bool, model_path: str | None) -> None:
 def _facts() -> dict[str, object]:
     """Gather what `status` tells."""
     from missy.local import model
+    from missy.local.installed import server_version
     from missy.local.server import running
 
-    found, version, server = model.state(), _server_version(), running()
+    found, version, server = model.state(), server_version(), running()
     fix = "" if found.verified else "missy local install"
     if version is None:
-        fix = "pip install 'missy[local]'"
+        fix = to_install("local")
     return {
         "model": model.NAME,
         "installed": found.size is not None,
@@ -116,15 +120,3 @@ def _whole(facts: dict[str, object]) -> str:
     if not facts["installed"]:
         return "not installed"
     return f"installed, {facts['size']} bytes" if facts["hash_ok"] else "installed, but it is another file"
-
-
-def _server_version() -> str | None:
-    """Return xllamacpp's version, read off its metadata folder: importlib.metadata takes far longer."""
-    from importlib.util import find_spec
-    from pathlib import Path
-
-    spec = find_spec("xllamacpp")
-    if spec is None or not spec.origin:
-        return None
-    beside = Path(spec.origin).parent.parent.glob("xllamacpp-*.dist-info")
-    return next((folder.name.removesuffix(".dist-info").partition("-")[2] for folder in beside), "unknown")

@@ -66,7 +66,7 @@ def _list(app: App, *, as_json: bool) -> None:
         emit_json(rows)
         return
     if not rows:
-        notice("there are no entries yet; run: missy init")
+        notice("there are no entries yet; run: missy setup")
         return
     from missy.cli.output.table import show_table
 

@@ -27,7 +27,7 @@ def command() -> None:
     \b
     Example:
       missy vault set groq
-      missy vault set groq --stdin < key.txt
+      missy vault set groq < key.txt
       missy vault list
     """
 
@@ -35,24 +35,24 @@ def command() -> None:
 @command.command(name="set")
 @click.argument("name")
 @click.argument("rest", nargs=-1, metavar="")
-@click.option("--stdin", "from_stdin", is_flag=True, help="Read the value from stdin.")
+@click.option("--stdin", "from_stdin", is_flag=True, help="Read the value from stdin, a terminal too.")
 @click.option("--from-file", "file", metavar="FILE", help="Read the value from a file.")
 def set_(name: str, rest: tuple[str, ...], from_stdin: bool, file: str | None) -> None:
-    """Store a value under NAME, over what was there. Without an option it is asked for and not shown.
+    """Store a value under NAME, over what was there: what is piped in, or else it is asked for and not shown.
 
     One line end at the end of the value is left out.
 
     \b
     Example:
       missy vault set groq
-      pass show groq | missy vault set groq --stdin
+      pass show groq | missy vault set groq
       missy vault set groq --from-file ~/groq.key
     """
     check_name(name)  # before anybody types a secret
     if rest:  # never shown: it is the value, most likely
         raise UsageError(
             "a value is no argument: the shell's history and other users would see it",
-            hint=f"missy vault set {name} asks for it, or use --stdin or --from-file FILE",
+            hint=f"missy vault set {name} asks for it, or takes what is piped in, or use --from-file FILE",
         )
     if from_stdin and file is not None:
         raise UsageError("--stdin and --from-file name two values", hint="give one of them")
@@ -61,7 +61,8 @@ def set_(name: str, rest: tuple[str, ...], from_stdin: bool, file: str | None) -
     if file is not None:
         value = _read_file(paths.expand(file))
     else:
-        value = _read(sys.stdin.buffer, "stdin") if from_stdin else _ask(name)
+        asks = not from_stdin and sys.stdin is not None and sys.stdin.isatty()
+        value = _ask(name) if asks else _read_stdin()
     vault.set(name, value)
     if new and vault.key_place() == "file":
         notice(f"no system keyring here: the vault's key is in {vault.key_file}, readable by you alone")
@@ -122,17 +123,22 @@ def delete(name: str, yes: bool) -> None:
     notice(f"deleted {name}")
 
 
-def _ask(name: str) -> Secret:
-    if not sys.stdin.isatty():
+def _read_stdin() -> Secret:
+    value = _read(sys.stdin.buffer, "stdin") if sys.stdin is not None else None
+    if value is None or not value.reveal():
         raise UsageError(
-            "there is no terminal to ask on", hint="give the value with --stdin or --from-file FILE"
+            "no value was given: stdin is empty", hint="pipe the value in, or use --from-file FILE"
         )
+    return value
+
+
+def _ask(name: str) -> Secret:
     import getpass
 
     try:
         return Secret(getpass.getpass(f"Value of {name} (not shown): ", stream=sys.stderr))
     except EOFError:
-        raise UsageError("no value was given", hint="type it, or use --stdin") from None
+        raise UsageError("no value was given", hint="type it, or pipe it in") from None
 
 
 def _read_file(path: Path) -> Secret:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from missy.cli.wizard.state import Answers, Turn
 
 _KIND_OPTIONS = (
-    Option("openai", "OpenAI, with an API key", "paid by use, at api.openai.com"),
-    Option("openai-codex", "OpenAI, with a ChatGPT login (Codex)", "a ChatGPT subscription, no key"),
+    Option("openai", "OpenAI (API key)", "paid by use, at api.openai.com"),
+    Option("openai-codex", "OpenAI (OAuth/Codex)", "log in with ChatGPT: a subscription, no key"),
     Option(
         "compatible",
         "A compatible service or server",

