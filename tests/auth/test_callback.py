@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import queue
 import socket
+import sys
 import threading
 import time
 from urllib.parse import quote
@@ -212,6 +213,24 @@ def test_closing_frees_the_port_at_once(answers):
     assert time.monotonic() - began < loopback.PAGE_SECONDS
     Listener(STATE, answers.put, ports=(listener.port,)).close()
     assert not [thread for thread in threading.enumerate() if thread.name == "sign-in callback"]
+
+
+def test_closing_while_somebody_connects_is_no_error(answers):
+    """The listener may see for itself that it is to stop, and be gone before it is told: closing ends in peace."""
+    listener = Listener(STATE, answers.put, ports=(0,))
+    thread = next(one for one in threading.enumerate() if one.name == "sign-in callback")
+
+    def before_it_is_told(_frame, event, what):
+        if event == "c_call" and what.__name__ == "send" and thread.is_alive():
+            socket.create_connection(("127.0.0.1", listener.port)).close()
+            thread.join(30)
+
+    sys.setprofile(before_it_is_told)
+    try:
+        listener.close()
+    finally:
+        sys.setprofile(None)
+    assert not thread.is_alive()
 
 
 GOOD_PASTES = [

@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Self
 
 from missy.auth.callback import PATH, Answer, NotOurs, judge
@@ -86,8 +87,10 @@ class Listener:
         if self._answer is not None:
             self._shown.wait(PAGE_SECONDS)
         self._stopping = True
-        self._waker.send(b"x")
+        with suppress(OSError):  # it may have seen for itself that it is to stop, and be gone
+            self._waker.send(b"x")
         self._thread.join()
+        self._waker.close()
 
     def __enter__(self) -> Self:
         return self
@@ -104,7 +107,7 @@ class Listener:
         finally:
             for connection in list(self._connections.values()):
                 self._drop(connection)
-            for one in (self._socket, self._wakened, self._waker, self._selector):
+            for one in (self._socket, self._wakened, self._selector):
                 one.close()
 
     def _pause(self) -> float | None:
