@@ -1,6 +1,9 @@
 # make demo    an answer from the model on this machine, no key needed: PROMPT="..." asks something else
 # make demo-codex    a ChatGPT login from beginning to end, against a simulator: no account needed
-# make test    everything that CI checks
+# make test    lint, types and all tests, in parallel: WORKERS=4 (how many at once)
+# make quick   the tests that wait for nothing and need no model: under a minute
+# make lint    ruff and the import rules
+# make types   mypy
 # make bench   the benchmarks
 # make lock    bring requirements/*.txt in line with pyproject.toml; UPGRADE=1 for the newest versions
 # make clean   remove what the others made
@@ -12,24 +15,34 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check install
 LOCKED := --require-hashes --only-binary :all:
+# Two at least, so that what cannot be run beside itself is noticed everywhere; more than four gain little.
+WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$((n < 2 ? 2 : n > 4 ? 4 : n)))
+PYTEST = MISSY_TEST_MODELS="$(HOME_OF_DEMO)" $(1)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 HOME_OF_DEMO := $(CURDIR)/.demo
 MODEL := .demo/models/SmolLM2-135M-Instruct.Q4_1.gguf.json
 SAY := @printf 'missy: %s\n' >&2
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: demo demo-codex test bench lock clean
+.PHONY: demo demo-codex test quick lint types bench lock clean
 
 demo: $(VENV)/.local $(MODEL)
 	@MISSY_CONFIG= MISSY_HOME="$(HOME_OF_DEMO)" $(BIN)/missy ask --provider local "$$PROMPT"
 export PROMPT
 
-test: $(VENV)/.dev $(MODEL)
+test: lint types $(MODEL)
+	$(call PYTEST,$(VENV)) $(ARGS)
+
+quick: $(VENV)/.dev
+	$(call PYTEST,$(VENV)) -m "not live and not race and not flood and not slow" $(ARGS)
+
+lint: $(VENV)/.dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports
+
+types: $(VENV)/.dev
 	$(BIN)/mypy
-	MISSY_TEST_MODELS="$(HOME_OF_DEMO)" $(BIN)/python -m pytest
 
 demo-codex: $(VENV)/.dev
 	@MISSY_CONFIG= $(BIN)/python -m tests.simulator

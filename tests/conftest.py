@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import ssl
 import sys
 import tempfile
@@ -22,6 +23,13 @@ sys.path.remove(str(GUARD))
 from missy.secrets import redact  # noqa: E402
 from tests.command import Command  # noqa: E402
 from tests.servers import Origin, Proxy  # noqa: E402
+
+# Who started this process may have ignored signals for it: nohup, cron and `&` of a script do. Programs that the tests
+# start would inherit that, and none of them could be interrupted. What a program does for whom it was ignored is asked
+# where a test wants to know it.
+for _number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
 
 _CLEANED = ("OPENAI_", "MISSY_", "SSL_CERT_")
 _NAMED = {

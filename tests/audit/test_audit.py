@@ -221,6 +221,7 @@ def test_parent_and_forked_children(path: Path) -> None:
     assert audit.verify(path)[:2] == (True, 401)
 
 
+@pytest.mark.race
 def test_killed_writers(path: Path) -> None:
     """Writers that are killed in the middle of their work, again and again, never break the chain."""
     for _ in range(6):

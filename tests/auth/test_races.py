@@ -15,6 +15,8 @@ import pytest
 from tests.command import read_until
 from tests.simulator import Fault
 
+pytestmark = pytest.mark.race
+
 RACER = Path(__file__).with_name("racer.py")
 ROUNDS = 20
 

@@ -22,9 +22,12 @@ CALLS = ("openat", "mkdir", "lstat", "newfstatat", "fstat", "fchmod", "flock", "
          "renameat", "renameat2", "unlink", "unlinkat", "ftruncate", "close", "fcntl")  # fmt: skip
 FAULTS = ("signal=KILL", "error=ENOSPC", "error=EIO")
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("strace") is None, reason="strace is not installed: no system call can be broken"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        shutil.which("strace") is None, reason="strace is not installed: no system call can be broken"
+    ),
+]
 
 
 def traced(log: Path, path: Path, new: Path, inject: str | None = None) -> subprocess.CompletedProcess:

@@ -27,6 +27,8 @@ from tests.command import Command, read_until
 from tests.simulator import BACKEND_ROWS, ISSUER_ROWS, Account, Fault, Simulator
 from tests.simulator.browser import callback_of, get, visit
 
+pytestmark = pytest.mark.slow
+
 ADA = Account()
 BOB = Account("5d2c2a6e-0000-4000-8000-000000000002", "bob@example.com", "team")
 PORTS = (1455, 1457)

@@ -13,6 +13,8 @@ import pytest
 from tests.command import COMMAND, Command
 from tests.servers import chat_error, chat_stream
 
+pytestmark = pytest.mark.slow
+
 GOOD = "default_provider: test\nproviders:\n  test:\n    name: openai\n    model: m\n    base_url: %s\n    timeout: 20\n"
 
 

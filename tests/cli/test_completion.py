@@ -10,6 +10,8 @@ import pytest
 
 from missy.cli.command_table import COMMANDS
 
+pytestmark = pytest.mark.slow
+
 
 def words(missy, line: str) -> list[str]:
     """Return what bash is offered at the end of a line."""

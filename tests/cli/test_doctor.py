@@ -22,6 +22,8 @@ from tests.command import Command
 from tests.servers import json_response
 from tests.simulator import Simulator
 
+pytestmark = pytest.mark.slow
+
 KEY = "sk-CANARY0123456789"
 COMMANDS = ("missy", "export", "unset", "chmod", "curl", "getent", "sudo", "pip", "ls", "${EDITOR:-vi}")
 

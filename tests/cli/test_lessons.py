@@ -29,6 +29,8 @@ from tests.servers import (
     tool_delta,
 )
 
+pytestmark = pytest.mark.slow
+
 SOURCE = Path(package.__file__).parent
 TESTS = Path(__file__).parent.parent
 

@@ -13,6 +13,8 @@ import pytest
 from tests.command import SAFETY, Command, read_until
 from tests.local.wheels import await_end, index, make_wheel
 
+pytestmark = pytest.mark.slow
+
 pytest_plugins = ["tests.local.live"]
 
 

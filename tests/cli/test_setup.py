@@ -13,6 +13,8 @@ from missy.secrets.vault import Vault
 from tests.servers import json_response
 from tests.simulator import Simulator
 
+pytestmark = pytest.mark.slow
+
 KEY = "gsk_CANARY0123456789"
 MODELS = json_response({"data": [{"id": "m"}]})
 

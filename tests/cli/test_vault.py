@@ -12,6 +12,8 @@ import pytest
 
 from tests.command import COMMAND, SAFETY, Command
 
+pytestmark = pytest.mark.slow
+
 VALUE = "s3cret-Value-0815"
 TAKE_TERMINAL = """
 import fcntl, os, sys, termios

@@ -20,6 +20,8 @@ from tests.servers import json_response
 from tests.simulator import Simulator
 from tests.simulator.browser import visit
 
+pytestmark = pytest.mark.slow
+
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 ANEW = os.environ.get("MISSY_SNAPSHOTS") == "new"
 KEY = "gsk_CANARY0123456789"

@@ -524,6 +524,7 @@ def adders(path: Path, processes: int, each: int) -> list[subprocess.Popen[bytes
     ]
 
 
+@pytest.mark.race
 def test_a_hundred_concurrent_edits_are_all_there(home: Path) -> None:
     """Ten processes that add ten entries each, at once, lose none, and the hand-written lines stay."""
     path = write(home, HAND)
@@ -537,6 +538,7 @@ def test_a_hundred_concurrent_edits_are_all_there(home: Path) -> None:
     assert len(backups.find(path)) == backups.KEPT
 
 
+@pytest.mark.race
 def test_a_kill_at_any_moment_leaves_the_old_or_the_new_file(home: Path) -> None:
     """SIGKILL between edits: what was reported as written is there, at most one more, and the file loads."""
     path = write(home, HAND)
@@ -553,6 +555,7 @@ def test_a_kill_at_any_moment_leaves_the_old_or_the_new_file(home: Path) -> None
         path.write_text(HAND)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
 @pytest.mark.parametrize(("call", "times"), [("openat", 8), ("write", 2), ("fsync", 4), ("/^rename", 2)])
 def test_a_kill_at_each_system_call_leaves_the_old_or_the_new_file(home: Path, call: str, times: int) -> None:

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,8 @@ from missy.config.schema import Config
 from missy.config.show import effective, to_yaml
 from missy.config.validate import build
 from missy.errors import ConfigError
+
+pytestmark = pytest.mark.slow
 
 KEYS = [field.name for table in (fields.ENTRY, fields.NETWORK, fields.BUDGET) for field in table]
 WORDS = st.sampled_from(

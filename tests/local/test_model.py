@@ -18,6 +18,8 @@ from missy.local import fetch, model
 from tests.command import SAFETY, Command
 from tests.local.wheels import await_end, children, index, make_wheel
 
+pytestmark = pytest.mark.slow
+
 pytest_plugins = ["tests.local.live"]
 uv = pytest.mark.skipif(shutil.which("uv") is None, reason="there is no uv on PATH")
 

@@ -11,6 +11,8 @@ import pytest
 from missy import AsyncMissy, Missy, MissyError
 from tests.servers import chunk
 
+pytestmark = pytest.mark.slow
+
 CHUNKS = (
     {"choices": [{"index": 0, "delta": {"content": "Hé"}}]},
     {"choices": [{"index": 0, "delta": {"content": "llo"}}]},

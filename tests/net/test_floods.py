@@ -44,7 +44,10 @@ with open("/proc/self/status") as file:
 os.write(int(os.environ["PEAK"]), peak.encode())
 os._exit(code)
 """
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the peak of memory is read from /proc")
+pytestmark = [
+    pytest.mark.flood,
+    pytest.mark.skipif(sys.platform != "linux", reason="the peak of memory is read from /proc"),
+]
 
 
 def closing(kind: bytes, body: Callable[[], Iterator[bytes]], *headers: bytes, status: int = 200):

@@ -20,6 +20,8 @@ from tests.net.conftest import ask, send
 from tests.servers import Origin, response
 from tests.test_policy_hostile import ALLOWED, BY_HAND, TRICKS
 
+pytestmark = pytest.mark.slow
+
 GOOD = (*ALLOWED, "https://trusted.org/")
 LISTED = {
     "allowed_hosts": ("good.example.com:8443",),

@@ -26,6 +26,8 @@ from tests.servers import (
     tool_delta,
 )
 
+pytestmark = pytest.mark.slow
+
 KEY = "sk-canary-7Qx0f3Lw9ZpT2mVb"
 SPELLINGS = (KEY, KEY[3:], KEY[-12:], base64.b64encode(KEY.encode()).decode()[:20], KEY.encode().hex())
 HTML = b"<html><title>Just a moment</title>"

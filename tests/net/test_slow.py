@@ -13,6 +13,8 @@ from missy import IncompleteError, LimitError, MissyError, ProviderError, TimedO
 from tests.net.conftest import ask
 from tests.servers import chat_answer, chat_chunk, chat_error, response, sse
 
+pytestmark = pytest.mark.slow
+
 TIMEOUT = 0.3  # seconds of silence that these answers may keep
 EVERY = 0.07  # seconds between two bytes of a drip
 SLACK = 3.0  # seconds: what a busy machine may add; a drip that is not stopped takes far longer

@@ -523,6 +523,7 @@ def _deltas(data: bytes) -> list[str]:
     return [value["delta"] for value in values if value["type"] == "response.output_text.delta"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "broken"),
     [("text-empty-output.sse", True), ("text-empty-output.sse", False), ("function-call.sse", False)],

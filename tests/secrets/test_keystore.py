@@ -13,6 +13,8 @@ import pytest
 from missy.errors import UsageError
 from missy.secrets import keystore
 
+pytestmark = pytest.mark.slow
+
 ROOT = str(Path(__file__).parents[2])
 TALK = """
 import sys

@@ -399,6 +399,7 @@ def setter(home: Path, name: str, count: int, **env: str) -> subprocess.Popen[st
     return subprocess.Popen(command, env={**os.environ, **env}, stdout=subprocess.PIPE, text=True)
 
 
+@pytest.mark.race
 def test_concurrent_sets_lose_nothing(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Eight processes that store ten secrets each, from the vault's first moment on: one key, all eighty there."""
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
