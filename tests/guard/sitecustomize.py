@@ -21,9 +21,10 @@ def _is_loopback(host: object) -> bool:
     if text in {"localhost", ""}:
         return True
     try:
-        return ip_address(text.partition("%")[0]).is_loopback
+        address = ip_address(text.partition("%")[0])
     except ValueError:
         return False
+    return address.is_loopback or address.is_unspecified  # which the system takes for this machine
 
 
 def _is_literal(host: object) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -61,6 +62,7 @@ STREAMS = st.lists(PIECES, max_size=30).map(b"".join) | st.binary(max_size=60)
 @example(b"\r\n\r\ndata\n\n", [1])
 @example(b"data: a\r\ndata: b\r\n\r\n", [8])
 @example(b"data: a\n\ndata: b\r\r\ndata: c\n\n", [9])
+@example(b"data: a\n\nxdata: b\n\ndata: c\n\n", [9, 10])
 def test_any_stream_in_any_chunks_is_read_as_the_standard_says(stream, places):
     """However the bytes are cut into chunks, the events are those of the whole."""
     assert decode(*cut(stream, places)) == reference(stream)
@@ -72,6 +74,59 @@ def test_any_stream_in_any_chunks_is_read_as_the_standard_says(stream, places):
 def test_a_byte_at_a_time_is_no_different(stream):
     """The smallest chunks there are."""
     assert decode(*(bytes([byte]) for byte in stream)) == reference(stream)
+
+
+# What servers send: events of one or more lines, comments between them, and line ends of every kind.
+LINES = st.sampled_from(
+    [b"data: a", b"data: {}", b"data:b", b"data", b"data: ", b"data:  c", b"data: [DONE]", b"event: error", b"event:", b"id: 1", b"retry: 9",
+     b": OPENROUTER PROCESSING", b":", b": ping - 2026-11-22", "data: é€😀".encode(), b"data: \xff", b"\xef\xbb\xbfdata: d", b"x"]
+)  # fmt: skip
+BREAKS = st.sampled_from(
+    [b"\n", b"\n\n", b"\n\n", b"\n\n", b"\n\n\n", b"\r\n", b"\r\n\r\n", b"\r", b"\r\r", b"\n\r"]
+)
+PACKETS = st.lists(st.tuples(LINES, BREAKS).map(b"".join), max_size=12)
+
+
+@settings(max_examples=400, deadline=None)
+@given(PACKETS, st.lists(st.booleans(), min_size=30, max_size=30))
+@example([b"data: a\n", b"\n", b"data: b\n\n"], [True] * 30)
+@example([b"event: error\n", b"data: a\n\n", b"data: b\n\n"], [True] * 30)
+@example([b"data: a\n", b"data: b\n\n"], [True] * 30)
+@example([b"data: a\r\r", b"\ndata: b\n\n"], [True] * 30)
+@example([b"data: a\n\n", b"\xef\xbb\xbfdata: b\n\n"], [True] * 30)
+@example([b"data: a\n\n", b"data: b\rdata: c\n\n"], [True] * 30)
+def test_chunks_that_end_where_lines_end_are_read_as_the_standard_says(packets, cuts):
+    """Servers flush after a line or an event, so that is where chunks end: with each cut or none, the events are the same."""
+    lines = [line for packet in packets for line in re.split(rb"(?<=[\r\n])", packet) if line]
+    chunks = [b""]
+    for number, line in enumerate(lines):
+        if cuts[number % len(cuts)]:
+            chunks.append(b"")
+        chunks[-1] += line
+    expected = reference(b"".join(lines))
+    assert decode(*chunks) == expected
+    assert decode(*packets) == expected
+    assert decode(*lines) == expected
+
+
+COMMENT = b": OPENROUTER PROCESSING\n\n"
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        (COMMENT, b"data: a\n\n"),
+        (COMMENT + b"data: a\n\n",),
+        (b"data: a\n\n" + COMMENT,),
+        (b"data: a\n\n", COMMENT, COMMENT),
+        (COMMENT[:-1], b"\ndata: a\n\n"),
+        (COMMENT[:-2], b"\n\n", b"data: a\n\n"),
+        (COMMENT + b"data: a\n", COMMENT[2:], b"\n"),
+    ],
+)
+def test_a_comment_of_a_gateway_is_no_event(chunks):
+    """A gateway sends comments while the model has not begun: they are neither data nor an end of it."""
+    assert decode(*chunks) == [("", "a")]
 
 
 @pytest.mark.parametrize(
