@@ -92,7 +92,10 @@ class CredentialError(MissyError):
 
 
 class ProviderError(MissyError):
-    """The endpoint answered with an error. `code` is the server's own name for it; `retry_after` is in seconds."""
+    """The endpoint answered with an error. `code` is the server's own name for it; `retry_after` is in seconds.
+
+    `lasting`: asking again as it is cannot help; `params`: the parts of the request that the server blames.
+    """
 
     exit_code = 5
     type = "provider"
@@ -107,10 +110,14 @@ class ProviderError(MissyError):
         request_id: str | None = None,
         code: str | None = None,
         retry_after: float | None = None,
+        lasting: bool = False,
+        params: tuple[str, ...] = (),
     ) -> None:
         super().__init__(message, hint=hint, status=status, request_id=request_id)
         self.code = code
         self.retry_after = retry_after
+        self.lasting = lasting
+        self.params = params
 
 
 class ConnectionFailed(ProviderError):
@@ -170,8 +177,15 @@ class LimitError(ProviderError):
         code: str | None = None,
         retry_after: float | None = None,
         resets_at: float | None = None,
+        lasting: bool = False,
     ) -> None:
         super().__init__(
-            message, hint=hint, status=status, request_id=request_id, code=code, retry_after=retry_after
+            message,
+            hint=hint,
+            status=status,
+            request_id=request_id,
+            code=code,
+            retry_after=retry_after,
+            lasting=lasting,
         )
         self.resets_at = resets_at

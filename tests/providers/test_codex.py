@@ -35,22 +35,22 @@ def error(status: int, headers: dict[str, str] | None = None, **fields: Any) -> 
 
 EXPIRED = error(401, message="Provided authentication token is expired.", code="token_expired")
 LIMIT = {"type": "usage_limit_reached", "message": "The usage limit has been reached", "plan_type": "plus"}
-WHEN = 1_795_355_798
-LOCAL = time.strftime("%A %Y-%m-%d %H:%M:%S", time.localtime(WHEN))
+WHEN = int(time.time()) + 3 * 86_400
+LOCAL = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(WHEN))
 
 # what POST /responses answers for ever -> exit code, words of the message, words of the next step, POSTs with two
 # retries, renewals
 ROWS: dict[str, tuple[Fault, int, str, str, int, int]] = {
     "usage limit": (
         error(429, **LIMIT, resets_at=WHEN, resets_in_seconds=60), 7, "usage limit has been reached", LOCAL, 1, 0),
-    "usage limit, in seconds": (error(429, **LIMIT, resets_in_seconds=3600), 7, "usage limit", "resets at", 1, 0),
+    "usage limit, in seconds": (error(429, **LIMIT, resets_in_seconds=3600), 7, "usage limit", "resets in", 1, 0),
     "usage limit as 404": (error(404, **LIMIT, resets_at=WHEN), 7, "usage limit has been reached", LOCAL, 1, 0),
     "usage not included": (
         error(429, type="usage_not_included", message="Upgrade to Plus."), 7, "Upgrade to Plus", "plan of this", 1, 0),
     "rate limit": (
-        error(429, {"retry-after": "0.1"}, code="rate_limit_exceeded", message="Slow."), 7, "Slow", "resets at", 3, 0),
+        error(429, {"retry-after": "0.1"}, code="rate_limit_exceeded", message="Slow."), 7, "Slow", "resets in", 3, 0),
     "rate limit, far away": (
-        error(429, {"retry-after": "3600"}, code="rate_limit_exceeded", message="Slow."), 7, "Slow", "resets at", 1, 0),
+        error(429, {"retry-after": "3600"}, code="rate_limit_exceeded", message="Slow."), 7, "Slow", "resets in", 1, 0),
     "bad request": (Fault(400, {"detail": "Input must be a list"}), 5, "Input must be a list", "see what it says", 1, 0),
     "unsupported parameter": (Fault(400, {"detail": "Unsupported parameter: x"}), 5, "parameter: x", "what it says", 1, 0),
     "wrong workspace": (

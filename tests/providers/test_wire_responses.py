@@ -411,7 +411,7 @@ ENDS: dict[str, tuple[list[Any], int, str, str]] = {
     "bio_policy": ([failed("bio_policy", "Not this.")], 5, "Not this", "other words"),
     "content_policy_violation": ([failed("content_policy_violation", "Not this.")], 5, "Not this", "other words"),
     "model_not_found": ([failed("model_not_found", "No such model.")], 5, "No such model", "missy models"),
-    "rate_limit_exceeded": ([failed("rate_limit_exceeded", "Please try again in 90s.")], 7, "try again", "resets at"),
+    "rate_limit_exceeded": ([failed("rate_limit_exceeded", "Please try again in 90s.")], 7, "try again", "resets in"),
     "rate_limit_exceeded without a time": ([failed("rate_limit_exceeded", "Slow.")], 7, "Slow", "wait a little"),
     "a flat error": ([{"type": "error", "code": "server_error", "message": "It broke."}], 5, "It broke", "later"),
     "an error as over a web socket": (
@@ -419,7 +419,7 @@ ENDS: dict[str, tuple[list[Any], int, str, str]] = {
         5, "Bad input", "what it says"),
     "a limit as over a web socket": (
         [{"type": "error", "status": 429, "error": {"type": "usage_limit_reached", "message": "Limit.",
-                                                    "resets_at": 4_000_000_000}}], 7, "Limit", "resets at"),
+                                                    "resets_at": 4_000_000_000}}], 7, "Limit", "resets in"),
     "arguments that are no object": (
         [done_item(0, **call_item("a", "[1]")), completed()], 5, "not a JSON object", "ask again"),
     "arguments that are cut": (

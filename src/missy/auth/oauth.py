@@ -124,7 +124,7 @@ class Issuer:
         reply = self._post_json("/oauth/token", fields)
         if reply.status != 200:
             raise renewal_refused(reply)
-        return _read_tokens(read_object(reply, "renewed login"))
+        return _usable_tokens(read_object(reply, "renewed login"))
 
     def revoke(self, refresh: Secret) -> None:
         """Tell the issuer to forget a refresh token. Raises when it does not say that it did."""
@@ -218,6 +218,18 @@ def _still_pending(reply: Reply) -> str:
 
 def _read_tokens(fields: dict[str, Any]) -> Tokens:
     return Tokens(_token(fields, "access_token"), _token(fields, "refresh_token"), _token(fields, "id_token"))
+
+
+def _usable_tokens(fields: dict[str, Any]) -> Tokens:
+    """Return the tokens of a renewal that can be used: the old refresh token is spent, so nothing good is thrown away."""
+    found = {
+        name: Secret(str(fields[name]).strip())
+        for name in ("access_token", "refresh_token", "id_token")
+        if isinstance(fields.get(name), str) and _is_plain(fields[name].strip())
+    }
+    if not found.keys() & {"access_token", "refresh_token"}:
+        return _read_tokens(fields)  # nothing to lose: say what is wrong with it
+    return Tokens(found.get("access_token"), found.get("refresh_token"), found.get("id_token"))
 
 
 def _token(fields: dict[str, Any], name: str, *, needed: bool = False) -> Secret | None:

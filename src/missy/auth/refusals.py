@@ -9,6 +9,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from missy.errors import BadReply, CredentialError, LimitError, ProviderError
+from missy.net import waits
 from missy.secrets.redact import redact
 
 if TYPE_CHECKING:
@@ -78,6 +79,8 @@ def renewal_refused(reply: Reply) -> Exception:
     code, message = read_error(reply)
     if is_page(reply):
         return blocked(reply)
+    if refused := region_refused(reply):
+        return refused
     if code in _PERMANENT and reply.status in (400, 401, 403):
         said, hint = _PERMANENT[code]
         return TokenRefused(said, hint=hint, status=reply.status, code=code)
@@ -91,6 +94,8 @@ def exchange_refused(reply: Reply) -> Exception:
     code, message = read_error(reply)
     if is_page(reply):
         return blocked(reply)
+    if refused := region_refused(reply):
+        return refused
     if reply.status in (400, 401, 403):
         return TokenRefused(
             f"the issuer refused the sign-in{_quote(message or code)}",
@@ -122,7 +127,25 @@ def unavailable(reply: Reply, doing: str) -> ProviderError:
         status=reply.status,
         request_id=request_id(reply),
         code=code or None,
-        retry_after=_seconds(reply.headers.get("retry-after")),
+        retry_after=waits.from_headers(reply.headers),
+    )
+
+
+def region_refused(reply: Reply) -> ProviderError | None:
+    """Return the error for a reply that refuses the region of this network, or None for any other."""
+    from missy.net.error_body import read_error_body
+    from missy.net.error_meaning import REGION_HINT, is_region
+
+    body = read_error_body(reply.body.decode("utf-8", "replace"))
+    if not is_region(body, reply.status):
+        return None
+    return ProviderError(
+        f"the issuer refuses the region of this network: HTTP {reply.status}{_quote(_show(body.message))}",
+        hint=f"{REGION_HINT}; the login is fine",
+        status=reply.status,
+        request_id=request_id(reply),
+        code=_show(body.code) or None,
+        lasting=True,
     )
 
 
@@ -163,7 +186,3 @@ def _show(value: object) -> str:
 
 def _quote(text: str) -> str:
     return f": {text}" if text else ""
-
-
-def _seconds(text: str | None) -> float | None:
-    return float(text) if text and text.isascii() and text.isdigit() and len(text) < 8 else None

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from missy import files
 from missy.auth.oauth import ORIGINATOR
-from missy.auth.refusals import AGAIN, blocked, is_page, read_error, request_id
+from missy.auth.refusals import AGAIN, blocked, is_page, read_error, region_refused, request_id
 from missy.errors import BadReply, CredentialError, LimitError, ProviderError
 
 if TYPE_CHECKING:
@@ -64,6 +64,8 @@ def _refused(reply: Reply) -> ProviderError | CredentialError:
     said = f"the usage page answered HTTP {reply.status}: {message or code or 'without a reason'}"
     if is_page(reply):
         return blocked(reply)
+    if refused := region_refused(reply):
+        return refused
     if reply.status in (401, 403):  # one page's refusal says nothing about the login itself, which stays
         return CredentialError(said, hint=AGAIN, status=reply.status, request_id=request_id(reply))
     kind = LimitError if reply.status == 429 else ProviderError

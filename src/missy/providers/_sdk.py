@@ -166,7 +166,7 @@ class Sdk:
             response = self._door.transport().handle_request(request)
         try:
             if not response.is_success:
-                raise self._typed(response, b"".join(response.extensions[BODY]), credential)
+                raise self._typed(response, b"".join(response.extensions[BODY]), credential, body)
             yield response
         finally:
             response.close()
@@ -188,17 +188,19 @@ class Sdk:
             response = await self._door.async_transport().handle_async_request(request)
         try:
             if not response.is_success:
-                raise self._typed(
-                    response, b"".join([piece async for piece in response.extensions[BODY]]), credential
-                )
+                raw = b"".join([piece async for piece in response.extensions[BODY]])
+                raise self._typed(response, raw, credential, body)
             yield response
         finally:
             await response.aclose()
 
-    def _typed(self, response: httpx2.Response, body: bytes, credential: Credential) -> MissyError:
+    def _typed(
+        self, response: httpx2.Response, raw: bytes, credential: Credential, body: Mapping[str, Any] | None
+    ) -> MissyError:
         headers = {name.lower(): value for name, value in response.headers.items()}
         keyed = credential.secret is not None
-        return self._explain(response.status_code, headers, body, host=self._host, keyed=keyed)
+        model = body.get("model") if body else None
+        return self._explain(response.status_code, headers, raw, host=self._host, keyed=keyed, model=model)
 
     def preview(
         self,

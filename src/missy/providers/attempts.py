@@ -10,7 +10,6 @@ import re
 from typing import TYPE_CHECKING
 
 from missy.errors import ConnectionFailed, CredentialError, LimitError, MissyError, ProviderError
-from missy.providers.faults import QUOTA
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -31,6 +30,8 @@ _SPARE = (
     "parallel_tool_calls",
     "tool_choice",
 )
+# Fields of the messages that some endpoint refuses.
+_SPARE_IN_MESSAGES = ("reasoning_content", "reasoning_details", "reasoning")
 _LIMITS = ("max_tokens", "max_completion_tokens")
 # A value out of range is the user's to mend; leaving it out would hide that.
 _OUT_OF_RANGE = (
@@ -100,14 +101,9 @@ class Attempts:
         """Leave out a parameter that a 400 or 422 names; of the two names of the length limit, take the other."""
         if not isinstance(error, ProviderError) or error.status not in (400, 422):
             return False
-        named = [
-            (m.start(), name)
-            for name in _SPARE
-            if name in sent and (m := re.search(rf"\b{name}\b", error.message))
-        ]
-        if not named:
+        name = _blamed(error, sent)
+        if name is None:
             return False
-        name = min(named)[1]
         if name in self.without or (name in _LIMITS and self.without & set(_LIMITS)):
             return False
         if name not in _LIMITS and re.search(_OUT_OF_RANGE, error.message, re.IGNORECASE):
@@ -125,14 +121,41 @@ class Attempts:
         return float(longest * random.uniform(0.5, 1.0))  # noqa: S311 jitter, not a secret
 
 
+def _blamed(error: ProviderError, sent: Collection[str]) -> str | None:
+    """Return the parameter that an error blames: by the field that names it, else by the first name in its words."""
+    found = [name for name in (*_SPARE, *_SPARE_IN_MESSAGES) if _is_sent(name, sent)]
+    for name in error.params:
+        if name in found:
+            return name
+    named = [(m.start(), name) for name in found if (m := re.search(rf"\b{name}\b", error.message))]
+    return min(named)[1] if named else None
+
+
+def _is_sent(name: str, sent: Collection[str]) -> bool:
+    if name not in _SPARE_IN_MESSAGES:
+        return name in sent
+    messages = sent.get("messages", ()) if isinstance(sent, dict) else ()
+    return any(name in message for message in messages)
+
+
+def _is_quota(code: str | None) -> bool:
+    from missy.net.error_words import QUOTA
+
+    return code in QUOTA
+
+
 def _is_passing(error: MissyError) -> bool:
     """Tell whether trying again may help. A timeout is not tried again: the user said how long to wait."""
     if isinstance(error, ConnectionFailed):
         return True
     if isinstance(error, LimitError):
-        return error.status == 429 and error.code not in QUOTA
+        return error.status == 429 and not error.lasting and not _is_quota(error.code)
     if not isinstance(error, ProviderError) or error.status is None:
         return False
-    if "validation error" in error.message or (error.code or "").startswith("invalid_request"):
+    if (
+        error.lasting
+        or "validation error" in error.message
+        or (error.code or "").startswith("invalid_request")
+    ):
         return False  # a client's fault under a server's status
     return error.status in (408, 409) or error.status >= 500

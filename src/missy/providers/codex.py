@@ -216,18 +216,28 @@ def _notices(request: Request) -> list[Event]:
 
 
 def explain(
-    status: int, headers: Mapping[str, str], body: bytes, *, host: str, keyed: bool = True
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    host: str,
+    keyed: bool = True,
+    model: str | None = None,
 ) -> MissyError:
     """Return the error that a reply of the ChatGPT backend means, with the next step for a subscription."""
-    error = faults.from_response(status, headers, body, host=host, keyed=keyed)
+    from missy.net.error_meaning import REGION_HINT
+
+    error = faults.from_response(status, headers, body, host=host, keyed=keyed, model=model)
     words = error.message.lower()
     if isinstance(error, ProviderError):
         error.hint = wire_responses.NEXT_STEPS.get(error.code or "", error.hint)
     if "workspace" in words and status in (402, 403):
         hint = "log in again and choose another workspace: missy auth login"
         return CredentialError(error.message, hint=hint, status=status, request_id=error.request_id)
+    if error.hint == REGION_HINT:
+        error.hint = f"{REGION_HINT}; the login is fine"
     if error.hint.endswith("/v1"):  # that is advice for another kind of endpoint
         error.hint = "try again later; if the entry sets base_url, is it right?"
-    if isinstance(error, CredentialError):
+    if isinstance(error, CredentialError) and "missy models" not in error.hint:
         error.hint = "log in again: missy auth login"
     return error

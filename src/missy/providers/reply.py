@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from missy.events import Event
     from missy.providers.protocols import Wire
 
+_FIELDS = ("data", "event", "id", "retry", ":")  # what a line of an event stream begins with
 _MISLABELLED = 64 << 10  # bytes kept of a stream without events, to see what it really was
 
 
@@ -88,7 +89,30 @@ class Reply:
                     True,
                 )  # what came before it in these bytes is given out first
                 break
+        if self._sse.unframed and not self.over:
+            self._refuse_unframed(events)
         return events, heard
+
+    def _refuse_unframed(self, events: list[Event]) -> None:
+        """Take a complaint that came between the events, as JSON without a field name."""
+        error = self._unframed()
+        if error is not None and not events:
+            raise error
+        if error is not None:
+            self._failure, self.over = error, True
+
+    def _unframed(self) -> MissyError | None:
+        from missy.net.error_body import complains
+
+        try:
+            value = _object(self._sse.rest())
+            if complains(value):
+                self._wire.event("error", value)
+        except BadReply:
+            return None
+        except MissyError as error:
+            return error
+        return None
 
     def _event(self, name: str, data: str) -> list[Event]:
         try:
@@ -107,6 +131,8 @@ class Reply:
             return self._wire.whole(_object(self._whole or self._head)) + self._wire.flush()
         if error is None and not self._heard:
             return self._unheard()
+        if not self._wire.finished and self._failure is None:
+            self._failure = self._unframed()
         return self._wire.flush()
 
     def _unheard(self) -> list[Event]:
@@ -116,9 +142,12 @@ class Reply:
             raise not_an_api()
         if kind == "json":
             return self._wire.whole(_object(self._head)) + self._wire.flush()
+        words = self._head.decode("utf-8", "replace").strip()
+        if words and not any(line.lstrip().startswith(_FIELDS) for line in words.splitlines()):
+            return self._wire.event("error", {"error": words})
         raise BadReply(
             "the endpoint answered with an empty stream",
-            hint="the prompt may be too long for the model: try a shorter one",
+            hint="ask again; if it stays so, try a shorter prompt",
         )
 
     def end(self, error: MissyError | None) -> list[Event]:
@@ -133,8 +162,13 @@ class Reply:
         """Say how a broken reply counts: cut off if something of the answer was given out, else as what broke it."""
         if not self._wire.text_seen or error.exit_code != 5:
             return error
-        why = "it stopped coming" if isinstance(error, TimedOut) else "the connection broke"
-        return self._wire.incomplete(f"is cut off: {why} ({error.message})", "ask again")
+        stopped = isinstance(error, TimedOut)
+        why, hint = (
+            ("it stopped coming", f"ask again; {error.hint}")
+            if stopped
+            else ("the connection broke", "ask again")
+        )
+        return self._wire.incomplete(f"is cut off: {why} ({error.message})", hint)
 
 
 def not_an_api() -> BadReply:
@@ -150,6 +184,8 @@ def _object(data: str | bytes | bytearray) -> dict[str, Any]:
         value = read_json(data)
     except (ValueError, RecursionError) as error:  # bad UTF-8, 5,000-digit integers and deep nesting too
         raise BadReply(f"the endpoint sent something that is not JSON ({type(error).__name__})") from None
+    if isinstance(value, list) and len(value) == 1:  # Google's endpoint wraps its errors so
+        value = value[0]
     if not isinstance(value, dict):
         raise BadReply("the endpoint sent JSON that is not an object")
     return value

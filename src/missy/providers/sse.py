@@ -10,13 +10,14 @@ import re
 from missy.errors import BadReply
 
 MAX_EVENT = 2 << 20  # bytes of one event; the longest that any server sends is a small part of it
+_MOST_UNFRAMED = 64 << 10  # bytes
 _LINE_END = re.compile(rb"[\r\n]")  # one pass: two finds look at a flood of one of them again and again
 
 
 class Decoder:
     """Bytes in, whole events out, as pairs of event name and data."""
 
-    __slots__ = ("_buffer", "_data", "_event", "_scanned", "_start", "_swallow_lf")
+    __slots__ = ("_buffer", "_data", "_event", "_scanned", "_start", "_swallow_lf", "unframed")
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -25,6 +26,9 @@ class Decoder:
         self._swallow_lf = False
         self._event = ""
         self._data = bytearray()  # each line of it ends with LF, as in the specification
+        self.unframed = (
+            bytearray()
+        )  # lines of JSON without a field name: a server that broke down in mid-stream
 
     def feed(self, chunk: bytes) -> list[tuple[str, str]]:
         """Take the next bytes and return the events that they complete. Raises BadReply over MAX_EVENT bytes."""
@@ -64,6 +68,12 @@ class Decoder:
             raise BadReply(f"one event of the stream is longer than {MAX_EVENT >> 20} MiB")
         return events
 
+    def rest(self) -> bytes:
+        """Return the JSON that came without a field name, the line that has not ended included."""
+        tail = bytes(self._buffer[:_MOST_UNFRAMED])
+        starts = tail[:1] in (b"{", b"}", b"[") or bool(self.unframed)
+        return bytes(self.unframed) + (tail if starts else b"")
+
     def _line_end(self, start: int) -> int:
         found = _LINE_END.search(self._buffer, start)
         return found.start() if found else -1
@@ -74,6 +84,10 @@ class Decoder:
                 events.append((self._event, self._data[:-1].decode("utf-8", "replace")))
             self._data = bytearray()
             self._event = ""
+            return
+        if line.startswith((b"{", b"}", b"[")) or (self.unframed and line.startswith((b" ", b"\t", b'"'))):
+            if len(self.unframed) < _MOST_UNFRAMED:
+                self.unframed += line + b"\n"
             return
         field, _, value = line.partition(b":")
         if value.startswith(b" "):

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from missy.errors import BadReply, IncompleteError
+from missy.errors import BadReply, IncompleteError, MissyError
 from missy.events import Done, Message, Notice, Reasoning, Text, Usage
-from missy.providers.faults import Complaint, classify
+from missy.providers import faults
 from missy.providers.thinking import ThinkSplitter
 from missy.providers.toolcalls import ToolCallCollector
 from missy.secrets.resolve import is_openai_host
@@ -48,6 +48,9 @@ def body(request: Request, *, host: str, without: Collection[str] = ()) -> dict[
     for name in without:
         if name not in ("max_tokens", "max_completion_tokens"):
             made.pop(name, None)
+            for message in made["messages"]:
+                if name not in ("role", "content", "tool_calls", "tool_call_id"):
+                    message.pop(name, None)
     return made
 
 
@@ -142,19 +145,31 @@ class ChatReply:
     def event(self, name: str, data: dict[str, Any]) -> list[Event]:
         """Take one chunk. Raises the error that it holds, if it holds one."""
         if name == "error" or data.get("error"):
-            raise classify(Complaint(data), status=None, host=self._host, request_id=self._request_id)
+            raise self._failure(data)
+        if not data.get("choices") and not data.get("usage"):
+            self._refuse_complaint(data)
         return self._take(data, "delta")
 
     def whole(self, data: dict[str, Any]) -> list[Event]:
         """Take a completion that came whole; servers may answer so although a stream was asked for."""
-        if data.get("error") or (data.get("detail") and not data.get("choices")):
-            raise classify(Complaint(data), status=None, host=self._host, request_id=self._request_id)
+        if data.get("error") or not data.get("choices"):
+            self._refuse_complaint(data)
         if not isinstance(data.get("choices"), list):
             raise BadReply(
                 "the reply has no choices: not a chat completion", hint="is base_url right? most end in /v1"
             )
         self._marked = True
         return self._take(data, "message")
+
+    def _refuse_complaint(self, data: dict[str, Any]) -> None:
+        """Raise the complaint that came where a part of the answer belongs, if it is one."""
+        from missy.net.error_body import complains
+
+        if complains(data):
+            raise self._failure(data)
+
+    def _failure(self, data: dict[str, Any]) -> MissyError:
+        return faults.from_answer(data, host=self._host, request_id=self._request_id, model=self._asked)
 
     def _take(self, data: dict[str, Any], part: str) -> list[Event]:
         events: list[Event] = []

@@ -7,12 +7,11 @@ what the model thought is sent back to it in its own encrypted form.
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Any
 
-from missy.errors import BadReply, IncompleteError, LimitError, MissyError, ProviderError
+from missy.errors import BadReply, IncompleteError, MissyError, ProviderError
 from missy.events import Done, Message, Notice, Reasoning, Text, Usage
-from missy.providers.faults import Complaint, classify
+from missy.providers import faults
 from missy.providers.toolcalls import whole_call
 from missy.providers.wire_chat import MAX_TEXT, count, other_model, weigh
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from missy.providers.base import Request
 
 INSTRUCTIONS = "You are a helpful assistant."  # the backend refuses a request without any
-_AGAIN_IN = re.compile(r"try again in ([0-9]+(?:\.[0-9]+)?)\s*(ms|s)\b", re.IGNORECASE)
 _MOST_ITEMS = 1024  # of one answer
 _MOST_KEPT = 16 << 20  # characters of all items of one answer, each as often as it came
 _REFUSED = "the backend will not answer this: ask in other words"
@@ -179,12 +177,14 @@ class ResponsesReply:
                 return self._finish(data.get("response"), kind)
             case "response.failed" | "error":
                 raise self._failure(data)
+        if kind in ("", None) or data.get("error"):  # no event of the protocol: perhaps the words of a front
+            self._refuse_complaint(data)
         return []
 
     def whole(self, data: dict[str, Any]) -> list[Event]:
         """Take a response object that came whole."""
-        if data.get("error") or data.get("detail"):
-            raise self._failure(data)
+        if data.get("error") or not isinstance(data.get("output"), list):
+            self._refuse_complaint(data)
         if not isinstance(data.get("output"), list):
             raise BadReply("the reply has no output: not a response", hint="is base_url right?")
         incomplete = data.get("status") == "incomplete"
@@ -288,16 +288,17 @@ class ResponsesReply:
         self._reason = str(details.get("reason") or "") if isinstance(details, dict) else None
         return events
 
+    def _refuse_complaint(self, data: dict[str, Any]) -> None:
+        """Raise the complaint that came where a part of the answer belongs, if it is one."""
+        from missy.net.error_body import complains
+
+        if complains(data, answers=("output", "response")):
+            raise self._failure(data)
+
     def _failure(self, data: dict[str, Any]) -> MissyError:
         response = data.get("response")
         source = response if isinstance(response, dict) and response.get("error") else data
-        status = data.get("status") if isinstance(data.get("status"), int) else None
-        complaint = Complaint(source)
-        again = _AGAIN_IN.search(complaint.message)
-        wait = float(again[1]) / (1000 if again[2].lower() == "ms" else 1) if again else None
-        error = classify(complaint, status=status, host=self._host, request_id=self._request_id, wait=wait)
-        if isinstance(error, LimitError) and error.status is None and wait is not None:
-            error.status = 429  # what it would have been, had the stream not begun
+        error = faults.from_answer(source, host=self._host, request_id=self._request_id, model=self._asked)
         if isinstance(error, ProviderError):
             error.hint = NEXT_STEPS.get(error.code or "", error.hint)
         return error

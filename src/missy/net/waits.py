@@ -1,0 +1,231 @@
+"""How long a server asks to wait, from every form in which servers say it: headers, fields, sentences. Pure.
+
+Whatever it reads is bounded: a wait is between 0 and LONGEST seconds, or None where nothing readable was said.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+LONGEST = 366 * 86_400.0  # seconds; a server that asks for more means "never"
+_YEAR_9999 = 253_402_300_799
+_EPOCH = 1e9  # a number from here on is a point in time
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
+_UNIT = (
+    r"(ms|millis(?:econds?)?|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?|w|weeks?)"
+)
+_PART = rf"([0-9]{{1,15}}(?:\.[0-9]{{1,12}})?)\s{{0,2}}{_UNIT}(?![A-Za-z])"
+_PARTS = re.compile(rf"({_PART})", re.IGNORECASE)
+_JOINED = re.compile(r"([0-9](?:\.[0-9]+)?)(ms|[smhdw])(?=[0-9])", re.IGNORECASE)  # 1m30s -> 1m 30s
+_SAID = re.compile(
+    r"(?:again|retry|retried|retrying|wait|waiting|resets?|available|back ?off|cool ?down|expires?|renews?)"
+    r"[^0-9.;\n]{0,40}?\s(?:in|after|for|at least|within|about|:)?\s{0,2}~?(?=[0-9])",
+    re.IGNORECASE,
+)
+_BARE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(?=[\s.,;)]*$)")
+_ISO = re.compile(r"PT(?:([0-9.]{1,12})H)?(?:([0-9.]{1,12})M)?(?:([0-9.]{1,12})S)?", re.IGNORECASE)
+
+# Names without `_` and `-`, in lower case, as missy.net.error_body compares them.
+_SECONDS = (
+    "retryafter", "retryafterseconds", "retryaftersec", "retryin", "retrydelay", "resetsinseconds", "resetinseconds",
+    "resetsin", "resetin", "resetafter", "resetafterseconds", "waitseconds", "estimatedtime",
+)  # fmt: skip
+_MILLISECONDS = ("retryafterms", "retryaftermilliseconds", "retrydelayms", "resetinms")
+_MOMENTS = ("resetsat", "resetat", "resettime", "resettimestamp", "retryat")
+
+
+def bounded(seconds: float) -> float | None:
+    """Return a wait within bounds; None for one that is no number or lies in the past by its sign."""
+    if math.isnan(seconds) or seconds < 0:
+        return None
+    return min(seconds, LONGEST)
+
+
+def number(value: object) -> float | None:
+    """Return a number or a text of one, however large, or None."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        found = float(value)
+    except ValueError:
+        return None
+    except OverflowError:
+        return math.inf if int(value) > 0 else None
+    return None if math.isnan(found) else found
+
+
+def duration(value: object, now: float | None = None) -> float | None:
+    """Return the seconds from now that `17`, `0.5`, `6m0s`, `120ms`, `1h2m`, PT30S, an epoch or a date stands for."""
+    now = time.time() if now is None else now
+    plain = number(value)
+    if plain is not None:
+        return _from_number(plain, now)
+    if not isinstance(value, str):
+        return None
+    text = value.strip()[:100]
+    return _from_units(text) if _PARTS.match(_spaced(text)) else _from_words(text, now)
+
+
+def moment(value: object, now: float | None = None) -> float | None:
+    """Return the seconds from now until a point in time: an epoch in seconds or milliseconds, or a date."""
+    return duration(value, now)
+
+
+def _from_number(seconds: float, now: float) -> float | None:
+    if math.isinf(seconds):
+        return LONGEST if seconds > 0 else None
+    for epoch in (seconds, seconds / 1000):
+        if seconds >= _EPOCH and now - LONGEST < epoch < now + LONGEST:
+            return max(0.0, epoch - now)
+    return bounded(seconds)
+
+
+def _spaced(text: str) -> str:
+    return _JOINED.sub(r"\1\2 ", text)
+
+
+def _from_units(text: str) -> float | None:
+    """Add up the parts of a duration at the beginning of a text."""
+    total, at, text = 0.0, 0, _spaced(text)
+    found = _PARTS.match(text)
+    while found:
+        unit = found[3].lower()
+        unit = "ms" if unit.startswith(("ms", "mil")) else unit[0]
+        total += float(found[2]) * _UNITS[unit]
+        at = found.end()
+        gap = re.compile(r"\s{0,2}(?:,|and)?\s{0,2}").match(text, at)
+        found = _PARTS.match(text, gap.end() if gap else at)
+    return bounded(total) if at else None
+
+
+def _from_words(text: str, now: float) -> float | None:
+    found = _ISO.fullmatch(text)
+    if found and any(found.groups()):
+        hours, minutes, seconds = (number(part) or 0.0 for part in found.groups())
+        return bounded(hours * 3600 + minutes * 60 + seconds)
+    from datetime import UTC, datetime
+    from email.utils import parsedate_to_datetime
+
+    for read in (datetime.fromisoformat, parsedate_to_datetime):
+        try:
+            at = read(text)
+            at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+            return bounded(max(0.0, at.timestamp() - now))
+        except (ValueError, TypeError, OverflowError, IndexError):
+            continue
+    return None
+
+
+def from_sentence(text: str) -> float | None:
+    """Return the wait that a sentence names: `try again in 1m30s`, `Retry after 20`, `resets in 2 minutes`."""
+    spaced = _spaced(text[:2000])
+    for found in _SAID.finditer(spaced):
+        rest = spaced[found.end() : found.end() + 100]
+        if _PARTS.match(rest):
+            return _from_units(rest)
+        if bare := _BARE.match(rest):
+            return bounded(float(bare[1]))
+    return None
+
+
+def from_fields(fields: Mapping[str, Any], now: float | None = None) -> float | None:
+    """Return the wait that the fields of a body name. Their names are plain, as in missy.net.error_body."""
+    for name in _MILLISECONDS:
+        if name in fields and (found := number(fields[name])) is not None:
+            return bounded(found / 1000)
+    for name in (*_SECONDS, *_MOMENTS):
+        if name in fields and (found := duration(fields[name], now)) is not None:
+            return found
+    inner = fields.get("headers")
+    if isinstance(inner, dict):
+        return from_headers({str(name).lower(): str(value) for name, value in inner.items()}, now)
+    return None
+
+
+def retry_after(headers: Mapping[str, str], now: float | None = None) -> float | None:
+    """Return the wait of `retry-after-ms` or `Retry-After` (RFC 9110, 10.2.3: seconds or a date)."""
+    milliseconds = number(headers.get("retry-after-ms"))
+    if milliseconds is not None and (found := bounded(milliseconds / 1000)) is not None:
+        return found
+    return duration(headers.get("retry-after"), now)
+
+
+def from_headers(headers: Mapping[str, str], now: float | None = None) -> float | None:
+    """Return the wait that headers ask for: an order to wait, else when the limit that is used up begins anew."""
+    found = retry_after(headers, now)
+    return found if found is not None else resets_in(headers, now)
+
+
+def resets_in(headers: Mapping[str, str], now: float | None = None) -> float | None:
+    """Return when the limits that are used up begin anew, by `x-ratelimit-reset-*` and `x-codex-*` and their kin."""
+    codex = list(_codex(headers, now))
+    if codex:
+        return max(codex)
+    spent, unknown = [], []
+    for name, value in headers.items():
+        if "reset" not in name or "ratelimit" not in name.replace("-", ""):
+            continue
+        found = duration(value, now)
+        left = number(headers.get(name.replace("reset", "remaining")))
+        if found is not None and left is None:
+            unknown.append(found)
+        elif found is not None and left is not None and left <= 0:
+            spent.append(found)
+    return max(spent or unknown, default=None)
+
+
+def _codex(headers: Mapping[str, str], now: float | None) -> Iterable[float]:
+    """Yield the resets of the windows that are full, of every family `x-codex-primary-…`, `x-codex-NAME-primary-…`."""
+    for name, value in headers.items():
+        if not name.startswith("x-codex-") or not name.endswith("-used-percent"):
+            continue
+        window = name.removesuffix("-used-percent")
+        if (number(value) or 0.0) < 100:
+            continue
+        for end in ("-reset-at", "-reset-after-seconds"):
+            found = duration(headers.get(window + end), now)
+            if found is not None:
+                yield found
+                break
+
+
+def resets_at(fields: Mapping[str, Any]) -> float | None:
+    """Return the point in time, in seconds since 1970, that the fields of a body name for the end of a limit."""
+    for name in _MOMENTS:
+        at = number(fields.get(name))
+        if at is not None and _EPOCH <= at < _YEAR_9999 * 1000:
+            return at if at < _YEAR_9999 else at / 1000
+    return None
+
+
+def when(at: float | None, now: float | None = None) -> str:
+    """Return a reset for people: `it resets in 20 s (20:10:37)`, in local time, with the date when that is not today's."""
+    if at is None:
+        return ""
+    now = time.time() if now is None else now
+    try:
+        then, today = time.localtime(at), time.localtime(now)
+        clock = time.strftime("%H:%M:%S" if then[:3] == today[:3] else "%Y-%m-%d %H:%M:%S", then)
+    except (OverflowError, ValueError, OSError):
+        return ""
+    if at < now - 1:
+        return f"it was to reset at {clock}: ask again"
+    return f"it resets in {_length(max(0.0, at - now))} ({clock})"
+
+
+def _length(seconds: float) -> str:
+    if seconds < 1:
+        return f"{max(1, math.ceil(seconds * 1000))} ms"
+    left = math.ceil(seconds)
+    if left < 120:
+        return f"{left} s"
+    days, left = divmod(left, 86_400)
+    hours, left = divmod(left, 3600)
+    parts = [(days, "d"), (hours, "h"), (left // 60, "min")]
+    return " ".join(f"{count} {unit}" for count, unit in parts if count) or f"{left} s"

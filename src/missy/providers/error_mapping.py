@@ -1,0 +1,113 @@
+"""A complaint to one typed error: the words of the server, and what to do about what they mean. Pure but for the time."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from missy.errors import CredentialError, LimitError, MissyError, ProviderError
+from missy.net import waits
+from missy.net.error_body import ErrorBody
+from missy.net.error_meaning import REGION_HINT, Meaning, meaning, status_of
+from missy.secrets.redact import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_LONGEST = 500  # characters of a server's message that are shown
+_SHORTER = "shorten the prompt or lower --max-tokens"
+_HINTS = {
+    Meaning.REGION: REGION_HINT,
+    Meaning.FLAGGED: "the endpoint will not answer this: ask in other words",
+    Meaning.SPENT: "the account has used up what it may use: see its billing page",
+    Meaning.TOO_LARGE: f"one request is more than the limit allows: {_SHORTER}",
+    Meaning.RATE: "wait a little and ask again",
+    Meaning.NO_IMAGES: "this model takes no images: leave out --attach, or choose a model that does",
+    Meaning.TOO_LONG: "the prompt is too long for this model: shorten it, or choose a model with more room",
+    Meaning.NO_MODEL: "see the models that there are: missy models",
+    Meaning.NO_PATH: "is base_url right? most end in /v1",
+    Meaning.REQUEST: "the endpoint did not accept the request: see what it says",
+    Meaning.SERVER: "the fault is at the endpoint: try again later",
+}
+# Asking again as it is cannot help, whatever the status is
+_LASTING = frozenset(
+    {
+        Meaning.REGION, Meaning.FLAGGED, Meaning.SPENT, Meaning.TOO_LARGE, Meaning.NO_IMAGES, Meaning.TOO_LONG,
+        Meaning.NO_MODEL, Meaning.NO_PATH, Meaning.REQUEST,
+    }
+)  # fmt: skip
+
+
+def shown(text: str) -> str | None:
+    """Return a server's text as it may be shown, in one line: some endpoints echo the key. None for nothing."""
+    return " ".join(redact(text).split())[:_LONGEST] or None
+
+
+def to_error(
+    body: ErrorBody,
+    *,
+    status: int | None,
+    host: str,
+    request_id: str | None,
+    headers: Mapping[str, str] | None = None,
+    keyed: bool = True,
+    model: str | None = None,
+) -> MissyError:
+    """Return the error for a complaint, from a reply with an error status or from inside an answer (`status` None)."""
+    what = meaning(body, status)
+    told = status if status is not None and status >= 300 else status_of(body, status)
+    said = _said(body, what, told, host)
+    wait = wait_of(body, headers or {}, limits=what in (Meaning.RATE, Meaning.SPENT))
+    if told is None and what is Meaning.RATE and wait is not None:
+        told = 429  # what it would have been, had the answer not begun
+    if what in (Meaning.KEY, Meaning.FORBIDDEN, Meaning.MODEL_ACCESS):
+        return CredentialError(
+            said, hint=_key_hint(what, keyed=keyed, model=model), status=told, request_id=request_id
+        )
+    hint = _HINTS[what]
+    if told == 500 and what is Meaning.SERVER and not keyed:
+        hint = "no key was sent: this endpoint may want one"
+    common: dict[str, Any] = {
+        "status": told,
+        "request_id": request_id,
+        "code": shown(body.code or ""),
+        "lasting": what in _LASTING and not (what is Meaning.REQUEST and told in (408, 409, 425)),
+    }
+    if what is Meaning.TOO_LARGE:  # no key of the same account and no wait helps
+        return ProviderError(said, hint=hint, params=body.params, **common)
+    if what in (Meaning.SPENT, Meaning.RATE):
+        resets = waits.resets_at(body.fields)
+        if resets is None and wait is not None:
+            resets = time.time() + wait
+        return LimitError(said, hint=waits.when(resets) or hint, retry_after=wait, resets_at=resets, **common)
+    return ProviderError(said, hint=hint, retry_after=wait, params=body.params, **common)
+
+
+def wait_of(body: ErrorBody, headers: Mapping[str, str], *, limits: bool) -> float | None:
+    """Return the wait that was asked for. `limits`: when a limit begins anew counts too."""
+    found = waits.retry_after(headers)
+    if found is None:
+        found = waits.from_fields(body.fields)
+    if found is None:
+        found = waits.from_sentence(body.message)
+    return waits.resets_in(headers) if found is None and limits else found
+
+
+def _said(body: ErrorBody, what: Meaning, status: int | None, host: str) -> str:
+    number = f" ({status})" if status else ""
+    message = shown(body.message) or "nothing"
+    if what is Meaning.REGION:
+        return f"{host} refuses the region of this network{number}: {message}"
+    reasons = body.fields.get("reasons")
+    if what is Meaning.FLAGGED and isinstance(reasons, list):
+        named = shown(", ".join(str(reason) for reason in reasons[:5] if isinstance(reason, str)))
+        message += f" ({named[:100]})" if named else ""
+    return f"{host} says{number}: {message}"
+
+
+def _key_hint(what: Meaning, *, keyed: bool, model: str | None) -> str:
+    if what is Meaning.MODEL_ACCESS:
+        return f"this key may not use the model{f' {model}' if model else ''}: see which it may: missy models"
+    if keyed:
+        return "the endpoint refused the key: check it, and which one is used (missy providers)"
+    return "this endpoint wants a key: set api_key in its entry"
