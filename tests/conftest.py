@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import ssl
@@ -152,3 +153,12 @@ def certify(authority: Any) -> Callable[..., ssl.SSLContext]:
         return context
 
     return make
+
+
+@pytest.fixture
+def callback_ports() -> Iterator[None]:
+    """The two callback ports of a sign-in are the machine's only ones: tests of several runs take turns."""
+    path = Path(tempfile.gettempdir()) / f"missy-callback-ports-{os.getuid()}.lock"
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -72,6 +72,8 @@ def test_what_is_public_is_pinned():
             "Image",
             "IncompleteError",
             "LimitError",
+            "LoginStatus",
+            "Prompter",
             "Message",
             "Missy",
             "MissyError",

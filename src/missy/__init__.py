@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from missy.answer import Answer, AsyncAnswer
     from missy.assistant import AsyncMissy, Missy
+    from missy.auth.prompter import Prompter
     from missy.errors import (
         BadReply,
         ConfigError,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from missy.events import Done, Event, Image, Message, Notice, Reasoning, Text, Tool, ToolCall, Usage
+    from missy.login import LoginStatus
     from missy.options import AskOptions
     from missy.providers.base import Preview
 
@@ -60,6 +62,8 @@ _ROOMS = {
         "ToolCall",
         "Usage",
     ),
+    "missy.auth.prompter": ("Prompter",),
+    "missy.login": ("LoginStatus",),
     "missy.options": ("AskOptions",),
     "missy.providers.base": ("Preview",),
 }
@@ -79,12 +83,14 @@ __all__ = [
     "Image",
     "IncompleteError",
     "LimitError",
+    "LoginStatus",
     "Message",
     "Missy",
     "MissyError",
     "Notice",
     "PolicyError",
     "Preview",
+    "Prompter",
     "ProviderError",
     "Reasoning",
     "Text",

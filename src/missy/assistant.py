@@ -27,10 +27,12 @@ if TYPE_CHECKING:
     import openai
 
     from missy.audit import Audit
+    from missy.auth.prompter import Prompter
     from missy.config.schema import Config
     from missy.config.watch import Watch
     from missy.events import Event, Message
     from missy.local.server import LocalServer
+    from missy.login import LoginStatus, Method
     from missy.net.door import Door
     from missy.options import AskOptions
     from missy.providers.base import Preview, Request
@@ -248,6 +250,18 @@ class _Shared:
             )
         return made
 
+    def _preview(self, prompt: str | Sequence[Message], name: str | None, options: AskOptions) -> Preview:
+        entry = self.entry(name)
+        request = self.request(entry, prompt, options)
+        preview = self.provider(entry).preview(request)
+        if entry.kind != "local":
+            from missy.net.gate import refusal
+
+            decision = self.door().gate.policy.decide(parse(preview.url))
+            if not decision.allowed:
+                raise refusal(decision)
+        return preview
+
     def _stop_servers(self) -> None:
         while self._servers:
             self._servers.popitem()[1].stop()
@@ -325,22 +339,40 @@ class Missy(_Shared):
         self, prompt: str | Sequence[Message], *, provider: str | None = None, **options: Unpack[AskOptions]
     ) -> Preview:
         """Return the exact request that `ask` would send, secrets masked. Raises PolicyError where it would be refused."""
-        entry = self.entry(provider)
-        request = self.request(entry, prompt, options)
-        preview = self.provider(entry).preview(request)
-        if entry.kind != "local":
-            from missy.net.gate import refusal
-
-            decision = self.door().gate.policy.decide(parse(preview.url))
-            if not decision.allowed:
-                raise refusal(decision)
-        return preview
+        return self._preview(prompt, provider, options)
 
     def models(self, provider: str | None = None, *, timeout: float | None = None) -> list[str]:
         """Return the live list of models of an entry's endpoint. Raises MissyError."""
         entry = self.entry(provider)
         with self._answering():
             return self.provider(entry).models(timeout if timeout is not None else entry.timeout)
+
+    def log_in(
+        self,
+        entry: str | None = None,
+        *,
+        prompter: Prompter,
+        method: Method = "browser",
+        replace: bool = False,
+    ) -> LoginStatus:
+        """Sign in with ChatGPT for an entry; see `missy.login.log_in`. Raises MissyError; the login before is kept then."""
+        from missy import login
+
+        chosen = login.find_entry(self.config, entry)
+        return login.log_in(self.config, self._audit, chosen, prompter, method=method, replace=replace)
+
+    def log_out(self, entry: str | None = None) -> bool:
+        """Revoke an entry's login and delete it from this machine. Returns whether there was one. Raises MissyError."""
+        from missy import login
+
+        chosen = login.find_entry(self.config, entry)
+        return login.log_out(self.config, self._audit, chosen, notice=self._notice)
+
+    def login_status(self, entry: str | None = None) -> LoginStatus:
+        """Look at an entry's login as its file has it; nothing is sent. Raises UsageError for an entry without one."""
+        from missy import login
+
+        return login.status(login.find_entry(self.config, entry))
 
     def openai_client(self, entry: str | None = None) -> openai.OpenAI:
         """Return a real `openai.OpenAI` whose traffic passes the same policy, credential and audit."""
@@ -394,6 +426,62 @@ class AsyncMissy(_Shared):
                 yield Notice(_LOCAL_NOTICE)
             async for event in (provider or self.provider(entry)).astream(request):
                 yield event
+
+    async def log_in(
+        self,
+        entry: str | None = None,
+        *,
+        prompter: Prompter,
+        method: Method = "browser",
+        replace: bool = False,
+    ) -> LoginStatus:
+        """Sign in with ChatGPT; see Missy.log_in. It waits for the person in a thread, from which `prompter` is called."""
+        import asyncio
+
+        from missy import login
+
+        chosen = login.find_entry(self.config, entry)
+        return await asyncio.to_thread(
+            login.log_in, self.config, self._audit, chosen, prompter, method=method, replace=replace
+        )
+
+    async def log_out(self, entry: str | None = None) -> bool:
+        """Revoke an entry's login and delete it from this machine; see Missy.log_out."""
+        import asyncio
+
+        from missy import login
+
+        chosen = login.find_entry(self.config, entry)
+        return await asyncio.to_thread(login.log_out, self.config, self._audit, chosen, notice=self._notice)
+
+    def login_status(self, entry: str | None = None) -> LoginStatus:
+        """Look at an entry's login as its file has it; see Missy.login_status."""
+        from missy import login
+
+        return login.status(login.find_entry(self.config, entry))
+
+    async def models(  # its `timeout` is that of the sync call
+        self,
+        provider: str | None = None,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> list[str]:
+        """Return the live list of models of an entry's endpoint; see Missy.models. It is fetched in a thread."""
+        import asyncio
+
+        entry = self.entry(provider)
+        async with self._answering():
+            return await asyncio.to_thread(
+                lambda: self.provider(entry).models(timeout if timeout is not None else entry.timeout)
+            )
+
+    async def preview(
+        self, prompt: str | Sequence[Message], *, provider: str | None = None, **options: Unpack[AskOptions]
+    ) -> Preview:
+        """Return the exact request that `ask` would send, secrets masked; see Missy.preview."""
+        import asyncio
+
+        return await asyncio.to_thread(self._preview, prompt, provider, options)
 
     @asynccontextmanager
     async def _answering(self) -> AsyncIterator[None]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,8 +16,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from missy.audit import Audit
+from missy.auth.inbox import SignInInbox
 from missy.auth.oauth import Issuer
-from missy.cli.login.flow import Desk, sign_in
+from missy.auth.sign_in import sign_in
+from missy.cli.login.prompter import TerminalPrompter
 from missy.errors import CredentialError
 from missy.net.door import Door
 from missy.policy import Policy, Rules
@@ -41,16 +41,7 @@ def simulator() -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def ports() -> Iterator[None]:
-    """The two callback ports are the machine's only ones: tests of several runs take turns."""
-    path = Path(tempfile.gettempdir()) / f"missy-callback-ports-{os.getuid()}.lock"
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-@pytest.fixture
-def shell(missy: Command, simulator: Simulator, ports: None) -> Command:
+def shell(missy: Command, simulator: Simulator, callback_ports: None) -> Command:
     missy.config(simulator.config())
     return missy
 
@@ -106,7 +97,7 @@ def test_a_login_prints_its_address_alone_and_then_who_it_is(shell, simulator):
         assert not [secret for secret in secrets if secret in text]
 
 
-def test_a_login_under_the_true_names_goes_through_the_proxy_alone(missy, tmp_path, ports):
+def test_a_login_under_the_true_names_goes_through_the_proxy_alone(missy, tmp_path, callback_ports):
     """No entry in the config is needed; only the two hosts are asked for; limits and logout work the same way."""
     with Simulator(tls_folder=tmp_path) as simulator:
         network = {"proxy": simulator.proxy_url, "ca_bundle": str(simulator.ca_bundle)}
@@ -242,8 +233,9 @@ def test_nobody_signs_in(simulator, tmp_path, monkeypatch):
     reader, writer = os.pipe()
     with os.fdopen(reader) as stdin, os.fdopen(writer, "w"):
         monkeypatch.setattr("sys.stdin", stdin)
-        with Desk() as desk, pytest.raises(CredentialError, match="in time"):
-            sign_in(issuer, desk, paste=True, open_browser=False, timeout=0.1)
+        prompter = TerminalPrompter(open_browser=False)
+        with SignInInbox(prompter) as inbox, pytest.raises(CredentialError, match="in time"):
+            sign_in(issuer, prompter, inbox, paste=True, timeout=0.1)
 
 
 def test_a_second_account_is_asked_about(shell, simulator):

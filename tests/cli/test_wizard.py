@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import signal
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -116,15 +114,6 @@ def groq(missy: Command) -> Command:
         "# mine\nproviders:\n  groq:  # the fast one\n    name: openai\n    model: old\n    timeout: 7\n"
     )
     return missy
-
-
-@pytest.fixture
-def ports() -> Iterator[None]:
-    """The two callback ports are the machine's only ones: tests of several runs take turns."""
-    path = Path(tempfile.gettempdir()) / f"missy-callback-ports-{os.getuid()}.lock"
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 @pytest.mark.parametrize("columns", [80, 40])
@@ -339,7 +328,7 @@ def test_what_is_typed_too_early_is_not_shown(missy):
         assert person.end() == 130
 
 
-def test_a_login_is_a_part_of_it(missy, ports):
+def test_a_login_is_a_part_of_it(missy, callback_ports):
     """The browser's login runs inside the wizard; then the account's own list of models is there to choose from."""
     with Simulator() as simulator:
         missy.config(simulator.config())

@@ -17,7 +17,7 @@ _MOST_FIELDS = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CallbackResult:
     """The one answer to a sign-in: a `code` to exchange, or None with the issuer's `error` and its `description`."""
 
     code: Secret | None
@@ -29,7 +29,7 @@ class NotOurs(ValueError):
     """This is not the answer to this sign-in; the message says why. The wait goes on."""
 
 
-def judge(query: str, state: str) -> Answer:
+def judge(query: str, state: str) -> CallbackResult:
     """Read a callback's query. Raises NotOurs unless it has one fitting `state` and one `code`, or one `error`.
 
     `state` is looked at first: whoever does not know it can neither finish a sign-in nor end it.
@@ -45,13 +45,13 @@ def judge(query: str, state: str) -> Answer:
         if len(errors) > 1 or not errors[0]:
             raise NotOurs("it has no single 'error'")
         described = [value for name, value in fields if name == "error_description"]
-        return Answer(None, errors[0][:200], described[0][:500] if described else "")
+        return CallbackResult(None, errors[0][:200], described[0][:500] if described else "")
     if len(codes) != 1:
         raise NotOurs("it has no 'code'" if not codes else "it has more than one 'code'")
-    return Answer(_checked_code(codes[0]))
+    return CallbackResult(_checked_code(codes[0]))
 
 
-def read_paste(line: str, state: str) -> Answer:
+def read_paste(line: str, state: str) -> CallbackResult:
     """Read what a person pasted: the address the browser was sent to, its query, or `code#state`. Raises NotOurs."""
     text = line.strip().strip("'\"<>").strip()
     if text.startswith(("http://", "https://")):
@@ -62,10 +62,10 @@ def read_paste(line: str, state: str) -> Answer:
     if not mark:
         raise NotOurs("a code alone cannot be checked: paste the whole address, or code#state")
     _check_state([given], state)
-    return Answer(_checked_code(code))
+    return CallbackResult(_checked_code(code))
 
 
-def _read_address(text: str, state: str) -> Answer:
+def _read_address(text: str, state: str) -> CallbackResult:
     try:
         parts = urlsplit(text)
     except ValueError:

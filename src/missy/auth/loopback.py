@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Self
 
-from missy.auth.callback import PATH, Answer, NotOurs, judge
+from missy.auth.callback import PATH, CallbackResult, NotOurs, judge
 from missy.auth.pages import landing, make_response, page_text, parse_request
 from missy.errors import CredentialError
 
@@ -55,14 +55,14 @@ class Listener:
     def __init__(
         self,
         state: str,
-        on_answer: Callable[[Answer], None],
+        on_answer: Callable[[CallbackResult], None],
         ports: tuple[int, ...] = PORTS,
         patience: float = HEAD_SECONDS,
     ) -> None:
         self._state = state
         self._patience = patience
         self._on_answer = on_answer
-        self._answer: Answer | None = None
+        self._answer: CallbackResult | None = None
         self._shown = threading.Event()
         self._stopping = False
         self._socket = _bind(ports)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import html
 
-from missy.auth.callback import Answer
+from missy.auth.callback import CallbackResult
 
 _REASONS = {200: "OK", 302: "Found", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed",
             408: "Request Timeout", 421: "Misdirected Request", 431: "Request Header Fields Too Large"}  # fmt: skip
@@ -41,12 +41,12 @@ def parse_request(head: bytes) -> tuple[str, str, str, str] | None:
     return method, path, query, hosts[0]
 
 
-def landing(answer: Answer) -> str:
+def landing(answer: CallbackResult) -> str:
     """Return the address, without a query, that the browser is sent to after `answer`."""
     return "/success" if answer.code is not None else "/failed"
 
 
-def page_text(answer: Answer) -> str:
+def page_text(answer: CallbackResult) -> str:
     """Return what the person reads in the browser after `answer`."""
     if answer.code is not None:
         return "Missy has the answer of the sign-in. Go back to the terminal; this window can be closed."

@@ -117,12 +117,11 @@ def _converse(path: Path, config: Config) -> None:
 
 
 def _log_in(config: Config, entry: str, *, device: bool) -> None:
-    """Run `missy auth login` for an entry that is not written yet. Its own file is its own commit point."""
-    from missy.cli.commands.auth import login
+    """Sign in for an entry that is not written yet. The login's own file is its own commit point."""
+    from missy.cli.commands.auth import sign_in
+    from missy.login import find_entry
 
-    app = App.holding(config)
-    with click.Context(login, info_name="login", obj=app) as context:
-        context.invoke(login, entry=entry, device=device, paste=False, no_open=False, yes=False)
+    sign_in(App.holding(config), find_entry(config, entry), method="device" if device else "browser")
 
 
 def _plan(

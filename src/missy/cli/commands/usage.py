@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from missy.cli.app import App, emit, emit_json
-from missy.cli.login.entry import ask_limits, find_entry
+from missy import login as logins
+from missy.cli.app import App, emit, emit_json, notice
 
 
 @click.command()
@@ -23,8 +23,8 @@ def command(app: App, provider: str | None, as_json: bool) -> None:
       missy usage
       missy usage --provider openai-codex --json
     """
-    entry = find_entry(app, provider)
-    limits = ask_limits(app, entry)
+    entry = logins.find_entry(app.config(), provider)
+    limits = logins.ask_limits(app.config(), app.audit(), entry, notice=notice)
     if as_json:
         emit_json([{"entry": entry.entry, "limits": limits}])
         return

@@ -11,10 +11,10 @@ import sys
 import threading
 from collections.abc import Callable
 
-_LONGEST = 64 * 1024
+_MAX_LINE_BYTES = 64 * 1024
 
 
-class Typed:
+class StdinLineReader:
     """Gives each line of stdin to `on_line`, from a thread of its own, and None at the end; until `close`."""
 
     def __init__(self, on_line: Callable[[str | None], None]) -> None:
@@ -43,7 +43,7 @@ class Typed:
             *lines, buffer = (buffer + data).split(b"\n")
             for line in lines:
                 self._give(line)
-            buffer = buffer[:_LONGEST]
+            buffer = buffer[:_MAX_LINE_BYTES]
 
     def _next(self) -> bytes | None:
         """Return what came, b"" at the end of the input, None when nobody waits any more."""

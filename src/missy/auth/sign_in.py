@@ -1,0 +1,83 @@
+"""The two ways to sign in: with a browser, whose answer comes back to this machine, or with a device code."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from missy.auth.inbox import PASTE, SIGN_IN_SECONDS
+from missy.auth.loopback import PORTS, Listener, PortsTaken
+from missy.auth.oauth import DEVICE_LIFE, Grant, Tokens
+from missy.auth.pkce import new_pair, new_state
+from missy.errors import CredentialError, ProviderError
+from missy.secrets.redact import Secret
+
+if TYPE_CHECKING:
+    from missy.auth.inbox import SignInInbox
+    from missy.auth.oauth import Issuer
+    from missy.auth.prompter import Prompter
+
+_MAX_POLL_FAILURES = 5  # in a row, before a pairing gives up
+_SLOW_DOWN_SECONDS = 5  # RFC 8628, section 3.5: `slow_down` adds this to the interval
+
+
+def sign_in(
+    issuer: Issuer,
+    prompter: Prompter,
+    inbox: SignInInbox,
+    *,
+    paste: bool,
+    timeout: float = SIGN_IN_SECONDS,
+) -> Tokens:
+    """Sign in with a browser, on this machine or another, and return the tokens.
+
+    `paste`: listen on no port, the address that the browser ends at is typed in. `timeout` is in seconds.
+    Raises CredentialError where the person or the issuer refuses, and what `Issuer.exchange` raises.
+    """
+    pair, state = new_pair(), new_state()
+    listener = None if paste else _listen(state, prompter, inbox)
+    try:
+        redirect_uri = listener.redirect_uri if listener else f"http://127.0.0.1:{PORTS[0]}/auth/callback"
+        prompter.show_address(issuer.authorize_url(pair, state, redirect_uri))
+        port = f"waiting for the browser on port {listener.port}; or " if listener else ""
+        prompter.notice(f"{port}{PASTE}:")
+        code = inbox.wait(state, pasted_only=listener is None, timeout=timeout)
+        return issuer.exchange(Grant(code, Secret(pair.verifier), redirect_uri))
+    finally:
+        if listener is not None:
+            listener.close()
+
+
+def pair_device(issuer: Issuer, prompter: Prompter) -> Tokens:
+    """Sign in with a code that is typed in on another device, and return the tokens.
+
+    Raises CredentialError where it is refused or runs out, and ProviderError after several failures in a row.
+    """
+    prompter.notice(
+        "device codes must be allowed: ChatGPT > Settings > Security > device code authorization for Codex"
+    )
+    device = issuer.start_device()
+    prompter.show_code(device.page, device.user_code, DEVICE_LIFE // 60)
+    end, pause, failures = time.monotonic() + DEVICE_LIFE, device.interval, 0
+    while time.monotonic() < end:
+        time.sleep(pause)
+        try:
+            found = issuer.poll_device(device)
+        except ProviderError:
+            failures += 1
+            if failures >= _MAX_POLL_FAILURES:
+                raise
+            continue
+        failures = 0
+        if isinstance(found, Grant):
+            return issuer.exchange(found)
+        pause += _SLOW_DOWN_SECONDS if found == "slow_down" else 0
+    raise CredentialError("the device code ran out", hint="start again: missy auth login --device")
+
+
+def _listen(state: str, prompter: Prompter, inbox: SignInInbox) -> Listener | None:
+    try:
+        return Listener(state, inbox.put)
+    except PortsTaken as error:
+        prompter.notice(f"{error.message}; the browser's answer must be pasted")
+        return None

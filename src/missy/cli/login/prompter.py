@@ -1,0 +1,49 @@
+"""A sign-in on a terminal: the address alone on a line of stdout, all else on stderr, answers from stdin."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from missy.auth.loopback import PORTS
+from missy.cli.app import emit, notice
+from missy.cli.login.stdin_lines import StdinLineReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class TerminalPrompter:
+    """See missy.auth.prompter.Prompter. `open_browser`: open one where there is one."""
+
+    def __init__(self, *, open_browser: bool) -> None:
+        self._open_browser = open_browser
+
+    def show_address(self, url: str) -> None:
+        """Print the address alone on one line, never wrapped, so that it can be clicked and copied."""
+        from missy.auth import browser
+
+        emit(url)
+        sys.stdout.flush()
+        if self._open_browser and not browser.is_headless() and browser.open_page(url):
+            notice("a browser was opened on the address above")
+        else:
+            notice("open the address above in a browser")
+        if os.environ.get("SSH_CONNECTION"):
+            ports = " ".join(f"-L {port}:127.0.0.1:{port}" for port in PORTS)
+            notice(f"over SSH: connect with `ssh {ports} ...`, or paste, or use --device")
+
+    def show_code(self, page: str, code: str, minutes: int) -> None:
+        """Print the page alone on one line, then the code."""
+        emit(page)
+        sys.stdout.flush()
+        notice(f"open that address and enter the code {code} (good for {minutes} minutes)")
+
+    def notice(self, text: str) -> None:
+        """Print one line to stderr."""
+        notice(text)
+
+    def listen(self, on_line: Callable[[str | None], None]) -> Callable[[], None]:
+        """Read lines of stdin in a thread of its own."""
+        return StdinLineReader(on_line).close
