@@ -152,17 +152,14 @@ def test_old_connections_are_closed_when_nobody_is_on_them(missy, serve, b):
         assert m.door() is not door
 
 
-def test_a_client_that_was_lent_keeps_its_door(missy, serve, b):
-    """`openai_client` gives a client that may live as long as the Missy does."""
-    old = serve(
-        json_response(
-            {"object": "list", "data": [{"id": "m", "object": "model", "created": 1, "owned_by": "x"}]}
-        )
-    )
+def test_a_client_that_was_lent_goes_on(missy, serve, b):
+    """`openai_client` gives a client that lives as long as the Missy and its entry do."""
+    models = {"object": "list", "data": [{"id": "m", "object": "model", "created": 1, "owned_by": "x"}]}
+    old = serve(json_response(models))
     write(missy, old)
     with Missy.open() as m:
         client = m.openai_client()
-        write(missy, b)
+        write(missy, old, b, default_provider="b")
         assert m.ask("hi").text() == "two"
         assert [model.id for model in client.models.list()] == ["m"]
 

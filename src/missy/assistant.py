@@ -13,7 +13,7 @@ from missy import paths
 from missy.answer import Answer, AsyncAnswer
 from missy.config.load import load_chosen
 from missy.config.schema import Entry
-from missy.errors import MissyError
+from missy.errors import MissyError, UsageError
 from missy.events import Notice
 from missy.policy import parse
 from missy.providers.request import build_request
@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     from missy.local.server import LocalServer
     from missy.login import LoginStatus, Method
     from missy.net.door import Door
+    from missy.net.lease import Account
     from missy.options import AskOptions
+    from missy.providers._lent import Lease
     from missy.providers.base import Preview, Request
     from missy.providers.protocols import Provider
     from missy.providers.quirks import EndpointMemory
@@ -69,6 +71,7 @@ class _Shared:
             Door
         ] = []  # of a configuration that holds no more: closed when nobody is on the way
         self._lent = False
+        self._closed = False
 
     def door(self) -> Door:
         """Return the one way out for the configured entries."""
@@ -262,9 +265,32 @@ class _Shared:
                 raise refusal(decision)
         return preview
 
-    def _stop_servers(self) -> None:
-        while self._servers:
-            self._servers.popitem()[1].stop()
+    def _lease(self, name: str | None) -> Lease:
+        """Return what a lent client of an entry stands on: the entry as it is at each request, until we are closed."""
+        from missy.providers._lent import Lease
+
+        entry = self.entry(name).entry
+
+        def account() -> Account:
+            if self._closed:
+                raise UsageError(
+                    "the Missy that lent this client is closed", hint="open another, and ask it for a client"
+                )
+            return self.provider(self.entry(entry)).account()
+
+        lease = Lease(account, account().base_url, lambda: self._closed)
+        self._lent = True  # a lent client may be on its way at any time, so no door is closed before the end
+        return lease
+
+    def _end(self) -> list[Door]:
+        """Stop the servers and forget the rest; returns the doors to close."""
+        with self._starting, self._mutex:
+            self._closed = True
+            doors, self._doors, self._retired, self._main_door = self._doors, [], [], None
+            self._providers.clear()
+            while self._servers:
+                self._servers.popitem()[1].stop()
+            return doors
 
 
 def _key(entry: Entry) -> Entry:
@@ -375,18 +401,15 @@ class Missy(_Shared):
         return login.status(login.find_entry(self.config, entry))
 
     def openai_client(self, entry: str | None = None) -> openai.OpenAI:
-        """Return a real `openai.OpenAI` whose traffic passes the same policy, credential and audit."""
-        provider: Any = self.provider(self.entry(entry))
-        self._lent = True  # the client may live as long as we do, so no door is closed before the end
-        client: openai.OpenAI = provider.openai_client()
-        return client
+        """Return a real `openai.OpenAI` that reaches this entry's endpoint: same policy, credential and audit."""
+        from missy.providers._lent import make_client
+
+        return make_client(self._lease(entry))
 
     def close(self) -> None:
-        """Close every connection, and stop the local model if it was started here."""
-        for door in self._doors:
+        """Close every connection and every client that was lent, and stop the local model if it was started here."""
+        for door in self._end():
             door.close()
-        self._stop_servers()
-        self._providers.clear()
         self._audit.close()
 
     def __enter__(self) -> Self:
@@ -493,12 +516,16 @@ class AsyncMissy(_Shared):
                 await door.aclose()
                 door.close()
 
+    def openai_client(self, entry: str | None = None) -> openai.AsyncOpenAI:
+        """Return a real `openai.AsyncOpenAI`; see Missy.openai_client."""
+        from missy.providers._lent import make_async_client
+
+        return make_async_client(self._lease(entry))
+
     async def aclose(self) -> None:
-        """Close every connection, and stop the local model if it was started here."""
-        for door in self._doors:
+        """Close every connection and every client that was lent, and stop the local model if it was started here."""
+        for door in self._end():
             await door.aclose()
-        self._stop_servers()
-        self._providers.clear()
         self._audit.close()
 
     async def __aenter__(self) -> Self:

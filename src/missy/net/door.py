@@ -84,8 +84,9 @@ class Door:
                 import httpcore2
 
                 from missy.net import streams, transport
+                from missy.net.pool import make_pools
 
-                pools = transport.make_pools(
+                pools = make_pools(
                     httpcore2.ConnectionPool,
                     httpcore2.HTTPProxy,
                     self._direct(),
@@ -107,8 +108,9 @@ class Door:
                 import httpcore2
 
                 from missy.net import streams, transport
+                from missy.net.pool import make_pools
 
-                pools = transport.make_pools(
+                pools = make_pools(
                     httpcore2.AsyncConnectionPool,
                     httpcore2.AsyncHTTPProxy,
                     streams.AsyncBackend(self.gate),
@@ -156,20 +158,10 @@ class Door:
             if self._client is None:
                 import httpx2
 
-                self._client = httpx2.Client(transport=self.transport(), headers=_headers(), **_options())
+                self._client = httpx2.Client(
+                    transport=self.transport(), headers=client_headers(), **client_options()
+                )
             return self._client
-
-    def lend(self, *, entry: str, credential: str, timeout: float) -> httpx2.Client:
-        """Return a client for somebody else's calls, on the account of an entry; its timeout is in seconds of silence."""
-        import httpx2
-
-        from missy.net.transport import Lent
-
-        return httpx2.Client(
-            transport=Lent(self.transport(), entry=entry, credential=credential, timeout=timeout),
-            headers=_headers(),
-            **_options(),
-        )
 
     def async_client(self) -> httpx2.AsyncClient:
         """Return an async httpx2 client over the door, made once."""
@@ -178,7 +170,7 @@ class Door:
                 import httpx2
 
                 self._async_client = httpx2.AsyncClient(
-                    transport=self.async_transport(), headers=_headers(), **_options()
+                    transport=self.async_transport(), headers=client_headers(), **client_options()
                 )
             return self._async_client
 
@@ -249,10 +241,12 @@ class Door:
         self._async_transport = self._async_client = None
 
 
-def _headers() -> dict[str, str]:
+def client_headers() -> dict[str, str]:
+    """Return what every request of ours says of itself."""
     # identity: an answer's bytes come as they are made, and nothing needs unpacking.
     return {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", "Accept": "*/*"}
 
 
-def _options() -> dict[str, Any]:
+def client_options() -> dict[str, Any]:
+    """Return how every client is made: no environment, no redirect, no clock but ours."""
     return {"trust_env": False, "follow_redirects": False, "timeout": None}

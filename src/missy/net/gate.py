@@ -56,7 +56,17 @@ class Passage:
     place, so that each read and write knows the clock, the decision and the counters of the request that it serves.
     """
 
-    __slots__ = ("bytes_in", "bytes_out", "call", "clock", "decision", "ended", "opened", "target")
+    __slots__ = (
+        "begun_ahead",
+        "bytes_in",
+        "bytes_out",
+        "call",
+        "clock",
+        "decision",
+        "ended",
+        "opened",
+        "target",
+    )
 
     def __init__(self, call: Call, target: Target, decision: Decision) -> None:
         self.call = call
@@ -67,6 +77,7 @@ class Passage:
         self.bytes_out = 0
         self.bytes_in = 0
         self.ended = False
+        self.begun_ahead = False  # whether its connection was there before it
 
 
 def refusal(decision: Decision) -> PolicyError:
@@ -148,6 +159,24 @@ class Gate:
             allowed=False,
         )
         return PolicyError(f"refused: {why}", hint="give a plain https URL", rule="invalid", host=host)
+
+    def deny(
+        self, target: Target, call: Call, why: str, *, rule: str, hint: str, method: str = "", path: str = ""
+    ) -> PolicyError:
+        """Put a request on record that no rule of the configuration could allow, and return its refusal."""
+        self.audit.begin(
+            kind="request" if path else "connect",
+            category=call.category,
+            host=target.host,
+            port=target.port,
+            method=method,
+            path=path,
+            credential=call.credential,
+            rule=rule,
+            entry=call.entry,
+            allowed=False,
+        )
+        return PolicyError(f"refused by the policy ({rule}): {why}", hint=hint, rule=rule, host=target.host)
 
     def refuse(self, passage: Passage, decision: Decision, method: str = "CONNECT", path: str = "") -> None:
         """Put a refusal on record and raise it as PolicyError."""

@@ -199,6 +199,7 @@ class Backend(httpcore2.NetworkBackend):
         ahead = self._ahead.pop((host, port), None)
         begun = ahead.take(passage.clock) if ahead is not None else None
         if begun is not None:
+            passage.begun_ahead = True
             passage.clock.restart()
             return begun
         return self.connect(host, port, passage)

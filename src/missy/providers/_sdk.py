@@ -1,4 +1,4 @@
-"""The `openai` package over the door: the only file that imports it.
+"""The `openai` package over the door of our own calls.
 
 It builds the model calls: their URLs, headers and authentication are its own, made once for each endpoint and credential.
 What it would read from the environment, what it would add to fingerprint us, its retries and its response models stay
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from contextlib import asynccontextmanager, contextmanager
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -23,15 +22,15 @@ from missy.net.door import USER_AGENT, calling
 from missy.net.gate import Call
 from missy.net.limits import Clock
 from missy.net.transport import BODY
+from missy.policy import parse
 from missy.providers import faults
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
-    from openai import OpenAI
-
     from missy.errors import MissyError
     from missy.net.door import Door
+    from missy.net.lease import Account, Papers
     from missy.secrets.resolve import Credential
 
 _Head = tuple[str, httpx2.URL, list[tuple[bytes, bytes]]]  # method, URL, headers
@@ -60,27 +59,6 @@ class _Builder(SyncAPIClient):
         request = self._build_request(options)
         _make_anonymous(request)
         return request
-
-
-@cache
-def _client_class() -> type[OpenAI]:
-    """Return a real `openai.OpenAI` without its fingerprint, loaded when a user asks for one."""
-    from openai import OpenAI
-
-    class Client(OpenAI):
-        own_headers: Mapping[str, str] = {}
-        is_keyed = True
-
-        @property
-        def default_headers(self) -> dict[str, Any]:
-            return {**_plain_headers(), **self.own_headers}
-
-        def _prepare_request(self, request: httpx2.Request) -> None:
-            _make_anonymous(request)
-            if not self.is_keyed:  # the package wants some key: its stand-in goes nowhere
-                del request.headers["authorization"]
-
-    return Client
 
 
 class Sdk:
@@ -217,22 +195,20 @@ class Sdk:
             request.headers["authorization"] = _MASKED
         return request
 
-    def bare(
-        self, credential: Credential, *, timeout: float, headers: Mapping[str, str] | None = None
-    ) -> OpenAI:
-        """Return a client for the user's own calls: a real `openai.OpenAI` over the same door, on this entry's account."""
-        # Given empty rather than left out: what is left out, the package takes from the environment.
-        client: Any = _client_class()(
-            api_key=credential.secret.reveal() if credential.secret else "none",
-            base_url=self._base_url,
-            admin_api_key="",
-            organization="",
-            project="",
-            webhook_secret="",
-            max_retries=0,
-            timeout=None,
-            http_client=self._door.lend(entry=self._entry, credential=credential.id, timeout=timeout),
-        )
-        client.own_headers = dict(headers or {})
-        client.is_keyed = credential.secret is not None
-        return client  # type: ignore[no-any-return]
+    def account(self, papers: Callable[[], Papers], *, timeout: float) -> Account:
+        """Return whose account a request of a lent client is on; `papers` gives its credential when it is sent."""
+        from missy.net.lease import Account
+
+        return Account(self._door, self._base_url, parse(self._base_url), self._entry, timeout, papers)
+
+    def papers(
+        self,
+        credential: Credential,
+        headers: Mapping[str, str] | None = None,
+        renew: Callable[[], Papers] | None = None,
+    ) -> Papers:
+        """Return what a request of a lent client goes out with."""
+        from missy.net.lease import Papers
+
+        bearer = {"Authorization": f"Bearer {credential.secret.reveal()}"} if credential.secret else {}
+        return Papers(credential.id, {**bearer, **(headers or {})}, renew)

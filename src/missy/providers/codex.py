@@ -22,13 +22,12 @@ from missy.secrets.resolve import Credential
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
 
-    import openai
-
     from missy.auth.login import Access
     from missy.auth.tokens import Logins
     from missy.auth.usage import LimitsNote
     from missy.events import Event
     from missy.net.door import Door
+    from missy.net.lease import Account, Papers
     from missy.providers.base import Request
     from missy.providers.catalogue import Catalogue, Model
 
@@ -53,8 +52,12 @@ class LoginCredentials:
         if not isinstance(error, CredentialError) or error.status != 401 or not self._again:
             return False
         self._again = False
-        self.access = self._logins.access(force_refresh_of=self.access.token.reveal())
+        self.renew()
         return True
+
+    def renew(self) -> None:
+        """Take another token than this one. Raises MissyError where there is none to be had."""
+        self.access = self._logins.access(force_refresh_of=self.access.token.reveal())
 
 
 class CodexProvider:
@@ -200,12 +203,16 @@ class CodexProvider:
         made = self.sdk.preview("post", self.path, credential=credential, body=body, headers=headers)
         return Preview(made.method, str(made.url), dict(made.headers), made.content)
 
-    def openai_client(self) -> openai.OpenAI:
-        """Return a real `openai.OpenAI` over the same door, with the login's token as of now."""
-        credentials = LoginCredentials(self._logins)
-        return self.sdk.bare(
-            credentials.current, timeout=self._timeout, headers=account_headers(credentials.access)
-        )
+    def account(self) -> Account:
+        """See missy.providers.protocols.Provider. The login is renewed for a lent client as for our own calls."""
+        return self.sdk.account(lambda: self._papers(LoginCredentials(self._logins)), timeout=self._timeout)
+
+    def _papers(self, login: LoginCredentials) -> Papers:
+        def renew() -> Papers:
+            login.renew()
+            return self._papers(login)
+
+        return self.sdk.papers(login.current, account_headers(login.access), renew)
 
 
 def _notices(request: Request) -> list[Event]:

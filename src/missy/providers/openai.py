@@ -17,10 +17,9 @@ from missy.providers.reply import Reply, not_an_api
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
-    import openai
-
     from missy.events import Event
     from missy.net.door import Door
+    from missy.net.lease import Account
     from missy.providers.base import Request
     from missy.providers.quirks import EndpointMemory
     from missy.secrets.resolve import Credential
@@ -125,6 +124,6 @@ class OpenAIProvider:
         made = self.sdk.preview("post", self.path, credential=attempts.credential, body=body)
         return Preview(made.method, str(made.url), dict(made.headers), made.content)
 
-    def openai_client(self) -> openai.OpenAI:
-        """Return a real `openai.OpenAI` over the same door, for calls that Missy has no words for."""
-        return self.sdk.bare(self._credentials()[0], timeout=self._timeout)
+    def account(self) -> Account:
+        """See missy.providers.protocols.Provider."""
+        return self.sdk.account(lambda: self.sdk.papers(self._credentials()[0]), timeout=self._timeout)

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from missy.errors import IncompleteError, MissyError
     from missy.events import Event
+    from missy.net.lease import Account
     from missy.net.limits import Clock
     from missy.providers._sdk import Sdk
     from missy.providers.attempts import Attempts
@@ -31,6 +32,9 @@ class Provider(Protocol):
 
     def preview(self, request: Request) -> Preview:
         """Return what `stream` would send, without sending it."""
+
+    def account(self) -> Account:
+        """Return the account of a lent client's next request: endpoint, credential and timeout as they are now."""
 
 
 class Wire(Protocol):

@@ -1,0 +1,134 @@
+"""The bounded way of a reply's bytes: unpacked in small steps, counted, and on record when they end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import httpx2
+
+from missy.errors import BadReply
+from missy.net import connection_errors
+from missy.net.limits import MAX_ERROR, MAX_STREAM, Inflate
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+    import httpcore2
+
+    from missy.net.gate import Gate, Passage
+
+
+def tell(gate: Gate, passage: Passage, error: BaseException, *, status: int | None = None) -> NoReturn:
+    """Put on record how a request failed, and raise it in our own words."""
+    told = connection_errors.translate(error, passage.target.host, passage.target.port)
+    gate.end(passage, status=status, error=told)
+    if told is error:
+        raise error
+    raise told from error
+
+
+class BrokenOff(Exception):
+    """The reader stopped before the reply was over: a name for the audit, never raised."""
+
+
+class _Body:
+    """The bounded way of a reply's bytes: unpacked in small steps, counted, and on record when it ends."""
+
+    def __init__(self, gate: Gate, passage: Passage, response: httpcore2.Response, *, restart: bool) -> None:
+        self._gate = gate
+        self._passage = passage
+        self._status = response.status
+        self._restart = restart
+        self._bytes = 0
+        self._whole = False
+        self._most = MAX_STREAM if 200 <= response.status < 300 else MAX_ERROR
+        gate.heard = response.headers
+        encoding = next((v for k, v in response.headers if k.lower() == b"content-encoding"), b"identity")
+        plain = encoding.lower() in (b"identity", b"")
+        self._inflate = None if plain else Inflate(encoding.decode("latin-1"))
+
+    def count(self, length: int) -> None:
+        self._bytes += length
+        if self._bytes > self._most:
+            raise BadReply(f"the reply ({self._status}) is longer than {self._most >> 20} MiB")
+        if self._restart:
+            self._passage.clock.restart()
+
+    def unpacked(self, chunk: bytes) -> list[bytes]:
+        assert self._inflate is not None
+        pieces = self._inflate.feed(chunk)
+        self.count(sum(map(len, pieces)))
+        return pieces
+
+    def hurry(self, seconds: float) -> None:
+        """Give the rest of the body so many seconds altogether: whoever reads has all that was wanted."""
+        self._restart = False
+        self._passage.clock.restart(seconds)
+
+    def failed(self, error: BaseException) -> NoReturn:
+        tell(self._gate, self._passage, error, status=self._status)
+
+    def ended(self, error: BaseException | None = None) -> None:
+        """Close the audit's line: the answer is over, or `error` is what became of it."""
+        self._gate.end(self._passage, status=self._status, error=error)
+
+
+class SyncBody(_Body, httpx2.SyncByteStream):
+    """The body of a reply for sync code."""
+
+    def __init__(self, *args: Any, stream: Any, release: Callable[[], None], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._stream = stream
+        self._release = release
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            for chunk in self._stream:
+                if self._inflate is None:
+                    self.count(len(chunk))
+                    yield chunk
+                else:
+                    yield from self.unpacked(chunk)
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            self.failed(error)
+        self._whole = True  # whoever reads says what it was, or closes it
+
+    def close(self) -> None:
+        """Give the connection back or close it, and end the audit's line."""
+        self._stream.close()
+        self._release()
+        self.ended(None if self._whole else BrokenOff())
+
+
+class AsyncBody(_Body, httpx2.AsyncByteStream):
+    """The body of a reply for async code."""
+
+    def __init__(
+        self, *args: Any, stream: Any, release: Callable[[], Awaitable[None]], **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._stream = stream
+        self._release = release
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in self._stream:
+                if self._inflate is None:
+                    self.count(len(chunk))
+                    yield chunk
+                else:
+                    for piece in self.unpacked(chunk):
+                        yield piece
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            self.failed(error)
+        self._whole = True  # whoever reads says what it was, or closes it
+
+    async def aclose(self) -> None:
+        """Give the connection back or close it, and end the audit's line."""
+        await self._stream.aclose()
+        await self._release()
+        self.ended(None if self._whole else BrokenOff())

@@ -1,0 +1,157 @@
+"""The door for clients that are lent out: whatever their user does to them, they reach one entry's origin and no other.
+
+A lent client holds no credential. It writes a stand-in, and the entry's own credential takes its place on the way out,
+as it is at that moment and only where the request goes to the entry's scheme, host and port.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import httpx2
+
+from missy.errors import MissyError
+from missy.net.door import client_headers, client_options
+from missy.net.gate import Call
+from missy.net.lease import passing
+from missy.net.limits import Clock
+from missy.net.resend import can_be_sent_twice
+from missy.net.transport import BODY
+from missy.net.watched import AsyncWatched, SyncWatched
+from missy.policy import InvalidURL, parse
+
+if TYPE_CHECKING:
+    from missy.net.lease import Account, Lease, Papers
+
+STAND_IN = "held-by-missy"  # where a client has a key: the entry's credential goes there
+_WRITTEN = f"bearer {STAND_IN}"
+_FINGERPRINT = b"x-stainless-"  # the package's own headers: system, versions, how often it tried
+
+
+def _call(request: httpx2.Request, account: Account, credential: str) -> Call:
+    """Begin the clock: of the entry's silence and the caller's, the shorter one."""
+    asked = request.extensions.get("timeout", {})
+    read, connect = asked.get("read"), asked.get("connect")
+    clock = Clock(account.timeout if read is None else min(account.timeout, read))
+    clock.restart(connect)
+    return Call(clock, entry=account.entry, credential=credential, live=True)
+
+
+def _stay_home(request: httpx2.Request, account: Account) -> None:
+    """Refuse whatever does not go to the entry's own origin. Raises PolicyError; nothing was looked up or sent."""
+    url, call, gate = request.url, _call(request, account, "none"), account.door.gate
+    try:
+        target = parse(f"{url.scheme}://{url.netloc.decode('latin-1')}")
+    except InvalidURL as error:
+        raise gate.invalid(str(error), call, host=url.host) from error
+    if target != account.home:
+        raise gate.deny(
+            target,
+            call,
+            f"this client is for {account.home}, not for {target}",
+            rule="entry_only",
+            hint="ask for a client of the entry that names this endpoint",
+            method=request.method,
+            path=url.raw_path.decode("latin-1"),
+        )
+    gate.require(str(target), call)
+
+
+def _is_ours(request: httpx2.Request) -> bool:
+    return request.headers.get("authorization", "").lower() == _WRITTEN
+
+
+def _dress(request: httpx2.Request, papers: Papers) -> tuple[httpx2.Request, str]:
+    """Return the request as it goes out, and whose credential it carries. The client's own request stays as it is."""
+    headers = [(k, v) for k, v in request.headers.raw if not k.lower().startswith(_FINGERPRINT)]
+    credential = "caller" if "authorization" in request.headers else "none"
+    if _is_ours(request):
+        given = [(name.encode(), value.encode()) for name, value in papers.headers.items()]
+        instead = {name.lower() for name, _ in given} | {b"authorization"}
+        headers = [(k, v) for k, v in headers if k.lower() not in instead] + given
+        credential = papers.credential
+    made = httpx2.Request(request.method, request.url, headers=headers, stream=request.stream)
+    return made, credential
+
+
+class Lent(httpx2.BaseTransport):
+    """The door for a lent client, sync."""
+
+    def __init__(self, lease: Lease) -> None:
+        self._lease = lease
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send one request home. Raises MissyError of the fitting kind, in the client's own shape."""
+        try:
+            account = self._lease.account()
+            _stay_home(request, account)
+            papers = account.papers()
+            response = self._send(request, account, papers)
+            if (
+                response.status_code == 401
+                and papers.renew
+                and _is_ours(request)
+                and can_be_sent_twice(request.stream)
+            ):
+                response.read()
+                response.close()
+                response = self._send(request, account, papers.renew())
+        except MissyError as error:
+            raise passing(error, request, self._lease) from error
+        response.stream = SyncWatched(response.extensions[BODY], self._lease, request, response)
+        return response
+
+    @staticmethod
+    def _send(request: httpx2.Request, account: Account, papers: Papers) -> httpx2.Response:
+        outgoing, credential = _dress(request, papers)
+        return account.door.transport().send(outgoing, _call(request, account, credential))
+
+
+class AsyncLent(httpx2.AsyncBaseTransport):
+    """The same for async code. What may wait for a file, a child or the network is done in a thread."""
+
+    def __init__(self, lease: Lease) -> None:
+        self._lease = lease
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send one request home. Raises MissyError of the fitting kind, in the client's own shape."""
+        try:
+            account = await asyncio.to_thread(self._lease.account)
+            _stay_home(request, account)
+            papers = await asyncio.to_thread(account.papers)
+            response = await self._send(request, account, papers)
+            if (
+                response.status_code == 401
+                and papers.renew
+                and _is_ours(request)
+                and can_be_sent_twice(request.stream)
+            ):
+                await response.aread()
+                await response.aclose()
+                response = await self._send(request, account, await asyncio.to_thread(papers.renew))
+        except MissyError as error:
+            raise passing(error, request, self._lease) from error
+        response.stream = AsyncWatched(response.extensions[BODY], self._lease, request, response)
+        return response
+
+    @staticmethod
+    async def _send(request: httpx2.Request, account: Account, papers: Papers) -> httpx2.Response:
+        outgoing, credential = _dress(request, papers)
+        return await account.door.async_transport().send(outgoing, _call(request, account, credential))
+
+
+class LentClient(httpx2.Client):
+    """An HTTP client that reaches one entry's origin."""
+
+    def __init__(self, lease: Lease) -> None:
+        super().__init__(transport=Lent(lease), headers=client_headers(), **client_options())
+        self.lease = lease
+
+
+class AsyncLentClient(httpx2.AsyncClient):
+    """The same for async code."""
+
+    def __init__(self, lease: Lease) -> None:
+        super().__init__(transport=AsyncLent(lease), headers=client_headers(), **client_options())
+        self.lease = lease

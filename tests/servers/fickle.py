@@ -1,0 +1,101 @@
+"""A server that closes a kept connection at the worst moment: while the next request is on its way, without a word."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import struct
+import threading
+from typing import Self
+
+from tests.servers.origin import SAFETY
+
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing sends RST
+
+
+class Fickle:
+    """Answers `answers` requests on a connection; of the next it reads `reads` bytes (None: all) and closes.
+
+    `first` is how many connections are treated so; those after them answer whatever comes.
+    """
+
+    def __init__(
+        self,
+        reply: bytes,
+        *,
+        answers: int = 1,
+        reads: int | None = None,
+        reset: bool = False,
+        silent: bool = False,
+        first: int = 1,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.reply = reply
+        self.connections = 0
+        self.requests = 0  # answered
+        self.spoilt = 0  # not answered
+        self._how = (answers, reads, reset, silent, first)
+        self._tls = tls
+        self._released = threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._released.set()
+        self._listener.close()
+
+    @property
+    def url(self) -> str:
+        """The base URL that an entry names."""
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}/v1"
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                sock, _ = self._listener.accept()
+                self.connections += 1
+                threading.Thread(target=self._talk, args=(sock, self.connections), daemon=True).start()
+
+    def _talk(self, sock: socket.socket, number: int) -> None:
+        answers, reads, reset, silent, first = self._how
+        with contextlib.suppress(OSError), sock:
+            stream = self._tls.wrap_socket(sock, server_side=True) if self._tls else sock
+            with stream:
+                while answers or number > first:
+                    if not _read(stream, None):
+                        return
+                    self.requests += 1
+                    stream.sendall(self.reply)
+                    answers -= 1
+                if not _read(stream, reads):
+                    return
+                self.spoilt += 1
+                if silent:
+                    self._released.wait(SAFETY)
+                if reset:
+                    stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+
+
+def _read(stream: socket.socket, most: int | None) -> int:
+    """Read one request, or up to `most` bytes of it; return how many bytes that were, 0 at the end."""
+    got = b""
+    while most is None or len(got) < most:
+        data = stream.recv(65536 if most is None else most - len(got))
+        if not data:
+            return 0
+        got += data
+        head, found, body = got.partition(b"\r\n\r\n")
+        if most is None and found:
+            lengths = [
+                int(line.split(b":")[1])
+                for line in head.split(b"\r\n")
+                if line.lower().startswith(b"content-length")
+            ]
+            if len(body) >= sum(lengths):
+                break
+    return len(got)
