@@ -8,7 +8,6 @@ import re
 import signal
 import stat
 import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -20,50 +19,11 @@ from missy import audit, folders, os_errors
 from missy.audit import Audit
 from missy.audit.chain import seal_line
 from missy.errors import MissyError
-
-REQUEST: dict[str, Any] = {
-    "kind": "request",
-    "category": "provider",
-    "host": "api.groq.com",
-    "port": 443,
-    "method": "POST",
-    "path": "/openai/v1/chat/completions",
-    "credential": "env:GROQ_API_KEY",
-    "rule": "entry:groq",
-    "entry": "groq",
-}
-CHILD = f"""
-import os, resource, sys
-from missy.audit import Audit
-from missy.audit.chain import seal_line
-from missy.errors import MissyError
-REQUEST = {REQUEST!r}
-log = Audit(sys.argv[1])
-"""
-
-
-def child(code: str, path: Path, **popen: Any) -> subprocess.Popen[bytes]:
-    """Start a process that has the audit open as `log`."""
-    return subprocess.Popen([sys.executable, "-c", CHILD + code, str(path)], **popen)
+from tests.audit.writing import REQUEST, child, fill
 
 
 def records(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_bytes().splitlines()]
-
-
-def fill(path: Path, pairs: int) -> list[bytes]:
-    """Write some requests with their ends; return the lines."""
-    log = Audit(path)
-    for _ in range(pairs):
-        assert log.finish(log.begin(**REQUEST), status=200, bytes_out=10, bytes_in=20)
-    log.close()
-    return path.read_bytes().splitlines(keepends=True)
-
-
-@pytest.fixture
-def path(home: Path) -> Path:
-    """Where the audit will be."""
-    return home / "audit.jsonl"
 
 
 def test_one_request_is_two_lines(path: Path) -> None:
@@ -240,17 +200,21 @@ def test_killed_writers(path: Path) -> None:
 
 @pytest.mark.parametrize("keep", [1, 8, 9, 40, 200, -80, -2, -1])
 def test_a_torn_line_is_not_tampering(path: Path, keep: int) -> None:
-    """Cut the last line anywhere: it is reported as interrupted, and the next writer goes on from the last whole one."""
-    *before, last = fill(path, 3)
+    """Kill a writer anywhere in its line: it is reported as interrupted, and the next goes on from the last whole one."""
+    fill(path, 3)
+    head = path.with_suffix(".head").read_bytes()
+    last = fill(path, 1)[6]
+    before = path.read_bytes().splitlines(keepends=True)[:6]
+    path.with_suffix(".head").write_bytes(head)
     path.write_bytes(b"".join(before) + last[:keep])
     whole = keep == -1  # only the newline is missing
     report = audit.verify(path)
-    assert (report.ok, report.lines) == (True, 5 + whole)
-    assert report.interrupted == (() if whole else (6,))
+    assert (report.ok, report.lines) == (True, 6 + whole)
+    assert report.interrupted == (() if whole else (7,))
     fill(path, 1)
     report = audit.verify(path)
-    assert (report.ok, report.lines) == (True, 7 + whole)
-    assert report.interrupted == (() if whole else (6,))
+    assert (report.ok, report.lines) == (True, 8 + whole)
+    assert report.interrupted == (() if whole else (7,))
 
 
 def test_zeros_after_a_crash_are_not_tampering(path: Path) -> None:
@@ -317,15 +281,11 @@ def test_tampering_is_found(path: Path, kind: str) -> None:
     assert audit.verify(path).problems[0][0] == first
 
 
-def test_cut_off_end_shows_in_head_and_count(path: Path) -> None:
-    """Whole lines cut off at the end leave a whole chain: only a head and a count noted elsewhere tell."""
+def test_head_and_count_are_those_of_the_newest_line(path: Path) -> None:
+    """The number of lines and the head are those of the newest line, to be noted elsewhere."""
     lines = fill(path, 3)
     noted = audit.verify(path)
-    path.write_bytes(b"".join(lines[:-2]))
-    report = audit.verify(path)
-    assert report.ok
-    assert (report.lines, report.head) != (noted.lines, noted.head)
-    assert noted.head == json.loads(lines[-1])["hash"]
+    assert (noted.lines, noted.head) == (6, json.loads(lines[-1])["hash"])
 
 
 def test_the_chain_can_be_checked_without_missy(path: Path) -> None:
@@ -344,12 +304,13 @@ def test_the_chain_can_be_checked_without_missy(path: Path) -> None:
 
 @pytest.mark.parametrize("how", ["renamed", "removed", "folder removed"])
 def test_a_rotated_file_begins_anew(path: Path, how: str) -> None:
-    """When the file was moved away between two lines, the next goes into a new one, with a chain of its own."""
+    """When record and head were moved away between two lines, the next goes into new ones, with a chain of its own."""
     log = Audit(path)
     log.begin(**REQUEST)
-    path.rename(path.with_suffix(".1"))
-    if how != "renamed":
-        path.with_suffix(".1").unlink()
+    for file in (path, path.with_suffix(".head")):
+        file.rename(f"{file}.1")
+        if how != "renamed":
+            Path(f"{file}.1").unlink()
     if how == "folder removed":
         path.parent.rmdir()
     log.begin(**REQUEST)

@@ -5,48 +5,40 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from missy.errors import MissyError
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
 GENESIS = "0" * 64  # `prev` of the first line
+VERSION = 2  # `v` of a line: from 2 on, its number and hash are kept in the head file too
 MAX_LINE_BYTES = 1 << 17
-HASH_MEMBER_BYTES = 75
+MAX_SEQ = 1 << 53  # what every reader of JSON keeps exactly
+_HASH_MEMBER_BYTES = 75
 _START, _HASH_MEMBER = b'{"time":"', re.compile(rb',"hash":"[0-9a-f]{64}"}\Z')
+_MAX_CUT_TOKEN_CHARS = 6  # the longest token that a cut leaves in pieces without its opening quote: \u1234
+_SCALARS = frozenset((str, int, float, bool, type(None)))
 
 
-class Report(NamedTuple):
-    """What `verify` found: `lines` whole ones, the hash of the last, and what is wrong, by line number.
+class Link(NamedTuple):
+    """A place in the chain: the number of a line, and its hash."""
 
-    `interrupted` are lines that a killed writer or a full disk cut short; they are no sign of tampering.
-    """
-
-    ok: bool
-    lines: int
-    head: str
-    problems: tuple[tuple[int, str], ...]
-    interrupted: tuple[int, ...]
+    seq: int
+    hash: str
 
 
-def verify_lines(lines: Iterable[bytes]) -> Report:
-    """Check every line, given without its end, and the chain between them."""
-    count, expected, head = 0, 1, GENESIS
-    problems: list[tuple[int, str]] = []
-    interrupted: list[int] = []
-    for number, line in enumerate(lines, 1):
-        record = parse_line(line)
-        if record is None and is_truncated(line):
-            interrupted.append(number)
-        elif record is None:
-            problems.append((number, "this is no line of the audit, or it was changed"))
-        else:
-            if what := check_link(line, record, expected, head):
-                problems.append((number, what))
-            count, expected, head = count + 1, record["seq"] + 1, record["hash"]
-    return Report(not problems, count, head if count else "", tuple(problems), tuple(interrupted))
+START = Link(0, GENESIS)
+
+
+def _refuse_number(text: str) -> float:
+    raise ValueError(f"{text} is no number of JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    return value if abs(value) < float("inf") else _refuse_number(text)
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_number, parse_float=_finite)
 
 
 def seal_line(record: dict[str, Any], seq: int, prev: str) -> tuple[bytes, str]:
@@ -62,40 +54,56 @@ def seal_line(record: dict[str, Any], seq: int, prev: str) -> tuple[bytes, str]:
 
 
 def parse_line(line: bytes) -> dict[str, Any] | None:
-    """Return the record of a line that has its end, or None for a torn or foreign one."""
-    if not line.startswith(_START) or not _HASH_MEMBER.search(line):
+    """Return the record of a line that has its end, or None for a truncated or foreign one.
+
+    A record is flat: plain text, finite numbers, booleans and null, as the writer makes it.
+    """
+    if not line.startswith(_START) or len(line) > MAX_LINE_BYTES or not _HASH_MEMBER.search(line):
         return None
     try:
-        record = json.loads(line)
+        record = _DECODER.decode(line.decode())
     except (ValueError, RecursionError):
         return None
-    if not isinstance(record.get("seq"), int) or not isinstance(record.get("prev"), str):
+    if not isinstance(record, dict) or not _SCALARS.issuperset(map(type, record.values())):
         return None
-    assert isinstance(record, dict)
+    seq = record.get("seq")
+    if type(seq) is not int or not 0 < seq <= MAX_SEQ or not isinstance(record.get("prev"), str):
+        return None
     return record
+
+
+def link_of(record: dict[str, Any]) -> Link:
+    """Return the place of a record in its chain."""
+    return Link(record["seq"], record["hash"])
 
 
 def is_truncated(line: bytes) -> bool:
     """Tell a line that its writer could not finish: the front of one, or zeros after a crash."""
-    if not line.startswith(_START):
-        return bool(line) and _START.startswith(line.strip(b"\0"))
+    if len(line) > MAX_LINE_BYTES:
+        return False
+    front = line.rstrip(b"\0")
+    if not front.startswith(_START):
+        return bool(line) and _START.startswith(front)
     try:
-        json.loads(line)
+        _DECODER.decode(front.decode("ascii"))
+    except json.JSONDecodeError as error:
+        # Only the end is missing. Whatever is wrong before the end was not left by a writer
+        return "Unterminated string" in error.msg or error.pos >= len(front) - _MAX_CUT_TOKEN_CHARS
     except (ValueError, RecursionError):
-        return True
+        return False
     return False  # the front of an object is no object: somebody took the end off and closed it
 
 
-def check_link(line: bytes, record: dict[str, Any], expected: int, head: str) -> str:
-    """Return what is wrong with a whole line that should be number `expected` and follow on `head`, or ''."""
-    body = line[:-HASH_MEMBER_BYTES] + b"}"
+def check_link(line: bytes, record: dict[str, Any], expected: int, prev: str) -> str:
+    """Return what is wrong with a whole line that should be number `expected` and follow on `prev`, or ''."""
+    body = line[:-_HASH_MEMBER_BYTES] + b"}"
     if hashlib.sha256(body).hexdigest() != record["hash"]:
         return "this line was changed"
-    if record["prev"] == head and record["seq"] == expected:
+    if record["prev"] == prev and record["seq"] == expected:
         return ""
     missing = record["seq"] - expected
     if missing > 0:
         return f"{missing} line{'s' * (missing > 1)} before it removed, or this one moved"
     if missing < 0:
         return "this line was moved or added, or one before it was"
-    return "it does not follow on the line before: that one was changed or added"
+    return "it does not follow on the line before: that one was changed, removed or added"

@@ -1,57 +1,78 @@
-"""Reading the record, forwards and backwards, while others may go on writing."""
+"""Reading the record, forwards and backwards, while others go on writing. Takes no lock."""
 
 from __future__ import annotations
 
-import fcntl
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
 from missy import files
-from missy.audit.chain import GENESIS, MAX_LINE_BYTES, Report, parse_line, verify_lines
+from missy.audit.chain import MAX_LINE_BYTES, is_truncated, parse_line
+from missy.audit.head import load_head
+from missy.os_errors import MissingFile, faults
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-MAX_LOCK_SECONDS = 10.0  # to wait for other writers, who need microseconds each
+    from missy.audit.chain import Link
+    from missy.audit.verifier import Report
+
+    AnyPath = str | os.PathLike[str]
+
+_SETTLE_PAUSE_SECONDS, _SETTLE_TRIES = 0.002, 50  # for a writer in the middle of its line
+_TAIL_BLOCK_BYTES = 4096  # most often, the last line is in it
 
 
-def verify(path: str | os.PathLike[str]) -> Report:
-    """Check every line of the file and the chain between them, while others may go on writing.
+def verify(path: AnyPath, sealed: Link | None = None) -> Report:
+    """Check every line of the record, the chain between them, and that none is missing at the end.
 
-    Raises MissingFile when there is no audit yet, MissyError when it can't be read. The head of this file
-    says what no chain can show.
+    `sealed` is the place in the chain that a checkpoint names. Raises MissingFile when there is no audit and
+    nothing says that there was one, MissyError when it can't be read.
     """
-    return verify_lines(raw_lines(path))
+    from missy.audit.verifier import verify_lines
+
+    head = load_head(path)  # first: what is written meanwhile makes the record longer than it says
+    try:
+        return verify_lines(raw_lines(path), head, sealed)
+    except MissingFile:
+        if not (head and head.seq) and not (sealed and sealed.seq):
+            raise
+        return verify_lines((), head, sealed)
 
 
-def whole_lines(path: str | os.PathLike[str]) -> Iterator[tuple[bytes, dict[str, Any]]]:
+def whole_lines(path: AnyPath) -> Iterator[tuple[bytes, dict[str, Any]]]:
     """Yield each whole line, as it is in the file and as a record, oldest first. Raises as `verify` does."""
     for line in raw_lines(path):
         if (record := parse_line(line)) is not None:
             yield line, record
 
 
-def newest(path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
-    """Yield the record of each whole line, newest first, reading no more than is asked for."""
+def newest(path: AnyPath, foreign: Callable[[], object] | None = None) -> Iterator[dict[str, Any]]:
+    """Yield the record of each whole line, newest first, reading no more than is asked for.
+
+    `foreign` is called for each line on the way that no writer left there.
+    """
     file = files.open_private(path, os.O_RDONLY)
     try:
-        for line in backwards(file, os.fstat(file).st_size, MAX_LINE_BYTES):
-            if (record := parse_line(line)) is not None:
-                yield record
+        with faults("read", path):
+            for line in backwards(file, os.fstat(file).st_size, MAX_LINE_BYTES):
+                if (record := parse_line(line)) is not None:
+                    yield record
+                elif foreign and line and not is_truncated(line):
+                    foreign()
     finally:
         os.close(file)
 
 
-def last_link(file: int, size: int) -> tuple[int, str]:
-    """Return seq and hash of the last whole line."""
-    for line in backwards(file, size, 4096):
+def last_records(file: int, size: int) -> Iterator[dict[str, Any]]:
+    """Yield the whole records of an open file, newest first."""
+    for line in backwards(file, size, _TAIL_BLOCK_BYTES):
         if (record := parse_line(line)) is not None:
-            return record["seq"], record["hash"]
-    return 0, GENESIS
+            yield record
 
 
 def backwards(file: int, size: int, block: int) -> Iterator[bytes]:
-    """Yield the lines of an open file from the last to the first, without their ends."""
+    """Yield the lines of an open file from the last to the first, without their ends; of a huge one, pieces."""
     rest, end = b"", size
     while end > 0:
         start = max(0, end - block)
@@ -59,18 +80,32 @@ def backwards(file: int, size: int, block: int) -> Iterator[bytes]:
         rest = found.pop(0)
         yield from reversed(found)
         if len(rest) > MAX_LINE_BYTES:
-            rest = b""  # no line of ours; what is left of it in front has no end and counts as torn
-        end = start
+            rest = b""  # no line of ours; what is left of it in front counts as a line that is none
+        end, block = start, min(block * 2, MAX_LINE_BYTES)
     yield rest
 
 
-def raw_lines(path: str | os.PathLike[str]) -> Iterator[bytes]:
-    """Yield the lines that are there now, none half written by a writer at work; a huge one in pieces."""
+def raw_lines(path: AnyPath) -> Iterator[bytes]:
+    """Yield the lines that are there now, none half written by a writer at work; of a huge one, its front."""
     file = files.open_private(path, os.O_RDONLY)
-    with os.fdopen(file, "rb") as stream:
-        files.wait_for_lock(file, path, MAX_LOCK_SECONDS)
-        left = os.fstat(file).st_size
-        fcntl.flock(file, fcntl.LOCK_UN)
-        while left > 0 and (line := stream.readline(min(left, MAX_LINE_BYTES))):
+    with os.fdopen(file, "rb") as stream, faults("read", path):
+        left = _settled_size(file)
+        while left > 0 and (line := stream.readline(min(left, MAX_LINE_BYTES + 1))):
             left -= len(line)
             yield line.removesuffix(b"\n")
+            while left > 0 and len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
+                line = stream.readline(min(left, MAX_LINE_BYTES + 1))
+                left -= len(line)
+                if not line:
+                    return
+
+
+def _settled_size(file: int) -> int:
+    """Return the size of a file up to a line's end, waiting a moment for a writer in the middle of its line."""
+    for _ in range(_SETTLE_TRIES):
+        info = os.fstat(file)
+        size = info.st_size
+        if not size or os.pread(file, 1, size - 1) == b"\n" or time.time() - info.st_mtime > 1:
+            break
+        time.sleep(_SETTLE_PAUSE_SECONDS)
+    return size

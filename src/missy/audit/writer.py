@@ -11,11 +11,13 @@ from contextlib import suppress
 from typing import Any
 
 from missy import files, os_errors, paths
-from missy.audit.chain import GENESIS, seal_line
-from missy.audit.reader import MAX_LOCK_SECONDS, last_link
+from missy.audit.chain import START, VERSION, Link, link_of, seal_line
+from missy.audit.head import begin_head, head_path, read_head, write_head
+from missy.audit.reader import last_records
 from missy.errors import MissyError
 
 MAX_VALUE_CHARS = 512  # of one value, so that no line comes near the longest
+MAX_LOCK_SECONDS = 10.0  # to wait for other writers, who need microseconds each
 MAX_ROTATIONS = 100  # of the file while one line waits to be written
 
 
@@ -37,9 +39,9 @@ class Audit:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = paths.expand(path)
         self._pid = os.getpid()
-        self._file = -1
+        self._file = self._head = -1
         self._inode = (0, 0)
-        self._tail = (-1, 0, GENESIS)  # file size, seq and hash after the last line of our own
+        self._tail = (-1, *START)  # file size, seq and hash after the last line of our own
         self._turn = threading.Lock()
 
     def begin(
@@ -121,8 +123,7 @@ class Audit:
 
     def __del__(self) -> None:
         if getattr(self, "_file", -1) >= 0 and self._pid == os.getpid():
-            with suppress(OSError):
-                os.close(self._file)
+            self._forget()
 
     def _append(self, event: str, fields: dict[str, Any]) -> None:
         if self._pid != os.getpid():  # only ever in the one thread that a fork leaves
@@ -132,7 +133,7 @@ class Audit:
             self._pid = os.getpid()
         with self._turn, os_errors.faults("write", self.path):
             try:
-                self._write(self._lock_file(), {"time": _now(), "event": event} | fields)
+                self._write(self._lock_file(), {"time": _now(), "event": event, "v": VERSION} | fields)
             finally:
                 if self._file >= 0:
                     fcntl.flock(self._file, fcntl.LOCK_UN)
@@ -159,20 +160,23 @@ class Audit:
         self._file = files.open_private(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
         info = os.fstat(self._file)
         self._inode = (info.st_dev, info.st_ino)
+        self._head = files.open_private(head_path(self.path), os.O_RDWR | os.O_CREAT)
 
     def _forget(self) -> None:
         """Close the file; that ends its lock too, unless a parent process holds the same one."""
-        if self._file >= 0:
-            os.close(self._file)
-        self._file, self._tail = -1, (-1, 0, GENESIS)
+        for file in (self._file, self._head):
+            if file >= 0:
+                with suppress(OSError):
+                    os.close(file)
+        self._file, self._head, self._tail = -1, -1, (-1, *START)
 
     def _write(self, size: int, record: dict[str, Any]) -> None:
-        """Write one line with one call, chained to the last whole one; take back what was cut short."""
-        seq, prev = self._tail[1:] if self._tail[0] == size else last_link(self._file, size)
+        """Write one line with one call, chained to the last one; take back what was cut short."""
+        seq, prev = self._tail[1:] if self._tail[0] == size else self._find_end(size, record)
         line, seal = seal_line(record, seq + 1, prev)
         if size and os.pread(self._file, 1, size - 1) != b"\n":
             line = b"\n" + line  # a writer was killed in the middle of its line: begin a new one
-        self._tail = (-1, 0, GENESIS)
+        self._tail = (-1, *START)
         written = 0
         try:
             written = os.write(self._file, line)
@@ -184,6 +188,35 @@ class Audit:
                 f"{self.path}: the disk took only part of a line", hint="free some space on that disk"
             )
         self._tail = (size + written, seq + 1, seal)
+        with suppress(OSError):  # the line is there; a head that is a line behind is no sign of tampering
+            write_head(self._head, seq + 1, seal)
+
+    def _find_end(self, size: int, record: dict[str, Any]) -> Link:
+        """Return the link that the next line is chained to.
+
+        Where the record is not what the head file says, because lines were cut off or written anew, that is
+        the head's link: so the gap stays in the chain for everyone to see. `record` is marked where there
+        should be a head file and is none.
+        """
+        newest = next(last_records(self._file, size), None)
+        last = link_of(newest) if newest else START
+        head = read_head(self._head)
+        if head is None:
+            if newest and "v" in newest:
+                record["head_lost"] = True
+            begin_head(self._head, last)
+        elif not self._goes_on(size, head):
+            return Link(max(head.seq, last.seq), head.hash)
+        return last
+
+    def _goes_on(self, size: int, head: Link) -> bool:
+        """Tell whether the line that the head file names is in the record, as its last or a few lines before."""
+        if head == START:
+            return True
+        for found in map(link_of, last_records(self._file, size)):
+            if found.seq <= head.seq:
+                return found == head
+        return False
 
 
 def _now() -> str:

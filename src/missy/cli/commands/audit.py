@@ -5,23 +5,18 @@ It must never write to the audit, nor show a byte of it that could steer the ter
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
-from itertools import chain, islice
+from itertools import count as counter
+from itertools import islice
 from typing import Any
 
 import click
 
 from missy import audit, files, os_errors, paths
 from missy.cli.app import App, emit, emit_json, notice
-from missy.cli.output.sanitize import safe
+from missy.cli.output.audit_rows import csv_lines, jsonl, print_rows, rows
 from missy.errors import MissyError, UsageError
 
-_END = ("status", "bytes_out", "bytes_in", "duration_ms", "outcome", "error")
-_COLUMNS = (
-    *("time", "event", "id", "category", "entry", "host", "port", "method", "path", "credential", "rule"),
-    *(*_END, "seq", "prev", "hash"),
-)
 _NOTHING = "nothing on record: there is no audit yet"
 
 
@@ -52,44 +47,100 @@ def recent(app: App, count: int, entry: str | None, refused: bool, as_json: bool
     Example:
       missy audit recent --refused
     """
-    rows = (
+    left_out = counter()
+    found = (
         row
-        for row in _rows(app.audit().path)
+        for row in rows(app.audit().path, lambda: next(left_out))
         if (entry is None or row.get("entry") == entry) and (not refused or row["outcome"] == "refused")
     )
-    latest = list(islice(rows, count))[::-1]
+    latest = list(islice(found, count))[::-1]
     if as_json:
         emit_json(latest)
     elif latest:
-        _print_table([_cells(row) for row in latest])
+        print_rows(latest)
     else:
         emit("nothing on record that fits" if app.audit().path.exists() else _NOTHING)
+    if lines := next(left_out):
+        notice(
+            f"left out: {lines} line{'s' * (lines > 1)} that no writer left there; see: missy audit verify"
+        )
 
 
 @command.command()
+@click.option("--checkpoint", metavar="FILE", help="Hold the record against a checkpoint; - is stdin.")
+@click.option(
+    "--public-key", metavar="KEY", help="The key that must have signed it. Default: the one in secrets/."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.pass_context
-def verify(ctx: click.Context, as_json: bool) -> None:
-    """Check that no line was changed, removed, added or moved. Exit code 1 when one was.
+def verify(ctx: click.Context, checkpoint: str | None, public_key: str | None, as_json: bool) -> None:
+    """Check that no line was changed, removed, added, moved or cut off at the end. Exit code 1 when one was.
 
-    Lines cut off at the end leave no trace in the file: note the head and the number of lines somewhere else.
+    A record that was written anew, head file included, shows only against a checkpoint that was kept elsewhere.
 
     \b
     Example:
-      missy audit verify --json
+      missy audit verify
+      missy audit verify --checkpoint /media/stick/missy.checkpoint
+      ssh vault cat missy.checkpoint | missy audit verify --checkpoint - --json
     """
+    from missy.audit.verifier import EMPTY_REPORT
+    from missy.cli.checkpoints import read_checkpoint
+    from missy.cli.output.audit_report import report_as_json, show_report
+
+    if public_key and checkpoint is None:
+        raise UsageError("--public-key needs --checkpoint", hint="see: missy audit verify --help")
     path = ctx.obj.audit().path
+    sealed, wrong = read_checkpoint(checkpoint, public_key) if checkpoint is not None else (None, "")
+    try:
+        report = audit.verify(path, sealed.link if sealed and not wrong else None)
+    except os_errors.MissingFile:
+        report = None
+    if report is None and checkpoint is None and not as_json:
+        emit(_NOTHING)
+        return
+    report = report or EMPTY_REPORT
+    if as_json:
+        emit_json(report_as_json(path, report, sealed, wrong))
+        ctx.exit(0 if report.ok and not wrong else 1)
+    show_report(path, report, sealed, wrong)
+
+
+@command.command()
+@click.option("--public-key", "only_key", is_flag=True, help="Print the public key instead, one word.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.pass_obj
+def seal(app: App, only_key: bool, as_json: bool) -> None:
+    """Print a signed checkpoint of the record, to be kept elsewhere.
+
+    Keep it where nobody who can write to this machine's MISSY_HOME can change it; `missy audit verify
+    --checkpoint` holds the record against it later. Nothing is signed when the record is not whole. The key is
+    made on first use, in secrets/audit-key.
+
+    \b
+    Example:
+      missy audit seal | ssh vault 'cat > missy.checkpoint'
+      missy audit seal --public-key
+      missy audit seal --json
+    """
+    from missy.audit.verifier import EMPTY_REPORT
+    from missy.cli.checkpoints import make_checkpoint, signing_key
+
+    if only_key:
+        key = signing_key().public
+        emit_json({"public_key": key.encode(), "origin": key.name}) if as_json else emit(key.encode())
+        return
+    path = app.audit().path
     try:
         report = audit.verify(path)
     except os_errors.MissingFile:
-        report = None
-    if as_json:
-        emit_json(_as_json(path, report or audit.Report(True, 0, "", (), ())))
-        ctx.exit(0 if report is None or report.ok else 1)
-    if report is None:
-        emit(_NOTHING)
-    else:
-        _print_report(path, report)
+        report = EMPTY_REPORT
+    if not report.ok:
+        raise MissyError(
+            "nothing was sealed: the record is not what was written", hint="see: missy audit verify"
+        )
+    value = make_checkpoint(report)
+    emit_json(value) if as_json else emit(str(value["checkpoint"]).rstrip("\n"))
 
 
 @command.command()
@@ -113,7 +164,7 @@ def export(app: App, form: str, since: str | None, output: str | None, force: bo
       missy audit export --since 2026-11-01 -o november.jsonl
     """
     path, start = app.audit().path, _utc(since) if since else ""
-    copy = _jsonl(path, start) if form == "jsonl" else _csv(path, start)
+    copy = jsonl(path, start) if form == "jsonl" else csv_lines(path, start)
     if output is None or output == "-":
         for line in _unless_missing(copy):
             emit(line)
@@ -133,84 +184,6 @@ def _unless_missing(lines: Iterable[Any]) -> Iterator[Any]:
         notice(_NOTHING)
 
 
-def _rows(path: Any) -> Iterator[dict[str, Any]]:
-    """Yield what left or was refused, newest first, each joined with the line that says how it ended."""
-    ends: dict[Any, dict[str, Any]] = {}
-    try:
-        for record in audit.newest(path):
-            if record.get("event") == "end":
-                ends[record.get("id")] = record
-                continue
-            end = ends.pop(record.get("id"), {})
-            row = {key: value for key, value in record.items() if key not in ("prev", "hash")}
-            row |= {key: end.get(key) for key in _END}
-            row["outcome"] = "refused" if row.get("event") == "refused" else end.get("outcome", "no end")
-            yield row
-    except os_errors.MissingFile:
-        return
-
-
-def _cells(row: dict[str, Any]) -> list[str]:
-    """Return one row of the table as text."""
-    host = str(row.get("host", ""))
-    host = f"[{host}]" if ":" in host else host
-    method = row.get("method") or row.get("event")
-    outcome = str(row["outcome"])
-    numbers = ["-" if row[key] is None else str(row[key]) for key in ("bytes_out", "bytes_in", "duration_ms")]
-    return [
-        str(row.get("time", ""))[:19].replace("T", " "),
-        str(row.get("category", "")),
-        f"{method} {host}:{row.get('port', '')}{row.get('path', '')}",
-        outcome if row["status"] is None else f"{row['status']}" + f" {outcome}" * (outcome != "ok"),
-        *numbers,
-        str(row.get("credential") or "none"),
-    ]
-
-
-def _print_table(rows: list[list[str]]) -> None:
-    """Print rows in columns as wide as their widest cell, numbers to the right."""
-    head = ["TIME (UTC)", "CATEGORY", "REQUEST", "STATUS", "OUT", "IN", "MS", "CREDENTIAL"]
-    table = [head, *([safe(cell, newlines=False) for cell in row] for row in rows)]
-    widths = [max(len(row[column]) for row in table) for column in range(len(head))]
-    for row in table:
-        cells = (
-            cell.rjust(width) if 4 <= column <= 6 else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        emit("  ".join(cells).rstrip())
-
-
-def _print_report(path: Any, report: audit.Report) -> None:
-    """Print what `verify` found. Raises MissyError, naming the lines, when the record was tampered with."""
-    for number in report.interrupted:
-        emit(
-            f"line {number}: interrupted, its writer was killed or the disk was full; nothing else is missing"
-        )
-    for number, what in report.problems:
-        emit(f"line {number}: {what}")
-    emit(f"lines: {report.lines}")
-    emit(f"head:  {report.head or 'none'}")
-    if not report.ok:
-        numbers = ", ".join(str(number) for number, _ in report.problems[:20])
-        more = ", ..." if len(report.problems) > 20 else ""
-        raise MissyError(
-            f"the audit {path} is not what was written: line {numbers}{more}",
-            hint="keep a copy of it, find out who changed it, then move it away: a new one begins by itself",
-        )
-    emit("ok: no line was changed, removed, added or moved")
-
-
-def _as_json(path: Any, report: audit.Report) -> dict[str, Any]:
-    return {
-        "ok": report.ok,
-        "file": str(path),
-        "lines": report.lines,
-        "head": report.head or None,
-        "problems": [{"line": number, "what": what} for number, what in report.problems],
-        "interrupted": list(report.interrupted),
-    }
-
-
 def _utc(text: str) -> str:
     """Return the user's date in the form of the audit's own `time`. Raises UsageError when it is none."""
     from datetime import UTC, datetime
@@ -223,30 +196,3 @@ def _utc(text: str) -> str:
             f"--since {text!r} is no date", hint="write it like 2026-11-01 or 2026-11-01T12:00:00Z"
         ) from None
     return when.strftime("%Y-%m-%dT%H:%M:%S") + f".{when.microsecond // 1000:03d}Z"
-
-
-def _jsonl(path: Any, start: str) -> Iterator[str]:
-    for line, record in audit.whole_lines(path):
-        if str(record["time"]) >= start:
-            yield line.decode("utf-8", "replace")
-
-
-def _csv(path: Any, start: str) -> Iterator[str]:
-    """Yield the lines of a table with fixed columns; what a spreadsheet takes for a formula is quoted."""
-    import csv
-    import io
-
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="")
-    records = (record for _, record in audit.whole_lines(path) if str(record["time"]) >= start)
-    for cells in chain([_COLUMNS], ([_cell(record.get(key)) for key in _COLUMNS] for record in records)):
-        writer.writerow(cells)
-        yield out.getvalue()
-        out.seek(0)
-        out.truncate()
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return "'" + value
-    return value if value is None or isinstance(value, str | int | float) else json.dumps(value)

@@ -1,0 +1,95 @@
+"""The record as rows: each connection and request joined with its end, as a table for people or a copy as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator
+from itertools import chain
+from typing import Any
+
+from missy import audit, os_errors
+from missy.cli.app import emit
+from missy.cli.output.sanitize import safe
+
+MAX_OPEN_ENDS = 10_000  # that wait for their beginning, further back in the record
+MAX_CELL_CHARS = 600
+_END = ("status", "bytes_out", "bytes_in", "duration_ms", "outcome", "error")
+_COLUMNS = (
+    *("time", "event", "id", "category", "entry", "host", "port", "method", "path", "credential", "rule"),
+    *(*_END, "seq", "prev", "hash"),
+)
+
+
+def rows(path: Any, foreign: Callable[[], object]) -> Iterator[dict[str, Any]]:
+    """Yield what left or was refused, newest first, each joined with the line that says how it ended."""
+    ends: dict[Any, dict[str, Any]] = {}
+    try:
+        for record in audit.newest(path, foreign=foreign):
+            if record.get("event") == "end":
+                ends[record.get("id")] = record
+                if len(ends) > MAX_OPEN_ENDS:
+                    del ends[next(iter(ends))]
+                continue
+            end = ends.pop(record.get("id"), {})
+            row = {key: value for key, value in record.items() if key not in ("prev", "hash", "v")}
+            row |= {key: end.get(key) for key in _END}
+            row["outcome"] = "refused" if row.get("event") == "refused" else end.get("outcome", "no end")
+            yield row
+    except os_errors.MissingFile:
+        return
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    """Return one row of the table as text, whatever somebody may have written into the record."""
+    host = str(row.get("host", ""))
+    host = f"[{host}]" if ":" in host else host
+    method = row.get("method") or row.get("event")
+    outcome = str(row["outcome"])
+    numbers = ["-" if row[key] is None else str(row[key]) for key in ("bytes_out", "bytes_in", "duration_ms")]
+    return [
+        str(row.get("time", ""))[:19].replace("T", " "),
+        str(row.get("category", "")),
+        f"{method} {host}:{row.get('port', '')}{row.get('path', '')}",
+        outcome if row["status"] is None else f"{row['status']}" + f" {outcome}" * (outcome != "ok"),
+        *numbers,
+        str(row.get("credential") or "none"),
+    ]
+
+
+def print_rows(found: list[dict[str, Any]]) -> None:
+    """Print rows in columns as wide as their widest cell, numbers to the right."""
+    head = ["TIME (UTC)", "CATEGORY", "REQUEST", "STATUS", "OUT", "IN", "MS", "CREDENTIAL"]
+    table = [head, *([safe(cell[:MAX_CELL_CHARS], newlines=False) for cell in _cells(row)] for row in found)]
+    widths = [max(len(row[column]) for row in table) for column in range(len(head))]
+    for row in table:
+        cells = (
+            cell.rjust(width) if 4 <= column <= 6 else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        emit("  ".join(cells).rstrip())
+
+
+def jsonl(path: Any, start: str) -> Iterator[str]:
+    """Yield the lines from a time on, as they are."""
+    for line, record in audit.whole_lines(path):
+        if str(record["time"]) >= start:
+            yield line.decode()
+
+
+def csv_lines(path: Any, start: str) -> Iterator[str]:
+    """Yield the lines of a table with fixed columns; what a spreadsheet takes for a formula is quoted."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="")
+    records = (record for _, record in audit.whole_lines(path) if str(record["time"]) >= start)
+    for cells in chain([_COLUMNS], ([_cell(record.get(key)) for key in _COLUMNS] for record in records)):
+        writer.writerow(cells)
+        yield out.getvalue()
+        out.seek(0)
+        out.truncate()
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return "'" + value
+    return value
