@@ -7,7 +7,7 @@ MissyError                      1   a fault of Missy's own, or of the machine un
  +- CredentialError             4   no credential, or it was refused, or a new login is needed
  +- ProviderError               5   the provider failed: an HTTP error, a broken reply
  |   +- ConnectionFailed        5   no connection, or it broke
- |   +- TimedOut                5   silence for longer than `timeout`, or the `deadline` passed
+ |   +- TimedOut                5   silence for longer than `timeout`, no progress for `patience`, or the `deadline` passed
  |   +- BadReply                5   the reply is not what the protocol says
  |   +- LimitError              7   a rate or usage limit; `resets_at` where the server said when
  +- IncompleteError             6   an answer came, but not all of it
@@ -128,7 +128,7 @@ class ConnectionFailed(ProviderError):
 
 
 class TimedOut(ProviderError):
-    """Nothing came for `timeout` seconds, or the whole took longer than `deadline`."""
+    """Nothing came for `timeout` seconds, no progress for `patience`, or the whole took longer than `deadline`."""
 
     type = "timeout"
     usual_hint = "raise timeout (or --timeout) if the endpoint is slow"

@@ -96,7 +96,14 @@ ENTRY = (
         values.seconds,
         _SECONDS,
         _above_zero(values.LONGEST),
-        "Seconds of silence allowed: connect, first event, between events.",
+        "Seconds of silence allowed: connect, first sign of life, between signs of life (comments too).",
+    ),
+    Field(
+        "patience",
+        values.optional(values.seconds),
+        f"{_SECONDS}, or null",
+        _above_zero(values.LONGEST, "null"),
+        "Seconds without progress: text, thinking or a call; null: 10 times timeout.",
     ),
     Field(
         "deadline",

@@ -47,7 +47,7 @@ _ISSUER = "https://auth.openai.com"
 class Entry:
     """One entry under `providers`. `api_key` and `api_keys` are the text of the file, references unresolved.
 
-    `timeout` and `deadline` are in seconds; `line` is the entry's line in the file, 0 if it is in none.
+    `timeout`, `patience` and `deadline` are in seconds; `line` is the entry's line in the file, 0 if it is in none.
     """
 
     entry: str
@@ -58,6 +58,7 @@ class Entry:
     base_url: str | None = None
     issuer: str | None = None
     timeout: float = 30.0
+    patience: float | None = None
     deadline: float | None = None
     max_retries: int = 2
     enabled: bool = True

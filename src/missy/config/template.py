@@ -27,7 +27,8 @@ _ENTRIES = (
     api_key: null
     api_keys: []                  # a pool, tried in order when a key is refused or out of quota
     base_url: null                # any Chat Completions endpoint; null: https://api.openai.com/v1
-    timeout: 30                   # seconds of silence allowed: connect, first event, between events
+    timeout: 30                   # seconds of silence allowed: connect, first sign of life, between signs of life
+    patience: null                # seconds without progress (text, thinking, a call); null: 10 x timeout
     deadline: null                # seconds for the whole answer; null: no limit
     max_retries: 2
     enabled: true

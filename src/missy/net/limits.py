@@ -14,6 +14,7 @@ from missy.errors import BadReply, TimedOut
 MAX_BODY = 4 << 20  # bytes of a reply that is read whole
 MAX_STREAM = 1 << 30  # bytes of a streamed reply
 MAX_ERROR = 1 << 20  # bytes of a reply with an error status
+PATIENCE = 10  # times `timeout`: the seconds without progress, where nothing else is said
 _STEP = 64 << 10  # bytes that one step of decompression may make
 _UNPACKED = 16 << 20  # bytes that one piece of a reply may unpack to
 _MARKS = 300_000  # commas in one JSON text; a bracket counts as four of them, as it costs as much memory
@@ -38,41 +39,55 @@ def read_json(data: bytes | bytearray | str) -> Any:
 
 
 class Clock:
-    """The time that one call has left: `timeout` seconds of silence, `deadline` seconds altogether.
+    """The time that one call has left: `timeout` seconds of silence, `patience` without progress, `deadline` altogether.
 
-    `restart()` is called for each sign of life that counts (a connection, an event of the answer); bytes that carry no
-    event do not count, so a comment a second cannot hold a call for ever.
+    `restart()` is called for progress: a connection, a piece of the answer. `alive()` is called for bytes that show no
+    more than that the endpoint lives, such as comments and empty events: they end a silence, and hold a call no longer
+    than `patience`.
     """
 
-    __slots__ = ("_ends", "_until", "deadline", "timeout")
+    __slots__ = ("_brief", "_due", "_ends", "_lively", "_until", "deadline", "patience", "timeout")
 
-    def __init__(self, timeout: float, deadline: float | None = None) -> None:
+    def __init__(self, timeout: float, deadline: float | None = None, patience: float | None = None) -> None:
         self.timeout = timeout
         self.deadline = deadline
+        self.patience = patience if patience is not None else PATIENCE * timeout
         self._ends = monotonic() + deadline if deadline is not None else None
-        self._until = 0.0
         self.restart()
 
     def restart(self, at_most: float | None = None) -> None:
-        """Begin a new silence, of `timeout` seconds or `at_most` if that is less."""
-        silence = self.timeout if at_most is None else min(self.timeout, at_most)
-        self._until = monotonic() + silence
-        if self._ends is not None and self._ends < self._until:
-            self._until = self._ends
+        """Begin anew after progress: a silence of `timeout` seconds, or of `at_most` if that is less."""
+        now = monotonic()
+        self._brief = at_most is not None
+        self._lively = False
+        self._until = now + (self.timeout if at_most is None else min(self.timeout, at_most))
+        self._due = now + self.patience
+
+    def alive(self) -> None:
+        """Begin a new silence, without progress. Nothing prolongs a time that was set with `at_most`."""
+        if not self._brief:
+            self._until = monotonic() + self.timeout
+            self._lively = True
+
+    def finish(self, at_most: float) -> None:
+        """Leave what follows an answer `at_most` seconds, once."""
+        if not self._brief:
+            self.restart(at_most)
 
     def pause(self) -> float:
-        """Return what is left, for `resume`: while the reader of an answer takes its time, nobody is silent."""
-        return self._until - monotonic()
+        """Return the moment, for `resume`: while the reader of an answer takes its time, nobody is silent."""
+        return monotonic()
 
-    def resume(self, left: float) -> None:
+    def resume(self, paused: float) -> None:
         """Go on with what was left at `pause`; the deadline has not waited."""
-        self._until = monotonic() + left
-        if self._ends is not None and self._ends < self._until:
-            self._until = self._ends
+        waited = monotonic() - paused
+        self._until += waited
+        self._due += waited
 
     def left(self) -> float:
         """Return the seconds left, more than 0. Raises TimedOut when there are none."""
-        left = self._until - monotonic()
+        ends = min(self._until, self._due)
+        left = (ends if self._ends is None else min(ends, self._ends)) - monotonic()
         if left <= 0:
             raise self.expired()
         return left
@@ -82,10 +97,16 @@ class Clock:
         return None if self._ends is None else max(0.0, self._ends - monotonic())
 
     def expired(self) -> TimedOut:
-        """Return the error for a clock that has run out."""
-        if self._ends is not None and monotonic() >= self._ends:
+        """Return the error for a clock that has run out: by the bound that was reached first."""
+        if self._ends is not None and self._ends <= min(self._until, self._due):
             return TimedOut(
                 f"not done within the deadline of {self.deadline:g} s", hint="raise deadline, or ask for less"
+            )
+        if self._due <= self._until:
+            shows = "the endpoint shows that it lives, but " if self._lively else ""
+            return TimedOut(
+                f"{shows}nothing of an answer came for {self.patience:g} s",
+                hint=f"raise patience in the entry (its default is {PATIENCE} times timeout) if the model thinks longer",
             )
         return TimedOut(
             f"nothing came for {self.timeout:g} s", hint="raise timeout (or --timeout) if the model is slow"

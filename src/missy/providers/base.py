@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 class Request(NamedTuple):
     """One model call, whatever the provider. None means: not asked for, so not sent.
 
-    `timeout` is the seconds of silence allowed, `deadline` the seconds for the whole answer.
+    `timeout` is the seconds of silence allowed, `patience` those without progress (None: some times `timeout`), `deadline`
+    the seconds for the whole answer.
     """
 
     messages: tuple[Message, ...]
@@ -25,6 +26,7 @@ class Request(NamedTuple):
     stream: bool = True
     timeout: float = 30.0
     deadline: float | None = None
+    patience: float | None = None
 
 
 class Preview(NamedTuple):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from missy.events import Event
     from missy.providers.attempts import Attempts
     from missy.providers.base import Request
-    from missy.providers.protocols import Dialect
+    from missy.providers.protocols import Dialect, Wire
 
 _GRACE = 5.0  # seconds that usage and the end marker may take once the answer is finished
 _DRAIN = 0.05  # seconds to take the end of the body, so that the connection can serve again
@@ -24,7 +24,7 @@ _DRAIN = 0.05  # seconds to take the end of the body, so that the connection can
 
 def drive(dialect: Dialect, request: Request) -> Iterator[Event]:
     """Yield the answer's events as they arrive, trying again as `attempts` says. Raises MissyError."""
-    clock = Clock(request.timeout, request.deadline)
+    clock = Clock(request.timeout, request.deadline, request.patience)
     attempts = dialect.attempts(request, clock)
     while True:
         body, shown = dialect.body(request, attempts), False
@@ -60,13 +60,13 @@ def _attempt(
                 break
             if chunk is None:
                 break
-            events, alive = reply.feed(chunk)
-            if alive:
-                clock.restart(_GRACE if wire.finished else None)
+            before = wire.progress
+            events, _ = reply.feed(chunk)
+            _note_life(clock, wire, before)
             if events:
-                left = clock.pause()
+                paused = clock.pause()
                 yield from events
-                clock.resume(left)
+                clock.resume(paused)
         try:
             yield from reply.flush(cut)
             yield from reply.end(cut)
@@ -82,11 +82,21 @@ def _attempt(
             pass
 
 
+def _note_life(clock: Clock, wire: Wire, before: int) -> None:
+    """Tell the clock what bytes have shown: progress, life, or that no more is to come than the end."""
+    if wire.progress != before:
+        clock.restart(_GRACE if wire.finished else None)
+    elif wire.finished:
+        clock.finish(_GRACE)
+    else:
+        clock.alive()
+
+
 async def adrive(dialect: Dialect, request: Request) -> AsyncIterator[Event]:
     """Like `drive`, for async code. A credential that needs a refresh is waited for in a thread."""
     import asyncio
 
-    clock = Clock(request.timeout, request.deadline)
+    clock = Clock(request.timeout, request.deadline, request.patience)
     waits = dialect.may_wait  # for a login's renewal: not on the event loop
     attempts = (
         await asyncio.to_thread(dialect.attempts, request, clock)
@@ -128,14 +138,14 @@ async def _aattempt(
                 break
             if chunk is None:
                 break
-            events, alive = reply.feed(chunk)
-            if alive:
-                clock.restart(_GRACE if wire.finished else None)
+            before = wire.progress
+            events, _ = reply.feed(chunk)
+            _note_life(clock, wire, before)
             if events:
-                left = clock.pause()
+                paused = clock.pause()
                 for event in events:
                     yield event
-                clock.resume(left)
+                clock.resume(paused)
         try:
             for event in reply.flush(cut):
                 yield event

@@ -56,6 +56,10 @@ class Wire(Protocol):
     def text_seen(self) -> bool:
         """Tell whether anything of the answer has been given out."""
 
+    @property
+    def progress(self) -> int:
+        """Return how much of an answer has come: it grows with each piece of text, of thinking, or of a call."""
+
     def done(self) -> None:
         """Take the end marker of the stream (`[DONE]`)."""
 

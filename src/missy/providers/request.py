@@ -66,7 +66,13 @@ def build_request(entry: Entry, prompt: str | Sequence[Message], options: AskOpt
         stream=True if stream is None else stream,
         timeout=timeout if timeout is not None else entry.timeout,
         deadline=deadline if deadline is not None else entry.deadline,
+        patience=_patience(entry.patience, timeout),
     )
+
+
+def _patience(patience: float | None, timeout: float | None) -> float | None:
+    """Return an entry's patience; who asks for a longer silence than that does not mean to be cut off by it."""
+    return max(patience, timeout) if patience is not None and timeout is not None else patience
 
 
 def _check_types(options: Mapping[str, Any]) -> None:

@@ -33,7 +33,7 @@ class ToolCallCollector:
 
     def __init__(self) -> None:
         self._calls: list[_Call] = []
-        self._length = 0
+        self.length = 0  # characters of all pieces so far
 
     def feed(self, pieces: Any) -> None:
         """Take a list of pieces, or nothing. Raises BadReply over the limits."""
@@ -62,8 +62,8 @@ class ToolCallCollector:
 
     def _kept(self, text: str) -> str:
         """Count what is kept of all calls together. Raises BadReply over the limit."""
-        self._length += len(text)
-        if self._length > _LONGEST:
+        self.length += len(text)
+        if self.length > _LONGEST:
             raise BadReply("the tool calls of the answer are too long")
         return text
 

@@ -138,6 +138,11 @@ class ChatReply:
         """Tell whether a finish reason or the end marker has come."""
         return self._finish is not None or self._marked
 
+    @property
+    def progress(self) -> int:
+        """Return how much of an answer has come: text, thinking, calls."""
+        return self._length + self._calls.length
+
     def done(self) -> None:
         """Take `[DONE]`."""
         self._marked = True

@@ -153,6 +153,11 @@ class ResponsesReply:
         """Tell whether the response has ended, well or not."""
         return self._status is not None
 
+    @property
+    def progress(self) -> int:
+        """Return how much of an answer has come: text, thinking, calls; what is hidden shows no more than life."""
+        return self._length
+
     def done(self) -> None:
         """Take `[DONE]`, which says nothing here: `response.completed` does."""
 
