@@ -4,6 +4,8 @@
 # make quick   the tests that wait for nothing and need no model: under a minute
 # make lint    ruff and the import rules
 # make types   mypy
+# make test-frameworks   langchain, pydantic-ai and others over lent clients, in an environment of their own
+# make frameworks-fit    which packages fit into one environment with Missy (needs uv): a table
 # make bench   the benchmarks
 # make lock    bring requirements/*.txt in line with pyproject.toml; UPGRADE=1 for the newest versions
 # make clean   remove what the others made
@@ -12,6 +14,7 @@
 PYTHON ?= python3
 PROMPT ?= What is the capital of France?
 VENV := .venv
+FRAMEWORKS := .venv-frameworks
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check install
 LOCKED := --require-hashes --only-binary :all:
@@ -24,7 +27,7 @@ SAY := @printf 'missy: %s\n' >&2
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: demo demo-codex test quick lint types bench lock clean
+.PHONY: demo demo-codex test test-frameworks frameworks-fit quick lint types bench lock clean
 
 demo: $(VENV)/.local $(MODEL)
 	@MISSY_CONFIG= MISSY_HOME="$(HOME_OF_DEMO)" $(BIN)/missy ask --provider local "$$PROMPT"
@@ -35,6 +38,20 @@ test: lint types $(MODEL)
 
 quick: $(VENV)/.dev
 	$(call PYTEST,$(VENV)) -m "not live and not race and not flood and not slow" $(ARGS)
+
+# The warnings of others are no concern of ours.
+test-frameworks: $(FRAMEWORKS)/.made
+	PYTHONPATH=src $(FRAMEWORKS)/bin/python -m pytest -W ignore tests/frameworks $(ARGS)
+
+# --no-deps: the file names all there is, and instructor's own bounds would refuse what it works with.
+$(FRAMEWORKS)/.made: requirements/frameworks.txt | $(VENV)/.made
+	$(SAY) 'making $(FRAMEWORKS), and installing what requirements/frameworks.txt names'
+	@$(VENV)/bin/python -m venv --clear $(FRAMEWORKS)
+	@$(FRAMEWORKS)/bin/python -m pip -qq --disable-pip-version-check install $(LOCKED) --no-deps -r requirements/frameworks.txt
+	@touch $@
+
+frameworks-fit:
+	@UV="$(UV)" $(PYTHON) requirements/fit.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check
@@ -80,8 +97,10 @@ lock:
 	$(COMPILE) pyproject.toml --extra local --constraints requirements/dev.txt --output-file requirements/local.txt
 	$(COMPILE) pyproject.toml --constraints requirements/dev.txt --output-file requirements/base.txt
 	$(COMPILE) requirements/build.in --constraints requirements/dev.txt --output-file requirements/build.txt
+	$(COMPILE) pyproject.toml requirements/frameworks.in --constraints requirements/dev.txt \
+	  --overrides requirements/frameworks.overrides --output-file requirements/frameworks.txt
 	@! grep -nE '://|--(index|extra-index|find-links)' requirements/*.txt
 
 clean:
-	rm -rf $(VENV) .demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(FRAMEWORKS) .demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
