@@ -363,3 +363,30 @@ def test_where_it_cannot_run_it_says_what_can(missy, args, env):
         done = missy("setup", *args)
         assert (done.code, "--no-prompt" in done.err, done.out) == (2, True, b"")
     assert not missy.home.exists()
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="reads a process's signals from /proc")
+@pytest.mark.parametrize("pause", [0, 0.01, 0.03, 0.06, 0.1, 0.15])
+def test_ctrl_c_while_it_loads_ends_it(missy, pause):
+    """Ctrl-C counts from the first moment, also where whoever started us had it ignored: 130, and nothing written."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with Person(missy, "setup") as person:
+            while person.process.poll() is None and _ignores_sigint(person.process.pid):
+                person._read(0.002)
+            person._read(pause)  # wherever that is, while it loads or at its first question
+            person.press(CTRL_C)
+            assert person.end() == 130
+            assert "Traceback" not in person.raw
+            assert person.modes() == person.before
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert not (missy.home / "config.yaml").exists()
+
+
+def _ignores_sigint(pid: int) -> bool:
+    """Tell whether a process has SIGINT ignored now."""
+    (line,) = [
+        line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("SigIgn:")
+    ]
+    return bool(int(line.split()[1], 16) >> (signal.SIGINT - 1) & 1)

@@ -14,6 +14,7 @@ def main() -> None:
     words = sys.argv[1:]
     if words in (["--version"], ["--help"], ["-h"]) and sys.stdout is not None:
         _answer_at_once(words[0])
+    end_at_ctrl_c(on_terminal="setup" in words)
     import gc
 
     # Nothing is rubbish yet while modules load; `ask` turns the collector on again once its request is out.
@@ -25,6 +26,34 @@ def main() -> None:
     except KeyboardInterrupt:  # Ctrl-C while the modules load
         code = 130
     _leave(code)
+
+
+def end_at_ctrl_c(*, on_terminal: bool = False) -> None:
+    """Let Ctrl-C end the process at once while modules load: an exception may be swallowed there, in a callback say.
+
+    `on_terminal`: also where whoever started us had it ignored, if stdin is a terminal. The wizard reads its keys there.
+    """
+    import signal
+    import sys
+
+    handler = signal.getsignal(signal.SIGINT)
+    ignored = handler is signal.SIG_IGN and on_terminal and sys.stdin is not None and sys.stdin.isatty()
+    if handler is signal.default_int_handler or ignored:
+        signal.signal(signal.SIGINT, _end)
+
+
+def raise_at_ctrl_c() -> None:
+    """Let Ctrl-C raise KeyboardInterrupt again: from here on there is something to put in order."""
+    import signal
+
+    if signal.getsignal(signal.SIGINT) is _end:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _end(_signum: int, _frame: object) -> NoReturn:
+    import os
+
+    os._exit(130)
 
 
 def _leave(code: int) -> NoReturn:

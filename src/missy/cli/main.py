@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from missy.cli import raise_at_ctrl_c
 from missy.cli.app import notice
 from missy.cli.root import root
 from missy.errors import MissyError, UsageError
@@ -51,6 +52,7 @@ def run(argv: Sequence[str] | None = None) -> int:
 
             return complete(root, os.environ["_MISSY_COMPLETE"])
         debug = "--debug" in args
+        raise_at_ctrl_c()
         with root.make_context("missy", list(args)) as ctx:
             code = root.invoke(ctx)
         sys.stdout.flush()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from missy import paths
+from missy.cli import end_at_ctrl_c
 from missy.cli.app import App, emit, notice
 from missy.errors import UsageError
 from missy.setup.plan import NEEDS_SECRET, STORES, Draft, Plan
@@ -97,6 +98,7 @@ def _refuse_options(given: dict[str, Any]) -> None:
 
 
 def _converse(path: Path, config: Config) -> None:
+    end_at_ctrl_c(on_terminal=True)  # what is loaded here takes a while
     from missy.cli.wizard.prompts import Talk
     from missy.cli.wizard.steps import Wizard
     from missy.cli.wizard.summary import shorten

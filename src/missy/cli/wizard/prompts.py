@@ -22,6 +22,7 @@ from prompt_toolkit.layout import FormattedTextControl, Layout, Window
 from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.shortcuts import PromptSession
 
+from missy.cli import raise_at_ctrl_c
 from missy.cli.output.sanitize import safe
 from missy.errors import UsageError
 from missy.secrets.redact import redact
@@ -61,6 +62,7 @@ class Talk:
 
     def __enter__(self) -> Talk:  # noqa: PYI034
         self._modes = termios.tcgetattr(sys.stdin)
+        raise_at_ctrl_c()  # from here on the terminal has to be put back
         self._hush()
         return self
 
