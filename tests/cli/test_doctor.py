@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import time
 from email.utils import formatdate
 from pathlib import Path
@@ -25,7 +26,19 @@ from tests.simulator import Simulator
 pytestmark = pytest.mark.slow
 
 KEY = "sk-CANARY0123456789"
-COMMANDS = ("missy", "export", "unset", "chmod", "curl", "getent", "sudo", "pip", "ls", "${EDITOR:-vi}")
+COMMANDS = (
+    "missy",
+    "export",
+    "unset",
+    "chmod",
+    "curl",
+    "getent",
+    "sudo",
+    "ls",
+    "${EDITOR:-vi}",
+    sys.executable,
+    "uv",
+)
 
 
 def walk(missy, *args: str, env: dict[str, str | None] | None = None) -> dict[str, Any]:
@@ -272,3 +285,93 @@ def test_the_report_of_a_broken_configuration(missy):
     assert done.code == 0
     assert "unknown key" in done.text
     assert KEY not in done.text
+
+
+def test_the_last_line_counts(missy, models, serve):
+    """What is as it should be is shown with --all only, and the last line says which entries work."""
+    server, dead = models(), serve(b"")
+    dead.close()
+    entry = {"name": "openai", "model": "m", "max_retries": 0}
+    entries = {
+        "one": entry | {"base_url": server.url},
+        "two": entry | {"base_url": server.url},
+        "dead": entry | {"base_url": dead.url},
+        "far": entry | {"base_url": "http://10.9.8.7/v1"},
+        "off": entry | {"base_url": server.url, "enabled": False},
+    }
+    missy.config({"providers": entries})
+    done = missy("doctor")
+    assert done.code in {3, 5}
+    lines = done.text.splitlines()
+    assert lines[-1] == "2 entries work, 2 do not: dead, far, 1 disabled"
+    assert not [line for line in lines if line.startswith("ok")]
+    every = missy("doctor", "--all").text.splitlines()
+    assert every[-1] == lines[-1]
+    assert [line for line in every if line.startswith("ok") and "one: models" in line]
+    assert missy("doctor", "--provider", "one").text == "1 entry works\n"
+    assert missy("doctor", "--provider", "dead").text.splitlines()[-1] == "no entry works: dead"
+
+
+def only_under_v1(request, _wire):
+    """Answer as servers do whose API begins at /v1."""
+    if request.path == "/v1/models":
+        return json_response({"data": [{"id": "m"}, {"id": "n"}]})
+    return json_response({"error": {"message": "unknown path"}}, 404)
+
+
+def test_a_base_url_without_its_v1_is_found(missy, serve):
+    """The doctor and the check of `setup` ask once where the list would be, at the same origin, and say what to write."""
+    server = serve(only_under_v1)
+    origin = server.url.removesuffix("/v1")
+    missy.entry(origin, api_key="sk-own")
+    found = walk(missy)["test: models"]
+    assert found["status"] == "fail"
+    assert found["detail"] == f"no /models here; {origin}/v1/models answers: base_url should end in /v1"
+    assert found["fix"] == f"missy config set providers.test.base_url {origin}/v1"
+    assert [request.path for request in server.requests] == ["/models", "/v1/models"]
+    before = (missy.home / "config.yaml").read_bytes()
+    args = ("setup", "--no-prompt", "--entry", "new", "--base-url", origin, "--model", "m", "--check")
+    done = missy(*args)
+    assert done.code == 2
+    assert f"--base-url {origin}/v1" in done.err
+    assert (missy.home / "config.yaml").read_bytes() == before
+    assert missy(*(f"{origin}/v1" if arg == origin else arg for arg in args)).code == 0
+    assert missy("config", "set", "providers.test.base_url", f"{origin}/v1").code == 0
+    assert missy("doctor", "--provider", "test").text.splitlines()[-1] == "1 entry works"
+
+
+def test_the_report_names_no_host_of_ones_own(missy, models):
+    """Known services are named, one's own machines are numbered, and so are addresses; loopback says nothing."""
+    server = models()
+    entry = {"name": "openai", "model": "m", "max_retries": 0, "enabled": False}
+    entries = {
+        "here": entry | {"base_url": server.url, "enabled": True},
+        "groq": entry | {"base_url": "https://api.groq.com/openai/v1"},
+        "mine": entry | {"base_url": "https://llm.secretcorp.example/v1"},
+        "lan": entry | {"base_url": "http://192.168.7.9:8000/v1"},
+    }
+    network = {
+        "allowed_domains": ["*.secretcorp.example"],
+        "allowed_cidrs": ["192.168.7.0/24"],
+        "proxy": "http://proxy.secretcorp.example:3128",
+    }
+    missy.config({"providers": entries, "network": network})
+    text = missy("doctor", "--report").text
+    assert "secretcorp" not in text
+    assert "192.168.7" not in text
+    assert "host-1/v1" in text
+    assert "address-1:8000" in text
+    assert "api.groq.com" in text
+    assert "127.0.0.1" in text
+
+
+def test_the_backups_can_be_deleted(missy):
+    """After a key has gone to the vault, `config backups --prune` takes the copies of the old file away."""
+    missy.entry("http://127.0.0.1:9/v1", api_key=KEY)
+    assert missy("config", "set", "providers.test.api_key", "vault://test").code == 0
+    (backup,) = missy.home.glob("config.yaml.bak-*")
+    assert KEY in backup.read_text()
+    done = missy("config", "backups", "--prune")
+    assert (done.code, "deleted 1 backups" in done.err) == (0, True)
+    assert not [*missy.home.glob("config.yaml.bak-*")]
+    assert missy("config", "backups", "--prune").code == 0

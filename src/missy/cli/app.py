@@ -11,6 +11,8 @@ from missy.cli.output.sanitize import safe
 from missy.secrets.redact import redact
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from missy.assistant import Missy
     from missy.audit import Audit
     from missy.config.schema import Config
@@ -26,6 +28,7 @@ class App:
         self.debug = debug
         self._config: Config | None = None
         self._door: Door | None = None
+        self._said: set[str] = set()
 
     @classmethod
     def holding(cls, config: Config) -> App:
@@ -40,9 +43,22 @@ class App:
             from missy.config.load import load_chosen
 
             self._config = load_chosen(self.config_path)
-            for warning in self._config.warnings:
-                notice(warning)
         return self._config
+
+    def warn(self, entry: str | None = None) -> None:
+        """Say what is not good about an entry that is about to be used, None for the default one."""
+        config = self.config()
+        self._say_once(one for one in config.warnings if (entry or config.default) in one.entries)
+
+    def warn_of_all(self) -> None:
+        """Say what is not good about any entry: where the configuration is what is looked at."""
+        self._say_once(self.config().warnings)
+
+    def _say_once(self, texts: Iterable[str]) -> None:
+        for text in texts:
+            if text not in self._said:
+                self._said.add(text)
+                notice(text)
 
     def policy(self) -> Policy:
         """Return the policy of the configuration."""

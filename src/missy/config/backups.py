@@ -74,6 +74,17 @@ def rollback(path: Path, number: int = 1) -> bool:
     return True
 
 
+def delete_all(path: Path) -> int:
+    """Delete the backups of a configuration file, under its lock; returns how many there were."""
+    if not (found := find(path)):
+        return 0
+    with files.lock(path):
+        for backup in (found := find(path)):
+            with os_errors.faults("delete", backup.path):
+                backup.path.unlink(missing_ok=True)
+    return len(found)
+
+
 def replace(path: Path, before: bytes | None, after: str) -> None:
     """Check the new text, keep the old one as a backup, and write. The caller holds the file's lock.
 

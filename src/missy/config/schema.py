@@ -108,6 +108,18 @@ class Budget:
     session_usd: float | None = None
 
 
+class Caution(str):
+    """What is allowed in the file but not good, and the entries that it is about."""
+
+    __slots__ = ("entries",)
+    entries: tuple[str, ...]
+
+    def __new__(cls, text: str, entries: Iterable[str] = ()) -> Caution:  # noqa: D102, PYI034
+        made = super().__new__(cls, text)
+        made.entries = tuple(entries)
+        return made
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """The whole file, checked. `exists`: whether there is one; `providers` keeps the order of the file.
@@ -121,7 +133,7 @@ class Config:
     providers: dict[str, Entry] = field(default_factory=dict)
     network: Network = field(default_factory=Network)
     budget: Budget = field(default_factory=Budget)
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Caution, ...] = ()
     stamp: tuple[int, ...] | None = field(default=None, compare=False, repr=False)
 
     @property

@@ -14,6 +14,7 @@ from missy.config.schema import (
     KINDS,
     NOT_YET,
     Budget,
+    Caution,
     Config,
     Entry,
     Network,
@@ -50,18 +51,25 @@ def build(data: Any, places: Places) -> Config:
     return config
 
 
-def warn(config: Config, mode: int) -> tuple[str, ...]:
+def warn(config: Config, mode: int) -> tuple[Caution, ...]:
     """Return what is allowed but not good: keys that others can read, entries that the policy will refuse."""
     warnings = []
-    keys = [key for entry in config.providers.values() for key in (entry.api_key, *entry.api_keys) if key]
-    if mode & 0o044 and not all(map(is_reference, keys)):
-        warnings.append(f"{config.path} holds a key and other users can read it: run chmod 600 {config.path}")
+    holders = [entry.entry for entry in config.providers.values() if _holds_key(entry)]
+    if mode & 0o044 and holders:
+        text = f"{config.path} holds a key and other users can read it: run chmod 600 {config.path}"
+        warnings.append(Caution(text, holders))
     decider = policy.Policy(config.rules())
     for entry in config.providers.values():
         urls = entry.endpoints if entry.enabled else ()
         refused = [d for d in map(decider.decide, map(policy.parse, urls)) if not d.allowed]
-        warnings += [f"{config.path}:{entry.line}: providers.{entry.entry}: {d.reason}" for d in refused]
+        where = f"{config.path}:{entry.line}: providers.{entry.entry}"
+        warnings += [Caution(f"{where}: {one.reason}", [entry.entry]) for one in refused]
     return tuple(warnings)
+
+
+def _holds_key(entry: Entry) -> bool:
+    """Whether a key itself stands in the entry, and no reference to one."""
+    return not all(is_reference(key) for key in (entry.api_key, *entry.api_keys) if key)
 
 
 def _entry(name: str, data: Any, places: Places) -> Entry:

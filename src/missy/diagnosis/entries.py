@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from missy import paths
 from missy.diagnosis import Check
+from missy.diagnosis.base_url import find_v1
 from missy.diagnosis.fixes import failed, for_entry, proxy_from
 from missy.errors import CredentialError, MissyError
 from missy.policy import parse
@@ -139,8 +140,13 @@ def _ask_models(missy: Missy, entry: Entry, timeout: float) -> Check:
     try:
         models = missy.models(entry.entry, timeout=timeout)
     except MissyError as error:
-        if error.status == 404:
-            return Check(name, "warn", "the endpoint lists no models (404)", ask)
+        if error.status in (404, 405):
+            better = find_v1(missy.config, entry.entry, timeout)
+            if better is not None:
+                key = f"providers.{entry.entry}.base_url"
+                fix = f"missy config set {shlex.quote(key)} {shlex.quote(better.url)}"
+                return Check(name, "fail", better.advice, fix, error.exit_code)
+            return Check(name, "warn", f"the endpoint lists no models ({error.status})", ask)
         host = parse(entry.endpoint).host if entry.endpoint else ""
         return failed(name, error, for_entry(error, entry, host, "models"))
     if not models:

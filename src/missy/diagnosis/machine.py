@@ -66,12 +66,13 @@ def examine_config(config: Config) -> Iterator[Check]:
             yield Check("rights", "warn", detail, f"chmod 600 {shlex.quote(str(config.path))}")
     for entry in config.providers.values():
         if not all(map(is_reference, filter(None, (entry.api_key, *entry.api_keys)))):
-            name = shlex.quote(entry.entry)
+            name, key = (shlex.quote(one) for one in (entry.entry, f"providers.{entry.entry}.api_key"))
             yield Check(
                 f"{entry.entry}: key",
                 "warn",
                 f"a key stands in {config.path} itself, and in its backups: the vault keeps it encrypted",
-                f"missy vault set {name}  # then, in the entry: api_key: vault://{entry.entry}",
+                f"missy vault set {name}  # then: missy config set {key} vault://{entry.entry}"
+                "; missy config backups --prune",
             )
 
 

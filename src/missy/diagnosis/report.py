@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from missy import __version__
+from missy.diagnosis.anonymous import anonymise
 from missy.secrets.redact import redact
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ _PARTS = (
 
 
 def write_report(checks: Iterable[Check], config: Config | None) -> str:
-    """Return the report as Markdown. The home folder is written as ~, as its name may be a person's."""
+    """Return the report as Markdown, without what names a person or their machines."""
     lines = ["# missy doctor --report", "", f"- missy {__version__}", f"- Python {platform.python_version()}"]
     lines += [f"- {platform.system()} {platform.release()} {platform.machine()}"]
     lines += [f"- {name} {version}" for name, version in _versions()]
@@ -41,7 +42,7 @@ def write_report(checks: Iterable[Check], config: Config | None) -> str:
         from missy.config.show import effective, to_yaml
 
         lines += ["", "## Configuration, keys masked", "", "```yaml", to_yaml(effective(config)), "```"]
-    return _anonymous(redact("\n".join(lines)))
+    return anonymise(redact("\n".join(lines)), config)
 
 
 def _versions() -> list[tuple[str, str]]:
@@ -54,8 +55,3 @@ def _versions() -> list[tuple[str, str]]:
         except PackageNotFoundError:
             found.append((name, "not installed"))
     return [*found, ("executable", sys.executable)]
-
-
-def _anonymous(text: str) -> str:
-    home = os.environ.get("HOME", "").rstrip("/")
-    return text.replace(home, "~") if len(home) > 1 else text

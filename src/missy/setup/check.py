@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from missy.errors import ProviderError
 
@@ -10,18 +10,27 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from missy.config.schema import Config
+    from missy.diagnosis.base_url import Better
 
 TIMEOUT = 15.0  # seconds of silence
 
 
-def list_models(config: Config, name: str, notice: Callable[[str], None]) -> list[str]:
-    """Ask an entry's endpoint for its models; [] where it answers, but has no list. Raises MissyError."""
+class Found(NamedTuple):
+    """What an endpoint answered: its models, none where it has no list; and the base URL that has one instead."""
+
+    models: list[str]
+    better: Better | None = None
+
+
+def list_models(config: Config, name: str, notice: Callable[[str], None]) -> Found:
+    """Ask an entry's endpoint for its models. Raises MissyError where it does not answer."""
     from missy.assistant import Missy
+    from missy.diagnosis.base_url import find_v1
 
     with Missy(config, notice=notice) as missy:
         try:
-            return missy.models(name, timeout=TIMEOUT)
+            return Found(missy.models(name, timeout=TIMEOUT))
         except ProviderError as error:
-            if error.status in (404, 405):
-                return []
-            raise
+            if error.status not in (404, 405):
+                raise
+    return Found([], find_v1(config, name, TIMEOUT))

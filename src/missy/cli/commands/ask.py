@@ -90,6 +90,7 @@ def command(
             "stream": not no_stream,
         }
         is_sure = not dry_run and (text.strip() or attach)  # a connection is begun for what will be asked
+        app.warn(provider)
         with app.assistant(ahead=provider if is_sure else False) as missy:
             if dry_run:
                 _show(missy.preview(text, **wishes), as_json=as_json)

@@ -55,6 +55,7 @@ def login(app: App, entry: str | None, device: bool, paste: bool, no_open: bool,
         raise UsageError("--device and --paste exclude each other", hint="leave one of them out")
     config = app.config()
     chosen = logins.find_entry(config, entry)
+    app.warn(chosen.entry)
     method: Method = "device" if device else "paste" if paste else "browser"
     sign_in(app, chosen, method=method, open_browser=not no_open, replace=yes)
     _add_entry(config, chosen)

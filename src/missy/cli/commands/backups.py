@@ -12,24 +12,29 @@ _number = click.argument("number", metavar="[N]", type=click.IntRange(min=1), de
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
+@click.option("--prune", is_flag=True, help="Delete them all: an old key may stand in one.")
 @click.pass_obj
-def backups(app: App, as_json: bool) -> None:
+def backups(app: App, as_json: bool, prune: bool) -> None:
     """List the earlier configurations, the newest first: the last ten that a command replaced.
 
     \b
     Example:
       missy config backups
+      missy config backups --prune
     """
-    from missy.config.backups import find
+    from missy.config.backups import delete_all, find
 
-    found = find(paths.config_file(app.config_path))
+    path = paths.config_file(app.config_path)
+    if prune:
+        notice(f"deleted {delete_all(path)} backups; there is no rollback to them any more")
+    found = find(path)
     if as_json:
         return emit_json(
             [{"n": one.number, "time": _time(one.stamp), "path": str(one.path)} for one in found]
         )
     for one in found:
         emit(f"{one.number:>2}  {_time(one.stamp)}  {one.path}")
-    if not found:
+    if not found and not prune:
         notice("no command has changed the configuration yet")
     return None
 

@@ -91,6 +91,7 @@ def validate(app: App, as_json: bool) -> None:
             place = {"file": error.file, "line": error.line, "key": error.key}
             emit_json({"ok": False, "error": {"message": error.message, "hint": error.hint} | place})
         raise
+    app.warn_of_all()
     summary = _summary(config)
     if as_json:
         emit_json(summary)

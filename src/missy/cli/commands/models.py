@@ -20,6 +20,7 @@ def command(app: App, provider: str | None, timeout: float | None, as_json: bool
     Example:
       missy models --provider groq
     """
+    app.warn(provider)
     with app.assistant() as missy:
         names = missy.models(provider, timeout=timeout)
     if as_json:

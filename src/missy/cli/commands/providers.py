@@ -55,12 +55,14 @@ def switch(app: App, name: str) -> None:
 
     config = app.config()
     entry = config.entry(name)
+    app.warn(entry.entry)
     set_default(config.path, entry.entry)
     emit(f"default_provider: {entry.entry}")
 
 
 def _list(app: App, *, as_json: bool) -> None:
     config = app.config()
+    app.warn_of_all()
     rows = [_row(config, entry) for entry in config.providers.values()]
     if as_json:
         emit_json(rows)

@@ -235,7 +235,9 @@ def _check(path: Path, made: Plan) -> None:
 
     draft = made.drafts[0]
     config = commit.outcome(path, made, literal=True)
-    models = check.list_models(config, draft.name, notice)
+    models, better = check.list_models(config, draft.name, notice)
+    if better is not None:
+        raise UsageError(better.advice, hint=f"nothing was written; give --base-url {better.url}")
     model = config.providers[draft.name].model
     notice(f"checked: {draft.name} answers" + (f", {len(models)} models" if models else ""))
     if model and models and not any(name in (model, f"models/{model}") for name in models):
@@ -255,8 +257,10 @@ def _write(path: Path, made: Plan, tell: Say, warn: Say) -> None:
         warn(f"no system keyring here: the vault's key is in {vault.key_file}, readable by you alone")
     tell(f"{'wrote' if changed else 'left as it is:'} {path}")
     config = load(path)
-    for warning in config.warnings:
-        warn(warning)
+    names = {draft.name for draft in made.drafts}
+    for caution in config.warnings:
+        if names.intersection(caution.entries):
+            warn(caution)
     for draft in made.drafts:
         if draft.base_url and not draft.model:
             warn(f"no model was named: {draft.name} will ask for {config.providers[draft.name].model}")

@@ -24,6 +24,7 @@ def command(app: App, provider: str | None, as_json: bool) -> None:
       missy usage --provider openai-codex --json
     """
     entry = logins.find_entry(app.config(), provider)
+    app.warn(entry.entry)
     limits = logins.ask_limits(app.config(), app.audit(), entry, notice=notice)
     if as_json:
         emit_json([{"entry": entry.entry, "limits": limits}])

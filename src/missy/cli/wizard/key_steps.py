@@ -119,12 +119,16 @@ class KeySteps(Steps):
             return "model", replace(answers, models=())
         self._talk.say(f"asking {host} ...")
         try:
-            models = check.list_models(
+            models, better = check.list_models(
                 self._outcome(answers, literal=True), answers.draft.name, self._talk.say
             )
         except MissyError as error:
             self._talk.say(f"{error.message}\n{error.hint}".rstrip(), indent="  ! ")
             return "failed", replace(answers, models=())
+        if better is not None:
+            self._talk.say(f"There is no /models here; {better.url} lists {len(better.models)} models.")
+            if self._talk.agree(f"Take {better.url}?"):
+                return "model", replace(answers.with_draft(base_url=better.url), models=tuple(better.models))
         said = f"it answers: {len(models)} models" if models else "it answers, and has no list of models"
         self._talk.say(said)
         return "model", replace(answers, models=tuple(models))
