@@ -95,7 +95,11 @@ def _read(reply: Reply) -> dict[str, Any]:
 
 def read_headers(headers: Mapping[str, str]) -> dict[str, Any] | None:
     """Return the limits that the `x-codex-*` headers of an answer tell, or None where there are none."""
-    windows = {name: _header_window(headers, name) for name in ("primary", "secondary")}
+    windows: dict[str, Any] = {}
+    for family in _families(headers):
+        windows = {name: _header_window(headers, family + name) for name in ("primary", "secondary")}
+        if any(windows.values()):
+            break
     if not any(windows.values()):
         return None
     flags = {name: headers.get(f"x-codex-credits-{name}") for name in ("has-credits", "unlimited", "balance")}
@@ -110,6 +114,43 @@ def read_headers(headers: Mapping[str, str]) -> dict[str, Any] | None:
         **windows,
         "credits": has_credits if any(flags.values()) else None,
     }
+
+
+def _families(headers: Mapping[str, str]) -> list[str]:
+    """Return the beginnings of the windows' names: the plan's own, the limit that is active, any other (`NAME-`)."""
+    active = headers.get("x-codex-active-limit")
+    ends = ("-primary-used-percent", "-secondary-used-percent")
+    others = [
+        name.removesuffix(end).removeprefix("x-codex-") + "-"
+        for name in headers
+        for end in ends
+        if name.startswith("x-codex-") and name.endswith(end) and len(name) > len("x-codex") + len(end)
+    ]
+    return ["", *([f"{active.lower()}-"] if active else []), *dict.fromkeys(others)]
+
+
+def read_event(data: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the limits that a `codex.rate_limits` event of a stream tells, or None where it tells none."""
+    rate = data.get("rate_limits")
+    if not isinstance(rate, dict):
+        return None
+    windows = {name: _event_window(rate.get(name)) for name in ("primary", "secondary")}
+    if not any(windows.values()):
+        return None
+    plan, credits_ = data.get("plan_type"), data.get("credits")
+    return {
+        "plan": plan if isinstance(plan, str) else None,
+        "limit_reached": rate.get("limit_reached") is True,
+        **windows,
+        "credits": _credits(credits_) if isinstance(credits_, dict) else None,
+    }
+
+
+def _event_window(value: object) -> dict[str, Any] | None:
+    if not isinstance(value, dict):
+        return None
+    minutes = _number(value.get("window_minutes"))
+    return _window({"limit_window_seconds": None if minutes is None else minutes * 60, **value})
 
 
 def _header_window(headers: Mapping[str, str], name: str) -> dict[str, Any] | None:

@@ -195,6 +195,16 @@ def _codex(headers: Mapping[str, str], now: float | None) -> Iterable[float]:
                 break
 
 
+def full_windows_reset(limits: Mapping[str, Any], now: float | None = None) -> float | None:
+    """Return the wait until the full windows of `{"primary": {"used_percent", "reset_at"}, ...}` begin anew."""
+    found = [
+        duration(window.get("reset_at", window.get("reset_after_seconds")), now)
+        for window in limits.values()
+        if isinstance(window, dict) and (number(window.get("used_percent")) or 0.0) >= 100
+    ]
+    return max((wait for wait in found if wait is not None), default=None)
+
+
 def resets_at(fields: Mapping[str, Any]) -> float | None:
     """Return the point in time, in seconds since 1970, that the fields of a body name for the end of a limit."""
     for name in _MOMENTS:

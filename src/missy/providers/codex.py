@@ -8,7 +8,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from missy.auth.usage import account_headers, read_headers
+from missy.auth.usage import account_headers, read_event, read_headers
 from missy.errors import CredentialError, MissyError, ProviderError
 from missy.events import Notice
 from missy.net.limits import Clock
@@ -116,6 +116,7 @@ class CodexProvider:
         self._note_limits(headers)
         request_id = headers.get("x-request-id") or headers.get("x-oai-request-id") or headers.get("cf-ray")
         wire = wire_responses.ResponsesReply(host=self._host, model=request.model, request_id=request_id)
+        wire.on_limits = self._note_event
         return wire, Reply(headers.get("content-type", ""), wire)
 
     def _explain(self, status: int, headers: Mapping[str, str], body: bytes, **call: Any) -> MissyError:
@@ -124,6 +125,11 @@ class CodexProvider:
 
     def _note_limits(self, headers: Mapping[str, str]) -> None:
         limits = read_headers(headers)
+        if limits is not None and self._account_id:
+            self._limits.write(self._account_id, limits)
+
+    def _note_event(self, data: Mapping[str, Any]) -> None:
+        limits = read_event(data)
         if limits is not None and self._account_id:
             self._limits.write(self._account_id, limits)
 

@@ -52,9 +52,21 @@ def from_response(
     )
 
 
-def from_answer(data: Any, *, host: str, request_id: str | None, model: str | None = None) -> MissyError:
-    """Return the error for a complaint that came under a status of success, whole or inside a stream."""
+def from_answer(
+    data: Any, *, host: str, request_id: str | None, model: str | None = None, limits: Any = None
+) -> MissyError:
+    """Return the error for a complaint that came under a status of success, whole or inside a stream.
+
+    `limits` is what the stream said of limits before: when they begin anew, where the complaint does not say it.
+    """
     from missy.net.error_body import ErrorBody
     from missy.providers.error_mapping import to_error
 
-    return to_error(ErrorBody(data), status=None, host=host, request_id=request_id, model=model)
+    body = ErrorBody(data)
+    if isinstance(limits, dict):
+        from missy.net.waits import full_windows_reset
+
+        wait = full_windows_reset(limits)
+        if wait is not None:
+            body.fields.setdefault("resetsinseconds", wait)
+    return to_error(body, status=None, host=host, request_id=request_id, model=model)

@@ -16,6 +16,8 @@ from missy.providers.toolcalls import whole_call
 from missy.providers.wire_chat import MAX_TEXT, count, other_model, weigh
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from missy.events import Event, Image, Tool
     from missy.providers.base import Request
 
@@ -129,6 +131,10 @@ class ResponsesReply:
     )
 
     def __init__(self, *, host: str, model: str | None, request_id: str | None = None) -> None:
+        self.on_limits: Callable[[dict[str, Any]], None] | None = (
+            None  # is told what the stream says of limits
+        )
+        self._limits: dict[str, Any] = {}
         self._host = host
         self._asked = model
         self._request_id = request_id
@@ -182,6 +188,11 @@ class ResponsesReply:
                 return self._finish(data.get("response"), kind)
             case "response.failed" | "error":
                 raise self._failure(data)
+            case "codex.rate_limits":
+                self._limits = data
+                if self.on_limits is not None:
+                    self.on_limits(data)
+                return []
         if kind in ("", None) or data.get("error"):  # no event of the protocol: perhaps the words of a front
             self._refuse_complaint(data)
         return []
@@ -303,7 +314,14 @@ class ResponsesReply:
     def _failure(self, data: dict[str, Any]) -> MissyError:
         response = data.get("response")
         source = response if isinstance(response, dict) and response.get("error") else data
-        error = faults.from_answer(source, host=self._host, request_id=self._request_id, model=self._asked)
+        headers = {"headers": data["headers"]} if isinstance(data.get("headers"), dict) else {}
+        error = faults.from_answer(
+            {**headers, **source},
+            host=self._host,
+            request_id=self._request_id,
+            model=self._asked,
+            limits=self._limits.get("rate_limits"),
+        )
         if isinstance(error, ProviderError):
             error.hint = NEXT_STEPS.get(error.code or "", error.hint)
         return error

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from missy.errors import CredentialError
 from missy.secrets.redact import Secret
+from missy.secrets.shape import refuse_slips
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -149,6 +150,7 @@ def _stored(kind: str, name: str) -> Secret:
 
 def _checked(value: str, place: str) -> Secret:
     """A key goes into a header: anything but visible ASCII would break it, or split it in two."""
+    refuse_slips(value, place)
     if not value.isascii() or not value.isprintable() or " " in value:
         raise CredentialError(
             f"the key from {place} holds characters that no key has", hint="copy it again, on one line"

@@ -1,0 +1,46 @@
+"""What a key cannot look like: slips of copying and quoting that would be sent as they are, and refused. Pure.
+
+It must never show the key, or a part of it.
+"""
+
+from __future__ import annotations
+
+import re
+
+from missy.errors import CredentialError
+
+_QUOTES = "\"'`\u2018\u2019\u201c\u201d\u00ab\u00bb"
+_ASSIGNED = re.compile(r"(?:export\s+|set\s+)?([A-Za-z_][A-Za-z0-9_]{0,100})\s*=\s*(?!=*$)")
+_NAMES_A_KEY = re.compile(r"[A-Z][A-Z0-9]*_[A-Z0-9_]*|.*(key|token|secret).*", re.IGNORECASE)
+
+
+def refuse_slips(value: str, place: str) -> None:
+    """Raise CredentialError for a key that holds more, or less, than a key; `place` says where it came from."""
+    if value[:1] in _QUOTES or value[-1:] in _QUOTES:
+        raise CredentialError(
+            f"the key from {place} has quotes around it, which are no part of a key",
+            hint="take the quotes away where the key is set: .env files and some shells keep them",
+        )
+    if value.startswith("$") or (value.startswith("%") and value.endswith("%")):
+        raise CredentialError(
+            f"the key from {place} is the name of a variable that was not put in its place",
+            hint="set it to the key itself: in single quotes, or in a .env file, a $NAME stays as it is",
+        )
+    found = _ASSIGNED.match(value)
+    if found and _is_name(found[1]):
+        raise CredentialError(
+            f"the key from {place} is a whole line NAME=key, not the key alone",
+            hint="keep what stands after the = sign",
+        )
+    if re.match(r"(?:bearer|basic|token|authorization:)\s", value, re.IGNORECASE):
+        raise CredentialError(
+            f"the key from {place} begins with the name of a header or a scheme",
+            hint="keep the key alone, without Bearer",
+        )
+
+
+def _is_name(text: str) -> bool:
+    """Tell whether what stands before a = is a variable's name: keys themselves may end in =."""
+    return _NAMES_A_KEY.fullmatch(text) is not None and (
+        text.isupper() or "key" in text.lower() or "token" in text.lower()
+    )
