@@ -21,7 +21,7 @@ import sitecustomize  # noqa: E402, F401  the guard: from here on this process r
 
 sys.path.remove(str(GUARD))
 
-from missy.secrets import redact  # noqa: E402
+from missy import masking  # noqa: E402
 from tests.command import Command  # noqa: E402
 from tests.servers import Origin, Proxy  # noqa: E402
 
@@ -64,7 +64,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def forget_secrets() -> Iterator[None]:
     """A process of its own would know only its own secrets; tests that share one must not mask each other's words."""
     yield
-    redact._held.clear()
+    masking._held.clear()
 
 
 @pytest.fixture

@@ -235,9 +235,7 @@ class _Shared:
             memory=self._memory,
             timeout=entry.timeout,
             # The vault and the keyring take a while, and a locked keyring asks the person first.
-            may_wait=any(
-                key.startswith(("vault://", "keyring://")) for key in (entry.api_key or "", *entry.api_keys)
-            ),
+            may_wait=any("vault://" in text or "keyring://" in text for text in entry.secrets),
         )
 
     def request(self, entry: Entry, prompt: str | Sequence[Message], options: AskOptions) -> Request:
@@ -303,16 +301,7 @@ _LOCAL = Entry(entry="local", kind="local")  # it needs no line in the file
 
 def _credentials(entry: Entry) -> list[Credential]:
     """Resolve an entry's keys as they are now. Raises CredentialError."""
-    assert entry.endpoint is not None
-    target = parse(entry.endpoint)
-    return credentials(
-        entry.entry,
-        api_key=entry.api_key,
-        api_keys=entry.api_keys,
-        host=target.host,
-        loopback=target.is_loopback,
-        environ=os.environ,
-    )
+    return credentials(entry, os.environ)
 
 
 def _has_login() -> bool:

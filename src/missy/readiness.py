@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from missy.errors import MissyError
 from missy.policy import Policy, parse
@@ -54,16 +54,7 @@ def _host_and_port(target: Target) -> str:
 
 
 def _keyed(entry: Entry, environ: Mapping[str, str]) -> tuple[str, str]:
-    assert entry.endpoint is not None
-    target = parse(entry.endpoint)
-    key: dict[str, Any] = {
-        "api_key": entry.api_key,
-        "api_keys": entry.api_keys,
-        "host": target.host,
-        "environ": environ,
-    }
-    missing = what_is_missing(entry.entry, loopback=target.is_loopback, **key)
-    return source_of(entry.entry, **key), missing
+    return source_of(entry, environ), what_is_missing(entry, environ)
 
 
 def _login(entry: Entry, environ: Mapping[str, str]) -> tuple[str, str]:  # noqa: ARG001

@@ -23,7 +23,15 @@ def words(missy, line: str) -> list[str]:
 
 @pytest.fixture
 def entries(missy):
-    missy.config({"providers": {"groq": {}, "my-lab": {"enabled": False}, "openai": {}}})
+    missy.config(
+        {
+            "providers": {
+                "groq": {"base_url": "https://api.groq.com/openai/v1"},
+                "my-lab": {"enabled": False},
+                "openai": {},
+            }
+        }
+    )
     return missy
 
 

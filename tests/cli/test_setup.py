@@ -83,7 +83,9 @@ def test_a_system_keyring_keeps_it_too(missy, tmp_path):
 
 def test_an_existing_entry_wants_force(missy):
     """Exit 2 and nothing touched; with --force its comments stay and the old file is kept."""
-    file = missy.config("providers:\n  groq:  # mine\n    model: old  # why\n    timeout: 9\n")
+    file = missy.config(
+        "providers:\n  groq:  # mine\n    model: old  # why\n    base_url: https://api.groq.com/openai/v1\n    timeout: 9\n"
+    )
     before = file.read_bytes()
     args = ["setup", "--no-prompt", "--provider", "groq", "--model", "new", "--api-key-env", "K"]
     done = missy(*args)

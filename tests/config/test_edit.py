@@ -206,10 +206,10 @@ def test_an_entry_can_be_added_to_any_file(home: Path, text: str) -> None:
 def test_a_missing_file_starts_as_the_template(home: Path) -> None:
     """The first edit writes the commented template with the change in it, 0600, and makes no backup."""
     path = home / "config.yaml"
-    edit.add_entry(path, "groq", {"name": "openai", "api_key": "$GROQ_API_KEY"})
+    edit.add_entry(path, "mine", {"name": "openai", "api_key": "$GROQ_API_KEY"})
     gone, new = changed_lines(template(), path.read_text())
     assert gone == []
-    assert new == ["  groq:\n", "    name: openai\n", "    api_key: $GROQ_API_KEY\n"]
+    assert new == ["  mine:\n", "    name: openai\n", "    api_key: $GROQ_API_KEY\n"]
     assert path.stat().st_mode & 0o777 == 0o600
     assert backups.find(path) == []
 

@@ -14,9 +14,9 @@ from missy.config.validate import build
 from missy.errors import UsageError
 from missy.policy import Policy, parse
 from missy.secrets.redact import Secret
+from missy.services import OPENAI, SERVICES, of_url
 from missy.setup import plan
 from missy.setup.plan import Draft, Plan
-from missy.setup.services import OPENAI, SERVICES, of_url
 
 GROQ = SERVICES["groq"].base_url
 KEY = Secret("gsk_CANARY0123456789")
@@ -34,7 +34,7 @@ def config(data: Data) -> Config:
 @pytest.mark.parametrize("name", [*SERVICES])
 def test_every_service_makes_an_entry_that_may_be_reached(name):
     """Its host, and its host alone, becomes reachable; where a preset has that name, it is the preset's host."""
-    url = SERVICES[name].base_url.replace("{host}", "me.openai.azure.com")
+    url, _ = SERVICES[name].filled(dict.fromkeys(("resource", "account", "provider"), "mine"))
     made = config(applied({}, Draft(name=name, base_url=url, model="m", store="env", variable="K")))
     assert not made.warnings
     target = parse(url)
@@ -46,7 +46,7 @@ def test_every_service_makes_an_entry_that_may_be_reached(name):
         assert f"{target.host}:{target.port}" in known
     assert of_url(SERVICES[name].base_url) == SERVICES[name]
     assert of_url(None) is OPENAI
-    assert SERVICES[name].here == (not SERVICES[name].variable)
+    assert SERVICES[name].here == (not SERVICES[name].variables)
 
 
 @pytest.mark.parametrize(

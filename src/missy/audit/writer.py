@@ -15,6 +15,7 @@ from missy.audit.chain import START, VERSION, Link, link_of, seal_line
 from missy.audit.head import begin_head, head_path, read_head, write_head
 from missy.audit.reader import last_records
 from missy.errors import MissyError
+from missy.masking import mask
 
 MAX_VALUE_CHARS = 512  # of one value, so that no line comes near the longest
 MAX_LOCK_SECONDS = 10.0  # to wait for other writers, who need microseconds each
@@ -226,7 +227,7 @@ def _now() -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value that JSON has a short form for: text is cut, anything else becomes its text."""
+    """Return a value that JSON has a short form for: text is masked and cut, anything else becomes its text."""
     if value is None or type(value) in (bool, int):
         return value
-    return str(value)[:MAX_VALUE_CHARS]
+    return mask(str(value))[:MAX_VALUE_CHARS]

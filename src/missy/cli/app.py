@@ -97,14 +97,23 @@ class App:
         return self._door
 
 
-def emit(text: str) -> None:
-    """Print one line to stdout, safe to show."""
-    sys.stdout.write(safe(text) + "\n")
+def emit(text: str, *, masked: bool = True) -> None:
+    """Print one line to stdout, safe to show; `masked=False` is for what was asked for as it is."""
+    sys.stdout.write(safe(redact(text) if masked else text) + "\n")
 
 
-def emit_json(value: Any) -> None:
+def emit_json(value: Any, *, masked: bool = True) -> None:
     """Print one JSON value to stdout. Non-ASCII is escaped, so that no terminal is ever steered by it."""
-    sys.stdout.write(json.dumps(value, indent=2) + "\n")
+    sys.stdout.write(json.dumps(_redacted(value) if masked else value, indent=2) + "\n")
+
+
+def _redacted(value: Any) -> Any:
+    """Return a JSON value with every text in it masked, the names of its members too."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict):
+        return {_redacted(key): _redacted(item) for key, item in value.items()}
+    return [_redacted(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def notice(text: str) -> None:

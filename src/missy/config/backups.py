@@ -14,18 +14,20 @@ from typing import TYPE_CHECKING, Any
 from missy import files, os_errors
 from missy.config.schema import is_reference
 from missy.errors import UsageError
+from missy.masking import MASK as _MASK
+from missy.masking import mask as redact
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 KEPT = 10
-_MASK = "***"
-_KEY = re.compile(r"""(?P<indent>[\s#-]*).*?\bapi_keys?["']?\s*:\s*(?P<value>.*)""")
+_KEY = re.compile(r"""(?P<indent>[\s#-]*).*?\b(?P<name>api_keys?|headers|query)["']?\s*:\s*(?P<value>.*)""")
+_PAIR = re.compile(r"""(?P<head>[\s#-]*[^\s:]{1,110}\s*:\s+)(?P<value>.*)""")
 _ITEM = re.compile(r"(?P<head>[\s#-]*)(?P<body>.*?)(?P<comment>\s+#.*)?")
-_NOTHING = ("", "null", "~", "[", "]", "[]", "|", "|-", ">", ">-")
+_SECRET_KEYS = ("api_key", "api_keys", "headers", "query")
+_NOTHING = ("{}", "", "null", "~", "[", "]", "[]", "|", "|-", ">", ">-")
 _WORD = re.compile(r"""[^\s,"'\[\]]+""")
 _TOKEN = re.compile(r"(?=\S*\d)[A-Za-z0-9_+/=.-]{12,}")  # what stands in a comment and may have been a key
-_LOOKS_SECRET = re.compile(r"(?<![A-Za-z0-9])(?:sk-|gsk_|xai-)[A-Za-z0-9_-]{6,}|(?<=://)[^/\s@\"']+(?=@)")
 
 
 class Backup:
@@ -124,7 +126,11 @@ def compare(old: str, new: str, old_name: str, new_name: str) -> str:
 def mask(text: str) -> list[str]:
     """Return the lines of a configuration, valid or not, with what is or may be a key masked."""
     literals = sorted(_literals(text), key=len, reverse=True)
-    shown, depth = [], -1  # the indentation of the key whose value is being passed
+    shown, depth, named = (
+        [],
+        -1,
+        False,
+    )  # the indentation of the key whose value is being passed; has it names?
     for real in text.splitlines():
         line, indent = real, len(real) - len(real.lstrip(" #"))
         for literal in literals:
@@ -135,11 +141,12 @@ def mask(text: str) -> list[str]:
             depth = -1
         key = _KEY.match(line)
         if key:
-            depth = len(key["indent"])
+            depth, named = len(key["indent"]), not key["name"].startswith("api_key")
             line = line[: key.start("value")] + _mask_value(key["value"])
         elif depth >= 0:
-            line = _mask_value(line)
-        shown.append(_LOOKS_SECRET.sub(_MASK, line))
+            pair = _PAIR.fullmatch(line) if named else None
+            line = pair["head"] + _mask_value(pair["value"]) if pair else _mask_value(line)
+        shown.append(redact(line))
     return shown
 
 
@@ -172,10 +179,11 @@ def _literals(text: str) -> set[str]:
 
 def _keys(data: Any, name: str = "") -> list[str]:
     if isinstance(data, dict):
-        return [key for name, value in data.items() for key in _keys(value, name)]
+        of = name if name in ("headers", "query") else ""
+        return [key for inner, value in data.items() for key in _keys(value, of or inner)]
     if isinstance(data, list):
         return [key for value in data for key in _keys(value, name)]
-    held = name in ("api_key", "api_keys") and isinstance(data, str) and len(data) > 3
+    held = name in _SECRET_KEYS and isinstance(data, str) and len(data) > 3
     return [data] if held and not is_reference(data) else []
 
 

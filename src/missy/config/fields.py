@@ -8,11 +8,13 @@ from __future__ import annotations
 from dataclasses import MISSING, dataclass
 from typing import TYPE_CHECKING, Any
 
-from missy.config import values
+from missy.config import extras, values
 from missy.config.presets import PRESETS
 from missy.config.schema import KIND_KEYS, KINDS, NOT_YET, Budget, Config, Entry, Network
 
 if TYPE_CHECKING:
+    import re
+
     from missy.config.values import Check
 
 _Schema = dict[str, Any]
@@ -24,6 +26,14 @@ _FLAG: _Schema = {"type": "boolean"}
 
 def _list(items: _Schema) -> _Schema:
     return {"type": ["array", "null"], "items": items}
+
+
+def _pairs(name: re.Pattern[str], longest: int) -> _Schema:
+    return {
+        "type": ["object", "null"],
+        "propertyNames": {"pattern": f"^{name.pattern}$"},
+        "additionalProperties": {"type": "string", "minLength": 1, "maxLength": longest},
+    }
 
 
 def _above_zero(most: int, *types: str) -> _Schema:
@@ -44,6 +54,7 @@ class Field:
 _KINDS = [kind for kind in KINDS if kind not in NOT_YET]
 _SECONDS = f"a number of seconds above 0, at most {values.LONGEST}"
 _HOST = "a list of host, host:port or [v6]:port"
+_PAIRS = "a mapping of names to text, $ENV_VAR, vault://NAME or keyring://NAME"
 _KEY = "a key, $ENV_VAR, vault://NAME or keyring://NAME"
 
 DEFAULT_PROVIDER = Field(
@@ -83,6 +94,27 @@ ENTRY = (
         "an http(s) URL without user name, query and fragment, or null",
         _URL_OR_NULL,
         "The endpoint. null: the kind's own, https://api.openai.com/v1 for openai.",
+    ),
+    Field(
+        "headers",
+        extras.headers,
+        _PAIRS,
+        _pairs(extras.HEADER_NAME, extras.LONGEST_VALUE),
+        "HTTP headers to send besides, to this endpoint alone.",
+    ),
+    Field(
+        "query",
+        extras.query,
+        _PAIRS,
+        _pairs(extras.QUERY_NAME, extras.LONGEST_VALUE),
+        "Parameters for the query string of every call, Azure's api-version say.",
+    ),
+    Field(
+        "api_key_header",
+        values.optional(extras.api_key_header),
+        "the name of a header, or null",
+        {"type": ["string", "null"], "pattern": f"^{extras.HEADER_NAME.pattern}$"},
+        "The header that carries the bare key (Azure: api-key). null: Authorization: Bearer.",
     ),
     Field(
         "issuer",
@@ -234,6 +266,8 @@ def _default(owner: Any, name: str) -> Any:
     """Return the default of a key, as JSON has it."""
     default = owner.__dataclass_fields__[name].default
     assert default is not MISSING
+    if name in ("headers", "query"):
+        return dict(default)
     return list(default) if isinstance(default, tuple) else default
 
 
@@ -244,7 +278,9 @@ def _only_their_own_keys() -> list[_Schema]:
         {
             "if": {"properties": {"name": {"const": kind}}, "required": ["name"]},
             "then": {
-                "properties": {key: {"enum": [None, []]} for key in sorted(every.difference(KIND_KEYS[kind]))}
+                "properties": {
+                    key: {"enum": [None, [], {}]} for key in sorted(every.difference(KIND_KEYS[kind]))
+                }
             },
         }
         for kind in _KINDS

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from missy.errors import ConfigError
+from missy.masking import MASK, may_be_secret
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,5 +46,6 @@ def dotted(at: At) -> str:
 
 
 def _plain(key: str) -> str:
+    key = MASK if may_be_secret(key) else key
     shown = key if key and key.isprintable() else ascii(key)
     return shown if len(shown) <= 64 else shown[:64] + "..."

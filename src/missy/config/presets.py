@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from missy.services import OPENAI, SERVICES, Service
+
 
 class Preset(NamedTuple):
     """The hosts (with a port where it is not 443) that a preset opens, and what it is for."""
@@ -12,24 +14,23 @@ class Preset(NamedTuple):
     note: str
 
 
-def _here(port: int) -> tuple[str, ...]:
-    return (f"localhost:{port}", f"127.0.0.1:{port}", f"[::1]:{port}")
+def _of(service: Service) -> Preset:
+    if not service.here:
+        return Preset(service.own_hosts, f"base_url {service.shown_url}")
+    port = service.base_url.rpartition(":")[2].partition("/")[0]
+    name = service.title.removesuffix(", on this machine")
+    hosts = (f"localhost:{port}", f"127.0.0.1:{port}", f"[::1]:{port}")
+    return Preset(hosts, f"{name} on this machine: base_url {service.base_url}")
+
+
+def _has_own_host(service: Service) -> bool:
+    return "{" in service.base_url.partition("://")[2].partition("/")[0]
 
 
 PRESETS: dict[str, Preset] = {
-    "openai": Preset(("api.openai.com",), "base_url https://api.openai.com/v1"),
-    "groq": Preset(("api.groq.com",), "base_url https://api.groq.com/openai/v1"),
-    "together": Preset(("api.together.xyz", "api.together.ai"), "base_url https://api.together.xyz/v1"),
-    "openrouter": Preset(("openrouter.ai",), "base_url https://openrouter.ai/api/v1"),
-    "mistral": Preset(("api.mistral.ai",), "base_url https://api.mistral.ai/v1"),
-    "deepseek": Preset(("api.deepseek.com",), "base_url https://api.deepseek.com/v1"),
-    "xai": Preset(("api.x.ai",), "base_url https://api.x.ai/v1"),
-    "fireworks": Preset(("api.fireworks.ai",), "base_url https://api.fireworks.ai/inference/v1"),
-    "cerebras": Preset(("api.cerebras.ai",), "base_url https://api.cerebras.ai/v1"),
-    "ollama": Preset(_here(11434), "Ollama on this machine: base_url http://localhost:11434/v1"),
-    "lmstudio": Preset(_here(1234), "LM Studio on this machine: base_url http://localhost:1234/v1"),
-    "vllm": Preset(_here(8000), "vLLM on this machine: base_url http://localhost:8000/v1"),
-    "llamacpp": Preset(_here(8080), "llama-server on this machine: base_url http://localhost:8080/v1"),
+    "openai": _of(OPENAI),
+    # where every user has a host of their own, there is none to open for all of them
+    **{name: _of(service) for name, service in SERVICES.items() if not _has_own_host(service)},
     "github": Preset(
         ("github.com", "api.github.com", "raw.githubusercontent.com", "codeload.github.com"),
         "GitHub: its pages, its API, files and archives",

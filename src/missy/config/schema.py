@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from missy.errors import UsageError
+from missy.masking import names_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,7 +30,7 @@ NOT_YET: dict[str, str] = {
 
 # The keys that mean something to one kind only; every other kind takes null for them
 KIND_KEYS: dict[str, tuple[str, ...]] = {
-    "openai": ("api_key", "api_keys", "base_url"),
+    "openai": ("api_key", "api_keys", "base_url", "headers", "query", "api_key_header"),
     "openai-codex": ("base_url", "issuer"),
     "chatgpt": (),
     "local": ("model_path",),
@@ -45,7 +46,7 @@ _ISSUER = "https://auth.openai.com"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry under `providers`. `api_key` and `api_keys` are the text of the file, references unresolved.
+    """One entry under `providers`. Keys, `headers` and `query` are the text of the file, references unresolved.
 
     `timeout`, `patience` and `deadline` are in seconds; `line` is the entry's line in the file, 0 if it is in none.
     """
@@ -56,6 +57,9 @@ class Entry:
     api_key: str | None = field(default=None, repr=False)
     api_keys: tuple[str, ...] = field(default=(), repr=False)
     base_url: str | None = None
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    query: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    api_key_header: str | None = None
     issuer: str | None = None
     timeout: float = 30.0
     patience: float | None = None
@@ -65,6 +69,19 @@ class Entry:
     fallback: tuple[str, ...] = ()
     model_path: str | None = None
     line: int = 0
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every value that is or names a secret: keys, headers, query."""
+        keys = (self.api_key,) if self.api_key else ()
+        return (*keys, *self.api_keys, *(text for _, text in (*self.headers, *self.query)))
+
+    @property
+    def literal_keys(self) -> tuple[str, ...]:
+        """The credentials that stand in the file themselves: keys, and what headers and parameters named so hold."""
+        named = [text for name, text in (*self.headers, *self.query) if names_secret(name)]
+        found = (*((self.api_key,) if self.api_key else ()), *self.api_keys, *named)
+        return tuple(text for text in found if not is_reference(text))
 
     @property
     def endpoint(self) -> str | None:
@@ -219,5 +236,6 @@ def _set_up(wanted: str) -> str:
 
 
 def is_reference(key: str) -> bool:
-    """Whether the text of an `api_key` names a secret that is kept elsewhere, and is none itself."""
-    return key.startswith(REFERENCES)
+    """Whether a value names a secret that is kept elsewhere, and is none itself: `$NAME`, or `Bearer $NAME`."""
+    word, blank, rest = key.partition(" ")
+    return (rest if blank and word.isalpha() else key).startswith(REFERENCES)

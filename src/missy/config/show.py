@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from missy.config import fields
 from missy.config.schema import KIND_KEYS, is_reference
+from missy.masking import MASK
 
 if TYPE_CHECKING:
     from missy.config.schema import Config, Entry
-
-_MASK = "***"
 
 
 def effective(config: Config) -> dict[str, Any]:
@@ -38,6 +37,8 @@ def _entry(entry: Entry) -> dict[str, Any]:
     in_force = {
         "api_key": entry.api_key and _mask(entry.api_key),
         "api_keys": [_mask(key) for key in entry.api_keys],
+        "headers": {name: _mask(text) for name, text in entry.headers},
+        "query": {name: _mask(text) for name, text in entry.query},
         "base_url": entry.endpoint,
         "issuer": entry.issuer_url,
     }
@@ -45,7 +46,7 @@ def _entry(entry: Entry) -> dict[str, Any]:
 
 
 def _mask(key: str) -> str:
-    return key if is_reference(key) else _MASK
+    return key if is_reference(key) else MASK
 
 
 def _plain(value: Any, names: list[str]) -> dict[str, Any]:

@@ -30,6 +30,9 @@ _ENTRIES = (
     timeout: 30                   # seconds of silence allowed: connect, first sign of life, between signs of life
     patience: null                # seconds without progress (text, thinking, a call); null: 10 x timeout
     deadline: null                # seconds for the whole answer; null: no limit
+    headers: {}                   # more HTTP headers for this endpoint alone; values as for api_key, or plain text
+    query: {}                     # the same for the query string
+    api_key_header: null          # the header for the bare key; null: Authorization: Bearer
     max_retries: 2
     enabled: true
     fallback: []                  # entries to try instead, in order; off unless written here
@@ -44,6 +47,24 @@ _ENTRIES = (
     #model: llama-3.1-70b-versatile
     #api_key: $GROQ_API_KEY
     #base_url: https://api.groq.com/openai/v1
+""",
+    ),
+    (
+        "openai",
+        """\
+  # Azure carries the bare key in a header of its own; a gateway wants more headers.
+  #azure:
+    #name: openai
+    #model: my-deployment
+    #api_key: $AZURE_OPENAI_API_KEY
+    #api_key_header: api-key
+    #base_url: https://my-resource.openai.azure.com/openai/v1
+    #query: {api-version: preview}
+  #portkey:
+    #name: openai
+    #model: gpt-4o
+    #base_url: https://api.portkey.ai/v1
+    #headers: {x-portkey-api-key: $PORTKEY_API_KEY, x-portkey-provider: openai}
 """,
     ),
     (

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from missy import paths, policy
+from missy import paths, policy, services
 from missy.config import fields
+from missy.config.positions import dotted
 from missy.config.schema import (
     KIND_KEYS,
     KINDS,
@@ -18,11 +19,11 @@ from missy.config.schema import (
     Config,
     Entry,
     Network,
-    is_reference,
     nearest,
 )
 from missy.config.values import NAME, Wrong, shown
 from missy.errors import MissyError
+from missy.masking import has_form_of_key, may_be_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from missy.config.positions import At, Places
 
 _Values = dict[str, Any]
+_NAMES = "1 to 64 letters, digits, - _ ."
 
 
 def build(data: Any, places: Places) -> Config:
@@ -48,6 +50,8 @@ def build(data: Any, places: Places) -> Config:
         budget=_budget(root.get("budget"), places),
     )
     _check_names(config, places)
+    for entry in config.providers.values():
+        _refuse_strange_endpoint(entry, places)
     return config
 
 
@@ -69,15 +73,19 @@ def warn(config: Config, mode: int) -> tuple[Caution, ...]:
 
 def _holds_key(entry: Entry) -> bool:
     """Whether a key itself stands in the entry, and no reference to one."""
-    return not all(is_reference(key) for key in (entry.api_key, *entry.api_keys) if key)
+    return bool(entry.literal_keys)
 
 
 def _entry(name: str, data: Any, places: Places) -> Entry:
     at: At = ("providers", name)
-    if not NAME.fullmatch(name):
+    if has_form_of_key(name):
         raise places.error(
-            f"found {shown(name)} as the name of an entry; allowed 1 to 64 letters, digits, - _ .", at
+            f"found what may be a key as the name of an entry; allowed {_NAMES}",
+            at,
+            hint="the key goes to api_key",
         )
+    if not NAME.fullmatch(name):
+        raise places.error(f"found {shown(name)} as the name of an entry; allowed {_NAMES}", at)
     if not isinstance(data, dict):
         hint = "indent its keys below it; {} stands for an entry without any"
         raise places.error(f"found {shown(data)}; allowed a mapping of keys", at, hint=hint)
@@ -86,6 +94,7 @@ def _entry(name: str, data: Any, places: Places) -> Entry:
     kind = given or (name if name in KINDS else "openai")
     _refuse_not_yet(kind, (*at, "name") if given else at, places)
     _refuse_strange_keys(kind, found, at, places)
+    _refuse_key_twice(found, at, places)
     if kind == "openai" and found.get("model") is None:
         found["model"] = "gpt-4o"
     _expand(found, "model_path", at, places)
@@ -122,7 +131,8 @@ def _check(field: Field, value: Any, at: At, places: Places) -> Any:
     try:
         return field.check(value)
     except Wrong as wrong:
-        place: At = (*at, field.name) if wrong.index is None else (*at, field.name, wrong.index)
+        within = wrong.key if wrong.index is None else wrong.index
+        place: At = (*at, field.name) if within is None else (*at, field.name, within)
         raise places.error(f"found {wrong.found}; allowed {field.allowed}", place, hint=wrong.hint) from None
 
 
@@ -141,7 +151,10 @@ def _refuse_unknown(data: _Values, known: Iterable[str], at: At, places: Places)
         if key not in known:
             what = f"unknown key; allowed {', '.join(known)}"
             raise places.error(
-                what, (*at, key), hint=nearest(key, known) or "remove it, or see `missy config schema`"
+                what,
+                (*at, key),
+                hint=("" if may_be_secret(key) else nearest(key, known))
+                or "remove it, or see `missy config schema`",
             )
 
 
@@ -155,6 +168,30 @@ def _refuse_strange_keys(kind: str, found: _Values, at: At, places: Places) -> N
             raise places.error(
                 what, (*at, key), hint="remove it, or change the entry's `name`, which is its kind"
             )
+
+
+def _refuse_strange_endpoint(entry: Entry, places: Places) -> None:
+    """Refuse an entry that is named after one service and would ask another: OpenAI, the default of its kind."""
+    at: At = ("providers", entry.entry)
+    service = services.named(entry.entry)
+    if entry.kind != "openai" or entry.base_url or service is None:
+        return
+    url = services.SERVICES[service].shown_url
+    error = places.error(
+        f"{dotted(at)} has no base_url; {service}'s is {url}",
+        line=places.line(at),
+        hint=f"add to the entry: base_url: {url}; for OpenAI's own endpoint, give the entry another name",
+    )
+    error.key = dotted(at)
+    raise error
+
+
+def _refuse_key_twice(found: _Values, at: At, places: Places) -> None:
+    header = found.get("api_key_header")
+    for name, _ in found.get("headers") or ():
+        if header is not None and name.lower() == header.lower():
+            what = "found the header that api_key_header names; allowed one place for the key"
+            raise places.error(what, (*at, "headers", name), hint="remove it here; the key goes to api_key")
 
 
 def _refuse_not_yet(feature: str, at: At, places: Places) -> None:

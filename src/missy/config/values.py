@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from missy import policy
 from missy.config.presets import PRESETS
 from missy.config.schema import KINDS, REFERENCES, nearest
+from missy.masking import mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,18 +18,19 @@ if TYPE_CHECKING:
 LONGEST = 86_400  # seconds: a day. What is longer is a slip of the finger, or milliseconds
 MOST_RETRIES = 100
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_VARIABLE = re.compile(r"\$[A-Za-z_][A-Za-z0-9_]*")
-_SECRET_NAME = re.compile(r"(vault|keyring)://[A-Za-z0-9._/-]{1,128}")
+VARIABLE = re.compile(r"\$[A-Za-z_][A-Za-z0-9_]*")
+SECRET_NAME = re.compile(r"(vault|keyring)://[A-Za-z0-9._/-]{1,128}")
 
 
 class Wrong(Exception):
-    """A value that cannot be. `found` says what it is, `index` which item of a list. It shows no secret."""
+    """A value that cannot be. `found` says what it is, `index` or `key` which part of it. It shows no secret."""
 
-    def __init__(self, found: str, hint: str = "", index: int | None = None) -> None:
+    def __init__(self, found: str, hint: str = "", index: int | None = None, key: str | None = None) -> None:
         super().__init__(found)
         self.found = found
         self.hint = hint
         self.index = index
+        self.key = key
 
 
 def shown(value: Any) -> str:
@@ -36,6 +38,7 @@ def shown(value: Any) -> str:
     if isinstance(value, dict | list):
         return "a mapping" if isinstance(value, dict) else "a list"
     if isinstance(value, str):
+        value = mask(value)
         return ascii(value if len(value) <= 60 else value[:60] + "...")
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
@@ -52,7 +55,7 @@ def many(check: Check) -> Check:
         if value is None:
             return ()
         if not isinstance(value, list):
-            raise Wrong(_kind_of(value), "write a list: [a, b], or one `- item` a line")
+            raise Wrong(kind_of(value), "write a list: [a, b], or one `- item` a line")
         return tuple(_check_item(check, i, item) for i, item in enumerate(value))
 
     return check_items
@@ -124,14 +127,14 @@ def preset(value: Any) -> str:
 def key(value: Any) -> str:
     """A key or a reference to one. What is wrong with it is said without showing it."""
     if not isinstance(value, str):
-        raise Wrong(_kind_of(value), "put it in quotes if it is meant as text" if value is not None else "")
+        raise Wrong(kind_of(value), "put it in quotes if it is meant as text" if value is not None else "")
     if not value or len(value) > 16_384:
         raise Wrong(
             "text of more than 16384 characters" if value else "an empty text", "write null for no key"
         )
-    if value.startswith("$") and not _VARIABLE.fullmatch(value):
+    if value.startswith("$") and not VARIABLE.fullmatch(value):
         raise Wrong("a $ without the plain name of a variable after it", "write $NAME: letters, digits and _")
-    if "://" in value and not _SECRET_NAME.fullmatch(value):
+    if "://" in value and not SECRET_NAME.fullmatch(value):
         raise Wrong("text with :// in it", f"a reference begins with one of {' '.join(REFERENCES)}")
     if not value.isascii() or not value.isprintable() or " " in value:
         raise Wrong("text with a blank, a line end or a letter that no key has", "paste the key alone")
@@ -142,7 +145,10 @@ def url(value: Any) -> str:
     """An http or https URL that paths can be added to."""
     _ask_policy(policy.parse, text(value))
     if "?" in value or "#" in value:
-        raise Wrong("a URL with a query or a fragment", "a base URL ends with its path, e.g. /v1")
+        raise Wrong(
+            "a URL with a query or a fragment",
+            "a base URL ends with its path, e.g. /v1; what follows a ? goes to the entry's `query`",
+        )
     if not value.isascii():
         raise Wrong(
             f"{shown(value)}, with letters beyond ASCII", "write the host as xn--... and escape the path"
@@ -187,7 +193,7 @@ def _ask_policy(check: Check, value: str) -> Any:
         raise Wrong(f"{shown(value)}: {error}") from None
 
 
-def _kind_of(value: Any) -> str:
+def kind_of(value: Any) -> str:
     """Return what a value is, without it: it may be a key."""
     if value is None or isinstance(value, dict | list):
         return shown(value)

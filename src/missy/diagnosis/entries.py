@@ -14,7 +14,7 @@ from missy.diagnosis.base_url import find_v1
 from missy.diagnosis.fixes import failed, for_entry, proxy_from
 from missy.errors import CredentialError, MissyError
 from missy.policy import parse
-from missy.secrets.resolve import credentials, environment_names
+from missy.secrets.resolve import bound_elsewhere, credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,21 +86,13 @@ def _connect(missy: Missy, entry: Entry, target: Target, timeout: float) -> Iter
 def _examine_key(entry: Entry, target: Target) -> Iterator[Check]:
     name = f"{entry.entry}: credential"
     try:
-        found = credentials(
-            entry.entry,
-            api_key=entry.api_key,
-            api_keys=entry.api_keys,
-            host=target.host,
-            loopback=target.is_loopback,
-            environ=os.environ,
-        )
+        found = credentials(entry, os.environ)
     except MissyError as error:
         yield failed(name, error, for_entry(error, entry, target.host, "credential"))
-        if os.environ.get("OPENAI_API_KEY") and "OPENAI_API_KEY" not in environment_names(
-            entry.entry, target.host
-        ):
-            detail = f"OPENAI_API_KEY is set, but goes to api.openai.com only, not to {target.host}"
-            yield Check(name, "warn", detail, "api_key: $OPENAI_API_KEY")
+        bound = bound_elsewhere(entry, os.environ)
+        if bound:
+            detail = f"{bound[0]} is set, but goes to {bound[1]} only, not to {target.host}"
+            yield Check(name, "warn", detail, f"api_key: ${bound[0]}")
         return
     yield Check(name, "ok", ", ".join(credential.source for credential in found))
 

@@ -47,7 +47,7 @@ def for_entry(error: MissyError, entry: Entry, host: str, step: str) -> str:
     if isinstance(error, TimedOut):
         return f"missy doctor --provider {name} --timeout 60"
     if isinstance(error, CredentialError):
-        return _for_credential(error, entry, host)
+        return _for_credential(error, entry)
     if step == "dns":
         return f"getent hosts {shlex.quote(host)}"
     if step in ("tcp", "tls", "models"):
@@ -55,7 +55,7 @@ def for_entry(error: MissyError, entry: Entry, host: str, step: str) -> str:
     return f"missy doctor --provider {name}"
 
 
-def _for_credential(error: CredentialError, entry: Entry, host: str) -> str:
+def _for_credential(error: CredentialError, entry: Entry) -> str:
     name = shlex.quote(entry.entry)
     if entry.kind == "openai-codex":
         return f"missy auth login {name}"
@@ -64,8 +64,9 @@ def _for_credential(error: CredentialError, entry: Entry, host: str) -> str:
         return f"missy vault set {shlex.quote(references[0].removeprefix('vault://'))}"
     if error.status is None and (entry.api_key or "").startswith("$"):
         return f"export {(entry.api_key or '')[1:]}=YOUR-KEY"
-    if error.status is None and not entry.api_key and not entry.api_keys:
-        return f"export {environment_names(entry.entry, host)[0]}=YOUR-KEY"
+    names = environment_names(entry)
+    if error.status is None and not entry.api_key and not entry.api_keys and names:
+        return f"export {names[0]}=YOUR-KEY"
     url = f" --base-url {shlex.quote(entry.base_url)}" if entry.base_url else ""
     return f"missy setup --no-prompt --provider openai --entry {name}{url} --api-key-stdin --force"
 

@@ -8,7 +8,6 @@ import stat
 from typing import TYPE_CHECKING
 
 from missy import folders, os_errors, paths
-from missy.config.schema import is_reference
 from missy.diagnosis import Check
 from missy.diagnosis.fixes import failed, proxy_from
 from missy.errors import MissyError
@@ -65,7 +64,7 @@ def examine_config(config: Config) -> Iterator[Check]:
             detail = f"other users may look at {config.path} (mode {mode:04o})"
             yield Check("rights", "warn", detail, f"chmod 600 {shlex.quote(str(config.path))}")
     for entry in config.providers.values():
-        if not all(map(is_reference, filter(None, (entry.api_key, *entry.api_keys)))):
+        if entry.literal_keys:
             name, key = (shlex.quote(one) for one in (entry.entry, f"providers.{entry.entry}.api_key"))
             yield Check(
                 f"{entry.entry}: key",

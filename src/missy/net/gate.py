@@ -7,14 +7,14 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from missy.errors import MissyError, PolicyError
 from missy.net.limits import Clock
 from missy.policy import InvalidURL, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from missy.audit import Audit, PendingRecord
     from missy.policy import Category, Decision, Policy, Target
@@ -25,10 +25,11 @@ _CACHED = 256  # decisions kept; a process talks to a handful of origins
 class Call:
     """Who sends and on whose account: set around a request by the room that makes it.
 
+    `extras` names what the entry sends besides its key.
     `live`: every byte of the reply restarts the clock, since nobody here can tell which of them are events.
     """
 
-    __slots__ = ("category", "clock", "credential", "entry", "live")
+    __slots__ = ("category", "clock", "credential", "entry", "extras", "live")
 
     def __init__(
         self,
@@ -37,12 +38,14 @@ class Call:
         category: Category = "provider",
         entry: str = "",
         credential: str = "none",
+        extras: Mapping[str, Any] | None = None,
         live: bool = False,
     ) -> None:
         self.clock = clock
         self.category = category
         self.entry = entry
         self.credential = credential
+        self.extras = extras or {}
         self.live = live
 
 
@@ -120,6 +123,7 @@ class Gate:
             credential=call.credential,
             rule=decision.rule,
             entry=call.entry,
+            **call.extras,
         )
         return passage
 

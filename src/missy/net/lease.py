@@ -16,11 +16,18 @@ if TYPE_CHECKING:
 
 
 class Papers(NamedTuple):
-    """What a request goes out with: `credential` is its name in the audit, `renew` gives new ones after a 401."""
+    """What a request goes out with: `credential` is its name in the audit, `renew` gives new ones after a 401.
+
+    `headers` take the place of the stand-in. What the entry sends besides goes with every request: `extra_headers`,
+    `query`, whose names alone (`extras`) are on record.
+    """
 
     credential: str
     headers: Mapping[str, str]
     renew: Callable[[], Papers] | None = None
+    extra_headers: Mapping[str, str] = {}
+    query: str = ""
+    extras: Mapping[str, str] = {}
 
 
 class Account(NamedTuple):

@@ -18,10 +18,13 @@ from missy.net.lease import passing
 from missy.net.limits import Clock
 from missy.net.resend import can_be_sent_twice
 from missy.net.transport import BODY
+from missy.net.urls import with_query
 from missy.net.watched import AsyncWatched, SyncWatched
 from missy.policy import InvalidURL, parse
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from missy.net.lease import Account, Lease, Papers
 
 STAND_IN = "held-by-missy"  # where a client has a key: the entry's credential goes there
@@ -29,13 +32,15 @@ _WRITTEN = f"bearer {STAND_IN}"
 _FINGERPRINT = b"x-stainless-"  # the package's own headers: system, versions, how often it tried
 
 
-def _call(request: httpx2.Request, account: Account, credential: str) -> Call:
+def _call(
+    request: httpx2.Request, account: Account, credential: str, extras: Mapping[str, str] | None = None
+) -> Call:
     """Begin the clock: of the entry's silence and the caller's, the shorter one."""
     asked = request.extensions.get("timeout", {})
     read, connect = asked.get("read"), asked.get("connect")
     clock = Clock(account.timeout if read is None else min(account.timeout, read))
     clock.restart(connect)
-    return Call(clock, entry=account.entry, credential=credential, live=True)
+    return Call(clock, entry=account.entry, credential=credential, extras=extras, live=True)
 
 
 def _stay_home(request: httpx2.Request, account: Account) -> None:
@@ -66,12 +71,15 @@ def _dress(request: httpx2.Request, papers: Papers) -> tuple[httpx2.Request, str
     """Return the request as it goes out, and whose credential it carries. The client's own request stays as it is."""
     headers = [(k, v) for k, v in request.headers.raw if not k.lower().startswith(_FINGERPRINT)]
     credential = "caller" if "authorization" in request.headers else "none"
+    given, instead = dict(papers.extra_headers), set[bytes]()
     if _is_ours(request):
-        given = [(name.encode(), value.encode()) for name, value in papers.headers.items()]
-        instead = {name.lower() for name, _ in given} | {b"authorization"}
-        headers = [(k, v) for k, v in headers if k.lower() not in instead] + given
-        credential = papers.credential
-    made = httpx2.Request(request.method, request.url, headers=headers, stream=request.stream)
+        given |= papers.headers
+        instead, credential = {b"authorization"}, papers.credential
+    instead |= {name.lower().encode() for name in given}
+    kept = [(k, v) for k, v in headers if k.lower() not in instead]
+    headers = kept + [(name.encode(), value.encode()) for name, value in given.items()]
+    url = with_query(request.url, papers.query)
+    made = httpx2.Request(request.method, url, headers=headers, stream=request.stream)
     return made, credential
 
 
@@ -105,7 +113,7 @@ class Lent(httpx2.BaseTransport):
     @staticmethod
     def _send(request: httpx2.Request, account: Account, papers: Papers) -> httpx2.Response:
         outgoing, credential = _dress(request, papers)
-        return account.door.transport().send(outgoing, _call(request, account, credential))
+        return account.door.transport().send(outgoing, _call(request, account, credential, papers.extras))
 
 
 class AsyncLent(httpx2.AsyncBaseTransport):
@@ -138,7 +146,9 @@ class AsyncLent(httpx2.AsyncBaseTransport):
     @staticmethod
     async def _send(request: httpx2.Request, account: Account, papers: Papers) -> httpx2.Response:
         outgoing, credential = _dress(request, papers)
-        return await account.door.async_transport().send(outgoing, _call(request, account, credential))
+        return await account.door.async_transport().send(
+            outgoing, _call(request, account, credential, papers.extras)
+        )
 
 
 class LentClient(httpx2.Client):

@@ -22,6 +22,7 @@ from missy.net.door import USER_AGENT, calling
 from missy.net.gate import Call
 from missy.net.limits import Clock
 from missy.net.transport import BODY
+from missy.net.urls import with_query
 from missy.policy import parse
 from missy.providers import faults
 
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
 _Head = tuple[str, httpx2.URL, list[tuple[bytes, bytes]]]  # method, URL, headers
 
-_MASKED = "Bearer ***"
 _MOST = 64  # requests kept to be sent again with another body
 
 
@@ -59,6 +59,14 @@ class _Builder(SyncAPIClient):
         request = self._build_request(options)
         _make_anonymous(request)
         return request
+
+
+def _key_header(credential: Credential) -> dict[str, str]:
+    """Return the header that carries the key, none without one."""
+    if not credential.secret:
+        return {}
+    key, bare = credential.secret.reveal(), credential.extras.key_header
+    return {bare: key} if bare else {"Authorization": f"Bearer {key}"}
 
 
 class Sdk:
@@ -85,6 +93,9 @@ class Sdk:
         """Raise PolicyError where the policy refuses the endpoint: before its credential is looked for."""
         self._door.gate.require(self._base_url, Call(Clock(1), entry=self._entry))
 
+    def _call(self, credential: Credential, clock: Clock) -> Call:
+        return Call(clock, entry=self._entry, credential=credential.id, extras=credential.extras.names)
+
     def _build(
         self,
         method: str,
@@ -94,7 +105,7 @@ class Sdk:
         headers: Mapping[str, str],
     ) -> httpx2.Request:
         """Put a body under the request line and the headers that the package makes, once for each credential."""
-        key = (method, path, credential.secret, tuple(headers.items()), body is None)
+        key = (method, path, credential.secret, credential.extras, tuple(headers.items()), body is None)
         known = self._made.get(key)
         if known is None:
             if len(self._made) >= _MOST:
@@ -114,18 +125,21 @@ class Sdk:
                 version="", base_url=self._base_url, max_retries=0, timeout=None, http_client=self._door.client(),
                 _strict_response_validation=False,
             )  # fmt: skip
-        secret = credential.secret
-        authorization: Any = f"Bearer {secret.reveal()}" if secret else Omit()
         options: dict[str, Any] = {
             "method": method,
             "url": path,
-            "headers": {"Authorization": authorization, **headers},
+            "headers": {
+                "Authorization": Omit(),
+                **headers,
+                **credential.extras.plain_headers(),
+                **_key_header(credential),
+            },
         }
         if has_body:
             options["json_data"] = {}
         made = self._builder.make(FinalRequestOptions.construct(**options))
         kept = [(name, value) for name, value in made.headers.raw if name.lower() != b"content-length"]
-        return made.method, made.url, kept
+        return made.method, with_query(made.url, credential.extras.url_query()), kept
 
     @contextmanager
     def send(
@@ -140,7 +154,7 @@ class Sdk:
     ) -> Iterator[httpx2.Response]:
         """Send, and give the response with its body unread. Raises a MissyError for any status but 2xx."""
         request = self._build(method, path, credential, body, headers or {})
-        with calling(Call(clock, entry=self._entry, credential=credential.id)):
+        with calling(self._call(credential, clock)):
             response = self._door.transport().handle_request(request)
         try:
             if not response.is_success:
@@ -162,7 +176,7 @@ class Sdk:
     ) -> AsyncIterator[httpx2.Response]:
         """Like `send`, for async code."""
         request = self._build(method, path, credential, body, headers or {})
-        with calling(Call(clock, entry=self._entry, credential=credential.id)):
+        with calling(self._call(credential, clock)):
             response = await self._door.async_transport().handle_async_request(request)
         try:
             if not response.is_success:
@@ -189,11 +203,8 @@ class Sdk:
         body: Mapping[str, Any] | None,
         headers: Mapping[str, str] | None = None,
     ) -> httpx2.Request:
-        """Build the request that `send` would send, with the credential masked."""
-        request = self._build(method, path, credential, body, headers or {})
-        if "authorization" in request.headers:
-            request.headers["authorization"] = _MASKED
-        return request
+        """Build the request that `send` would send, without a secret in it."""
+        return self._build(method, path, credential.masked(), body, headers or {})
 
     def account(self, papers: Callable[[], Papers], *, timeout: float) -> Account:
         """Return whose account a request of a lent client is on; `papers` gives its credential when it is sent."""
@@ -210,5 +221,12 @@ class Sdk:
         """Return what a request of a lent client goes out with."""
         from missy.net.lease import Papers
 
-        bearer = {"Authorization": f"Bearer {credential.secret.reveal()}"} if credential.secret else {}
-        return Papers(credential.id, {**bearer, **(headers or {})}, renew)
+        extras = credential.extras
+        return Papers(
+            credential.id,
+            {**_key_header(credential), **(headers or {})},
+            renew,
+            extras.plain_headers(),
+            extras.url_query(),
+            extras.names,
+        )

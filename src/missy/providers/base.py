@@ -30,9 +30,10 @@ class Request(NamedTuple):
 
 
 class Preview(NamedTuple):
-    """The exact HTTP request that would be sent, with its secrets masked."""
+    """The exact HTTP request that would be sent, with its secrets masked; `credential` says where the key comes from."""
 
     method: str
     url: str
     headers: dict[str, str]
     body: bytes
+    credential: str = "none"

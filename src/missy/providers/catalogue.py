@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from missy.secrets.resolve import Credential
 
 _FRESH = 300.0  # seconds
-_CLIENT_VERSION = "1.0.0"  # the backend leaves out models whose minimal client version is higher
+# The backend leaves out models whose `minimal_client_version` is higher; the highest seen is 0.155.0, in the list that
+# its own client 0.169.0 carries. Far above it, so that no model is hidden when that client reaches 1.0.
+_CLIENT_VERSION = "99.0.0"
 
 
 class Model:

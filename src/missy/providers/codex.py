@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from missy.providers.catalogue import Catalogue, Model
 
 _CREDENTIAL = "oauth"  # how the audit names the login
+_STREAMED = {"Accept": "text/event-stream"}  # every answer is streamed, and the backend's own client says so
 
 
 class LoginCredentials:
@@ -107,7 +108,7 @@ class CodexProvider:
         login = attempts.credentials
         assert isinstance(login, LoginCredentials)
         self._account_id = login.access.account_id
-        return account_headers(login.access)
+        return account_headers(login.access) | _STREAMED
 
     def reader(
         self, request: Request, headers: Mapping[str, str]
@@ -204,10 +205,10 @@ class CodexProvider:
             request if request.model else request._replace(model=self._catalogue.cached_default(self._entry))
         )
         credential = Credential(login.access_token, _CREDENTIAL, _CREDENTIAL)
-        headers = account_headers(login.access())
+        headers = account_headers(login.access()) | _STREAMED
         body = self.body(request)
         made = self.sdk.preview("post", self.path, credential=credential, body=body, headers=headers)
-        return Preview(made.method, str(made.url), dict(made.headers), made.content)
+        return Preview(made.method, str(made.url), dict(made.headers), made.content, credential.source)
 
     def account(self) -> Account:
         """See missy.providers.protocols.Provider. The login is renewed for a lent client as for our own calls."""

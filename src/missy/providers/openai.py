@@ -122,7 +122,8 @@ class OpenAIProvider:
         attempts = self.attempts(request, Clock(request.timeout))
         body = self.body(request, attempts)
         made = self.sdk.preview("post", self.path, credential=attempts.credential, body=body)
-        return Preview(made.method, str(made.url), dict(made.headers), made.content)
+        source = attempts.credential.source
+        return Preview(made.method, str(made.url), dict(made.headers), made.content, source)
 
     def account(self) -> Account:
         """See missy.providers.protocols.Provider."""

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-MASK = "***"
-_held: set[str] = set()
-_SHORTEST = 6  # masking shorter ones would garble ordinary words and protect nothing
+from missy.masking import MASK
+from missy.masking import hold as _hold
+from missy.masking import mask as redact
+
+__all__ = ["MASK", "Secret", "redact"]
 
 
 class Secret:
@@ -17,10 +19,15 @@ class Secret:
 
     __slots__ = ("_value",)
 
-    def __init__(self, value: str) -> None:
+    def __init__(self, value: str, *, hold: bool = True) -> None:
         self._value = value
-        if len(value) >= _SHORTEST:
-            _held.add(value)
+        if hold:
+            _hold(value)
+
+    @classmethod
+    def mask(cls) -> Secret:
+        """Return what stands for a secret in a request that is only shown."""
+        return cls(MASK, hold=False)
 
     def reveal(self) -> str:
         """Return the secret itself, for the one header or body that it belongs in."""
@@ -45,11 +52,3 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Secret cannot be pickled")
-
-
-def redact(text: str) -> str:
-    """Mask every secret that this process has held so far, longest first."""
-    for value in sorted(_held, key=len, reverse=True):
-        if value in text:
-            text = text.replace(value, MASK)
-    return text

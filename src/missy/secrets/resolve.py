@@ -1,167 +1,173 @@
 """Which credential an endpoint gets, and from where. It reads; it never prints, stores or sends.
 
-A credential belongs to a host: OPENAI_API_KEY is for OpenAI's own hosts and goes nowhere else unless the user's entry
-says so in words.
+A credential belongs to a host. In order: what the entry names (`api_key`, `api_keys`), wherever its endpoint is;
+then the environment's `<ENTRY>_API_KEY`, where the entry names its `base_url`; then the variables of known services,
+OPENAI_API_KEY among them, each to its own service's hosts and to no other.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from missy import services
 from missy.errors import CredentialError
+from missy.policy import parse
+from missy.secrets.extras import Extras, resolve_extras, secret_place
 from missy.secrets.redact import Secret
-from missy.secrets.shape import refuse_slips
+from missy.secrets.references import Reference, read, what_is_missing_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-OPENAI_HOST = "api.openai.com"
+    from missy.policy import Target
+
+
+class Keyed(Protocol):
+    """What is asked of an entry. Its texts are those of the file, references unresolved."""
+
+    @property
+    def entry(self) -> str: ...  # noqa: D102
+    @property
+    def base_url(self) -> str | None: ...  # noqa: D102
+    @property
+    def endpoint(self) -> str | None: ...  # noqa: D102
+    @property
+    def api_key(self) -> str | None: ...  # noqa: D102
+    @property
+    def api_keys(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def api_key_header(self) -> str | None: ...  # noqa: D102
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]: ...  # noqa: D102
+    @property
+    def query(self) -> tuple[tuple[str, str], ...]: ...  # noqa: D102
 
 
 class Credential:
-    """One key and where it came from. `id` names it in the audit; it is never derived from the key itself."""
+    """One key and where it came from. `id` names it in the audit; it is never derived from the key itself.
 
-    __slots__ = ("id", "secret", "source")
+    `extras` is what the entry sends besides to the same endpoint.
+    """
 
-    def __init__(self, secret: Secret | None, source: str, id: str) -> None:  # noqa: A002
+    __slots__ = ("extras", "id", "secret", "source")
+
+    def __init__(self, secret: Secret | None, source: str, id: str, extras: Extras | None = None) -> None:  # noqa: A002
         self.secret = secret
         self.source = source
         self.id = id
+        self.extras = extras or Extras()
+
+    def masked(self) -> Credential:
+        """Return it without a secret in it, for a request that is only shown."""
+        secret = self.secret and Secret.mask()
+        return Credential(secret, self.source, self.id, self.extras.masked())
+
+
+class Choice(NamedTuple):
+    """What the rules say of one entry: the keys to try, in order; or `missing`, why there is none."""
+
+    keys: tuple[Reference, ...]
+    missing: str = ""
+
+
+def choose(entry: Keyed, environ: Mapping[str, str]) -> Choice:
+    """PURE: decide which keys an entry's endpoint gets. No keys and nothing missing: it is asked without one."""
+    written = [("api_key", entry.api_key)] if entry.api_key else []
+    written += [(f"api_keys[{number}]", key) for number, key in enumerate(entry.api_keys)]
+    if written:
+        return Choice(tuple(read(text, place) for place, text in written))
+    for name in environment_names(entry):
+        if environ.get(name, "").strip():
+            return Choice((Reference("env", name),))
+    if _target(entry).is_loopback or secret_place(entry.headers, entry.query):
+        return Choice(())
+    return Choice((), f"no API key for {_target(entry).host}")
+
+
+def credentials(entry: Keyed, environ: Mapping[str, str]) -> list[Credential]:
+    """Return the credentials to try for an entry's endpoint, in order.
+
+    Raises CredentialError where a reference resolves to nothing, or there is no key at all.
+    """
+    choice = choose(entry, environ)
+    if choice.missing:
+        raise CredentialError(f"entry {entry.entry!r} has {choice.missing}", hint=_where_to_put(entry))
+    extras = resolve_extras(entry, environ)
+    if not choice.keys:
+        source = source_of(entry, environ)
+        return [Credential(None, source, _audit_id(entry, source), extras)]
+    return [
+        Credential(key.resolve(entry.entry, environ), key.source, key.audit_id(entry.entry), extras)
+        for key in choice.keys
+    ]
+
+
+def source_of(entry: Keyed, environ: Mapping[str, str]) -> str:
+    """Say where the first credential comes from (`config`, `env:NAME`, `vault:NAME`, `keyring:NAME`, `none`)."""
+    choice = choose(entry, environ)
+    if choice.keys:
+        return choice.keys[0].source
+    place = secret_place(entry.headers, entry.query)
+    return place.source if place else "none"
+
+
+def what_is_missing(entry: Keyed, environ: Mapping[str, str]) -> str:
+    """Say why an entry has no credential, or "". Opens no vault and asks no keyring: it looks whether they are there."""
+    choice = choose(entry, environ)
+    if choice.missing:
+        return f"{choice.missing}: {_where_to_put(entry)}"
+    texts = [text for _, text in (*entry.headers, *entry.query)]
+    return next(
+        filter(None, (what_is_missing_of(one, environ) for one in (*choice.keys, *map(read, texts)))), ""
+    )
+
+
+def environment_names(entry: Keyed) -> list[str]:
+    """Return the environment variables that may hold this entry's key, in order."""
+    own = own_variable(entry.entry)
+    service = services.of_host(_target(entry).host)
+    bound = list(service.variables) if service and service.bearer else []
+    bound.sort(key=lambda name: name != own)
+    return [own, *bound] if entry.base_url and own not in services.BOUND else bound
+
+
+def own_variable(entry: str) -> str:
+    """Return the variable that is named after an entry."""
+    return "".join(c if c.isalnum() else "_" for c in entry.upper()) + "_API_KEY"
+
+
+def bound_elsewhere(entry: Keyed, environ: Mapping[str, str]) -> tuple[str, str] | None:
+    """Return a variable that is set and that one may expect to be used here, and the only host that it goes to."""
+    for name in dict.fromkeys((own_variable(entry.entry), "OPENAI_API_KEY")):
+        owner = next(
+            (one for one in (services.OPENAI, *services.SERVICES.values()) if name in one.variables), None
+        )
+        if owner and environ.get(name, "").strip() and name not in environment_names(entry):
+            return name, owner.own_hosts[0]
+    return None
 
 
 def is_openai_host(host: str) -> bool:
     """Tell whether a host is OpenAI's own API."""
-    return host == OPENAI_HOST or host.endswith("." + OPENAI_HOST)
+    return services.of_host(host) is services.OPENAI
 
 
-def credentials(
-    entry: str,
-    *,
-    api_key: str | None,
-    api_keys: Sequence[str],
-    host: str,
-    loopback: bool,
-    environ: Mapping[str, str],
-) -> list[Credential]:
-    """Return the credentials to try for an entry's endpoint, in order.
-
-    `host` is the endpoint's canonical host; `loopback` says that it is this machine, which may need no key.
-    Raises CredentialError where a reference resolves to nothing, or there is no key at all.
-    """
-    references = ([("api_key", api_key)] if api_key else []) + [
-        (f"api_keys[{number}]", key) for number, key in enumerate(api_keys)
-    ]
-    if references:
-        return [_resolve(entry, place, text, environ) for place, text in references]
-    for name in environment_names(entry, host):
-        value = environ.get(name, "").strip()
-        if value:
-            return [Credential(_checked(value, name), f"env:{name}", f"env:{name}")]
-    if loopback:
-        return [Credential(None, "none", "none")]
-    raise CredentialError(f"entry {entry!r} has no API key for {host}", hint=_where_to_put(entry, host))
+def _target(entry: Keyed) -> Target:
+    return parse(entry.endpoint or "")
 
 
-def source_of(
-    entry: str, *, api_key: str | None, api_keys: Sequence[str], host: str, environ: Mapping[str, str]
-) -> str:
-    """Say where the first credential comes from (`config`, `env:NAME`, `vault:NAME`, `keyring:NAME`, `none`)."""
-    for text in ([api_key] if api_key else []) + list(api_keys):
-        return _source(text)
-    for name in environment_names(entry, host):
-        if environ.get(name, "").strip():
-            return f"env:{name}"
-    return "none"
+def _audit_id(entry: Keyed, source: str) -> str:
+    return f"config:{entry.entry}.headers" if source == "config" else source
 
 
-def what_is_missing(
-    entry: str,
-    *,
-    api_key: str | None,
-    api_keys: Sequence[str],
-    host: str,
-    loopback: bool,
-    environ: Mapping[str, str],
-) -> str:
-    """Say why an entry has no credential, or "". Opens no vault and asks no keyring: it looks whether they are there."""
-    for text in ([api_key] if api_key else []) + list(api_keys):
-        kind, _, name = _source(text).partition(":")
-        if kind == "env" and not environ.get(name, "").strip():
-            return f"the variable {name} is not set"
-        if kind == "vault" and not _in_vault(name):
-            return f"the vault has no {name}: missy vault set {name}"
-    if (
-        api_key
-        or api_keys
-        or loopback
-        or source_of(entry, api_key=None, api_keys=(), host=host, environ=environ) != "none"
-    ):
-        return ""
-    return f"no API key for {host}: {_where_to_put(entry, host)}"
-
-
-def _in_vault(name: str) -> bool:
-    from missy import paths
-    from missy.secrets.vault import Vault
-
-    return name in Vault(paths.home()).names()
-
-
-def environment_names(entry: str, host: str) -> list[str]:
-    """Return the environment variables that may hold this entry's key, in order."""
-    own = "".join(c if c.isalnum() else "_" for c in entry.upper()) + "_API_KEY"
-    names = [own] if own != "OPENAI_API_KEY" else []
-    return [*names, "OPENAI_API_KEY"] if is_openai_host(host) else names
-
-
-def _source(text: str) -> str:
-    if text.startswith("$"):
-        return f"env:{text[1:].strip('{}')}"
-    scheme, found, name = text.partition("://")
-    return f"{scheme}:{name}" if found and scheme in {"vault", "keyring"} else "config"
-
-
-def _resolve(entry: str, place: str, text: str, environ: Mapping[str, str]) -> Credential:
-    source = _source(text)
-    kind, _, name = source.partition(":")
-    if kind == "config":
-        return Credential(_checked(text, f"{place} of entry {entry!r}"), "config", f"config:{entry}.{place}")
-    if kind == "env":
-        value = environ.get(name, "").strip()
-        if not value:
-            raise CredentialError(
-                f"{place} of entry {entry!r} is ${name}, and that variable is not set",
-                hint=f"export {name}=...",
-            )
-        return Credential(_checked(value, f"${name}"), source, source)
-    return Credential(_checked(_stored(kind, name).reveal(), source), source, source)
-
-
-def _stored(kind: str, name: str) -> Secret:
-    if kind == "vault":
-        from missy import paths
-        from missy.secrets.vault import Vault
-
-        return Vault(paths.home()).get(name)
-    from missy.secrets.keystore import get
-
-    return get(f"keyring://{name}")
-
-
-def _checked(value: str, place: str) -> Secret:
-    """A key goes into a header: anything but visible ASCII would break it, or split it in two."""
-    refuse_slips(value, place)
-    if not value.isascii() or not value.isprintable() or " " in value:
-        raise CredentialError(
-            f"the key from {place} holds characters that no key has", hint="copy it again, on one line"
-        )
-    return Secret(value)
-
-
-def _where_to_put(entry: str, host: str) -> str:
-    names = environment_names(entry, host)
+def _where_to_put(entry: Keyed) -> str:
+    names = environment_names(entry)
     can_export = names and not names[0][0].isdigit()  # no shell takes a name that begins with a digit
     first = f"export {names[0]}=... or " if can_export else ""
+    own = own_variable(entry.entry)
+    named = (
+        f" ({own} goes there only if it says api_key: ${own})" if not names and own in services.BOUND else ""
+    )
     from missy.hints import without_a_key
 
-    return f"{first}set api_key in entry {entry!r}; on this machine without a key: {without_a_key()}"
+    return f"{first}set api_key in entry {entry.entry!r}{named}; on this machine without a key: {without_a_key()}"

@@ -13,11 +13,14 @@ from missy.config.schema import KINDS, Entry, is_reference
 from missy.errors import UsageError
 from missy.policy import Policy, parse
 from missy.secrets.redact import Secret
+from missy.secrets.references import read
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from missy.config.schema import Config
+    from missy.policy import Decision
+    from missy.services import Part, Service
 
     Data = dict[str, Any]
 
@@ -30,6 +33,7 @@ STORES: dict[str, str] = {
 }
 NEEDS_SECRET = ("vault", "keyring", "config")
 _ABOUT_KEYS = ("api_key", "api_keys")
+_ABOUT_ENDPOINT = ("headers", "query", "api_key_header")  # what they hold is for one endpoint, as a key is
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,9 @@ class Draft:
     secret: Secret | None = field(default=None, repr=False)
     replaces: bool = False
     networks: tuple[str, ...] = ()
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    query: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    api_key_header: str | None = None
     install: bool = False  # fetch the local model afterwards
 
     @property
@@ -59,7 +66,11 @@ class Draft:
     def entry(self, *, literal: bool = False) -> Data:
         """Return the entry as the file will have it; with `literal`, the key itself in place of a reference."""
         key = self.secret.reveal() if literal and self.secret and self.store else self.reference
-        found = {"name": self.kind, "model": self.model, "api_key": key, "base_url": self.base_url}
+        found = {
+            "name": self.kind, "model": self.model, "api_key": key, "base_url": self.base_url,
+            "headers": dict(self.headers) or None, "query": dict(self.query) or None,
+            "api_key_header": self.api_key_header,
+        }  # fmt: skip
         return {name: value for name, value in found.items() if value is not None}
 
 
@@ -107,10 +118,10 @@ def _update(name: str, old: Data, new: Data) -> Data:
     moved = asked and _endpoint(name, old) != _endpoint(name, new)
     if moved or _kind(name, old) != new["name"]:
         new = {"base_url": None, **new}
-        drop: Iterable[str] = (*_ABOUT_KEYS, "issuer", "model", "model_path")
+        drop: Iterable[str] = (*_ABOUT_KEYS, *_ABOUT_ENDPOINT, "issuer", "model", "model_path")
     else:
         drop = _ABOUT_KEYS if "api_key" in new else ()
-    kept = {key: value for key, value in old.items() if key not in drop or value in (None, [])}
+    kept = {key: value for key, value in old.items() if key not in drop or value in (None, [], {})}
     return {key: value for key, value in {**kept, **new}.items() if key in old or value is not None}
 
 
@@ -140,6 +151,19 @@ def reachable(before: Config, after: Config) -> list[str]:
 def _origin(reach: Any) -> str:
     host = f"[{reach.host}]" if ":" in reach.host else reach.host
     return f"{reach.scheme}://{host}:{reach.port or '*'}"
+
+
+def refusal(config: Config, name: str) -> Decision | None:
+    """Return the policy's decision about an entry that it will refuse, None for one that it lets pass."""
+    decide = Policy(config.rules()).decide
+    refused = (decide(parse(url)) for url in config.providers[name].endpoints)
+    return next((decision for decision in refused if not decision.allowed), None)
+
+
+def variables(draft: Draft) -> list[str]:
+    """Return the variables that the headers and the query of an entry name."""
+    texts = (text for _, text in (*draft.headers, *draft.query))
+    return [one.name for one in map(read, texts) if one.kind == "env"]
 
 
 def key_place(draft: Draft) -> str:
@@ -195,6 +219,20 @@ def check_base_url(text: str) -> str:
         raise UsageError(
             f"no base URL: {wrong.found}", hint=wrong.hint or "write it like https://api.example.com/v1"
         ) from None
+
+
+def check_part(service: Service, part: Part, text: str) -> str:
+    """Return what stands for a part of a service's URL or headers. Raises UsageError for what would change more."""
+    value = text.strip()
+    bad = "{}\\?#: "
+    if part.name in service.url_parts:  # who pastes the whole host means its first label
+        value = value.removeprefix("https://").partition(".")[0]
+        bad += "/"
+    if not value or not value.isascii() or not value.isprintable() or not set(value).isdisjoint(bad):
+        raise UsageError(
+            f"that is no {part.name}", hint="give the name alone; a whole URL goes to --base-url"
+        )
+    return value
 
 
 def network_for(base_url: str) -> tuple[str, ...]:

@@ -223,12 +223,14 @@ def _show(preview: Preview, *, as_json: bool) -> None:
 
     if as_json:
         body = json.loads(preview.body) if preview.body else None
-        emit_json({"method": preview.method, "url": preview.url, "headers": preview.headers, "body": body})
+        request = {"method": preview.method, "url": preview.url, "credential": preview.credential}
+        emit_json({**request, "headers": preview.headers, "body": body}, masked=False)
         return
     from missy.cli.output.sanitize import safe
 
     head = [
         f"{preview.method} {preview.url}",
+        f"# credential: {preview.credential}",  # no header: only where the key comes from
         *(f"{name}: {value}" for name, value in preview.headers.items()),
     ]
     sys.stdout.write(safe("\n".join(head)) + "\n\n" + safe(preview.body.decode()) + "\n")

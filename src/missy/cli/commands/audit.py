@@ -167,7 +167,7 @@ def export(app: App, form: str, since: str | None, output: str | None, force: bo
     copy = jsonl(path, start) if form == "jsonl" else csv_lines(path, start)
     if output is None or output == "-":
         for line in _unless_missing(copy):
-            emit(line)
+            emit(line, masked=False)
         return
     target = paths.expand(output)
     if not force and (target.exists() or target.is_symlink()):

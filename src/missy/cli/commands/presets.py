@@ -1,27 +1,50 @@
-"""`missy presets`: what `network.presets` can name."""
+"""`missy presets`: the services that `setup --provider` knows, and what `network.presets` can name."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import click
 
 from missy.cli.app import emit, emit_json
 from missy.config.presets import PRESETS
+from missy.services import OPENAI, SERVICES
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
 def command(as_json: bool) -> None:
-    """The presets that network.presets can name, and the hosts that each one opens.
+    """The services that setup --provider takes, and the hosts that network.presets opens under the same names.
+
+    What stands in capitals is yours to say, with --set. One without a host has another for each user; github is for
+    network.presets alone.
 
     \b
     Example:
       missy presets
-      missy presets --json
+      missy setup --no-prompt --provider cloudflare --set account=ID --model openai/gpt-5-mini
     """
+    rows = [_row(name) for name in dict.fromkeys(("openai", *SERVICES, *PRESETS))]
     if as_json:
-        emit_json([{"name": name, "hosts": list(p.hosts), "note": p.note} for name, p in PRESETS.items()])
+        emit_json(rows)
         return
-    width = max(map(len, PRESETS))
-    for name, preset in PRESETS.items():
-        emit(f"{name:<{width}}  {' '.join(preset.hosts)}")
-        emit(f"{'':<{width}}  {preset.note}")
+    width = max(len(row["name"]) for row in rows)
+    for row in rows:
+        emit(f"{row['name']:<{width}}  {' '.join(row['hosts']) or '(a host of your own)'}")
+        emit(f"{'':<{width}}  {row['note']}")
+        if row["parts"]:
+            emit(f"{'':<{width}}  {' '.join(f'--set {part}=...' for part in row['parts'])}")
+
+
+def _row(name: str) -> dict[str, Any]:
+    service = OPENAI if name == "openai" else SERVICES.get(name)
+    preset = PRESETS.get(name)
+    return {
+        "name": name,
+        "hosts": list(preset.hosts) if preset else [],
+        "note": preset.note if preset else f"base_url {service.shown_url}" if service else "",
+        "base_url": service.shown_url if service else None,
+        "variable": (service.variables or (None,))[0] if service else None,
+        "parts": [part.name for part in service.parts] if service else [],
+        "headers": [header for header, _ in service.headers] if service else [],
+    }

@@ -12,7 +12,7 @@ from missy import paths
 from missy.cli import end_at_ctrl_c
 from missy.cli.app import App, emit, notice
 from missy.errors import UsageError
-from missy.setup.plan import NEEDS_SECRET, STORES, Draft, Plan
+from missy.setup.plan import STORES, Draft, Plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,11 +33,27 @@ _PROBE = Plan((Draft(kind="local", name="local", replaces=True),))
 @click.option(
     "--provider",
     metavar="KIND",
-    help="openai, openai-codex or local; or a service such as groq. Default: openai.",
+    help="openai, openai-codex or local; or a preset such as groq (missy presets). Default: what --entry names, or openai.",
 )
 @click.option("--entry", metavar="NAME", help="The entry's name. Default: the kind, or the service.")
+@click.option(
+    "--set", "parts", metavar="PART=VALUE", multiple=True, help="A part of a preset: --set resource=NAME."
+)
 @click.option("--base-url", metavar="URL", help="The endpoint, if it is not the kind's own.")
 @click.option("--model", metavar="M", help="The model.")
+@click.option(
+    "--header",
+    "headers",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="Send this header too; a secret as '$VAR'.",
+)
+@click.option(
+    "--query", metavar="NAME=VALUE", multiple=True, help="Put this into the query string; a secret as '$VAR'."
+)
+@click.option(
+    "--api-key-header", metavar="NAME", help="The header that carries the bare key (Azure: api-key)."
+)
 @click.option("--api-key-env", metavar="VAR", help="The variable that holds the key; its name is written.")
 @click.option(
     "--api-key-stdin", is_flag=True, help="Read the key from stdin, and keep it where --store says."
@@ -59,6 +75,7 @@ def command(app: App, /, rest: tuple[str, ...], no_prompt: bool, **given: Any) -
     Example:
       missy setup
       missy setup --no-prompt --provider groq --model llama-3.3-70b-versatile --api-key-env GROQ_API_KEY
+      missy setup --no-prompt --provider azure --set resource=my-resource --model my-deployment
       pass show openai | missy setup --no-prompt --provider openai --api-key-stdin --check --default
     """
     if rest:  # never shown: it may be a key
@@ -126,95 +143,17 @@ def _log_in(config: Config, entry: str, *, device: bool) -> None:
     sign_in(App.holding(config), find_entry(config, entry), method="device" if device else "browser")
 
 
-def _plan(
-    config: Config,
-    *,
-    provider: str | None,
-    entry: str | None,
-    base_url: str | None,
-    model: str | None,
-    api_key_env: str | None,
-    api_key_stdin: bool,
-    store: str | None,
-    as_default: bool,
-    force: bool,
-    check: bool,  # noqa: ARG001
-) -> Plan:
+def _plan(config: Config, *, as_default: bool, check: bool, **given: Any) -> Plan:  # noqa: ARG001
     """Turn the options into a plan. Raises UsageError for what does not go together."""
-    from missy.setup import plan, signedin
-    from missy.setup.services import SERVICES
+    from missy.setup.flags import Flags, draft_of
 
-    kind, service = _kind(provider)
-    name = entry or service or kind
-    if name in config.providers and not force:
-        raise UsageError(
-            f"there is an entry '{name}' in {config.path}",
-            hint="choose another --entry, or change it with --force",
-        )
-    if base_url is None and service:
-        base_url = SERVICES[service].base_url
-        if "{host}" in base_url:
-            raise UsageError(
-                f"--base-url is missing: {base_url}", hint="put the host of your resource into it"
-            )
-    if kind == "local" and (base_url or model):
-        raise UsageError("kind local takes no --base-url and no --model", hint="leave them out")
-    if kind != "openai" and (api_key_env or api_key_stdin or store):
-        raise UsageError(f"kind {kind} takes no key", hint="leave the options about keys out")
-    url = plan.check_base_url(base_url) if base_url else None
-    draft = Draft(kind=kind, name=name, base_url=url, model=model, replaces=force)
-    if kind == "openai":
-        draft = _with_key(draft, api_key_env, store, from_stdin=api_key_stdin)
-    made = Plan((draft,), name if as_default else None)
-    if kind == "openai-codex":
-        from missy.setup import commit
+    draft = draft_of(Flags(**given), config, _read_key)
+    made = Plan((draft,), draft.name if as_default else None)
+    if draft.kind == "openai-codex":
+        from missy.setup import commit, signedin
 
-        signedin.require(commit.outcome(config.path, made).providers[name])
+        signedin.require(commit.outcome(config.path, made).providers[draft.name])
     return made
-
-
-def _kind(provider: str | None) -> tuple[str, str]:
-    """Return the kind, and the service if that is what was named."""
-    from missy.config.schema import KINDS, NOT_YET, nearest
-    from missy.setup.services import SERVICES
-
-    wanted = provider or "openai"
-    kinds = [kind for kind in KINDS if kind not in NOT_YET]
-    if wanted in kinds:
-        return wanted, ""
-    if wanted in SERVICES:
-        return "openai", wanted
-    if wanted in NOT_YET:
-        raise UsageError(f"this version has no {wanted} yet", hint=NOT_YET[wanted])
-    hint = nearest(wanted, [*kinds, *SERVICES]) or f"the kinds are {', '.join(kinds)}"
-    raise UsageError(f"--provider {wanted}: no such kind or service", hint=hint)
-
-
-def _with_key(draft: Draft, variable: str | None, store: str | None, *, from_stdin: bool) -> Draft:
-    from dataclasses import replace
-
-    from missy.setup import plan
-    from missy.setup.services import of_url
-
-    if variable is not None:
-        if from_stdin or store not in (None, "env"):
-            other = "--api-key-stdin" if from_stdin else f"--store {store}"
-            raise UsageError(f"--api-key-env and {other} exclude each other", hint="leave one of them out")
-        return replace(draft, store="env", variable=plan.check_variable(variable, os.environ))
-    if not from_stdin:
-        if store in NEEDS_SECRET:
-            raise UsageError(
-                f"--store {store} has nothing to keep", hint="pipe the key in with --api-key-stdin"
-            )
-        if store == "env":
-            raise UsageError("--store env names no variable", hint="name it with --api-key-env")
-        return draft
-    secret = _read_key()
-    if store != "env":
-        return replace(draft, store=store or "vault", secret=secret)
-    service = of_url(draft.base_url)
-    name = plan.variable_for(draft.name, service.variable if service else "", os.environ)
-    return replace(draft, store="env", variable=name, secret=secret)
 
 
 def _read_key() -> Secret:
@@ -248,7 +187,7 @@ def _write(path: Path, made: Plan, tell: Say, warn: Say) -> None:
     """Write it all, then say what is left to do."""
     from missy.config.load import load
     from missy.secrets.vault import Vault
-    from missy.setup import commit
+    from missy.setup import commit, plan
 
     vault = Vault(paths.home())
     new_vault = any(draft.store == "vault" for draft in made.secrets) and vault.key_place() is None
@@ -258,17 +197,23 @@ def _write(path: Path, made: Plan, tell: Say, warn: Say) -> None:
     tell(f"{'wrote' if changed else 'left as it is:'} {path}")
     config = load(path)
     names = {draft.name for draft in made.drafts}
+    refused = {name for name in names if plan.refusal(config, name)}  # which is told last
     for caution in config.warnings:
-        if names.intersection(caution.entries):
+        if names.intersection(caution.entries) - refused:
             warn(caution)
     for draft in made.drafts:
-        if draft.base_url and not draft.model:
-            warn(f"no model was named: {draft.name} will ask for {config.providers[draft.name].model}")
+        model = config.providers[draft.name].model
+        if draft.base_url and not draft.model and model == "gpt-4o":
+            warn(
+                f"no model was named: {draft.name} will ask for {model}; see: missy models --provider {draft.name}"
+            )
     for draft in made.drafts:
-        _say_next(draft, tell, warn)
+        _say_next(draft, config, tell, warn)
 
 
-def _say_next(draft: Draft, tell: Say, warn: Say) -> None:
+def _say_next(draft: Draft, config: Config, tell: Say, warn: Say) -> None:
+    from missy.setup import plan
+
     if draft.store == "config":
         warn(f"the key itself stands in the file, for all who read it; safer: missy vault set {draft.name}")
     if draft.store == "env" and not os.environ.get(draft.variable or ""):
@@ -279,4 +224,13 @@ def _say_next(draft: Draft, tell: Say, warn: Say) -> None:
         from missy.local import model
 
         model.install(Audit(paths.home() / "audit.jsonl"), warn)
-    tell(f"try it: missy ask --provider {draft.name} hello")
+    for name in plan.variables(draft):
+        if not os.environ.get(name):
+            warn(f"{name} is not set here: export {name}=... before asking")
+    refused = plan.refusal(config, draft.name)
+    if refused is None:
+        tell(f"try it: missy ask --provider {draft.name} hello")
+    else:
+        warn(f"{draft.name} is written, but it will be refused: {refused.reason}")
+        if refused.fix:
+            warn(f"to allow it, add to config.yaml: {refused.fix}")

@@ -24,7 +24,7 @@ class TerminalPrompter:
         """Print the address alone on one line, never wrapped, so that it can be clicked and copied."""
         from missy.auth import browser
 
-        emit(url)
+        emit(url, masked=False)
         sys.stdout.flush()
         if self._open_browser and not browser.is_headless() and browser.open_page(url):
             notice("a browser was opened on the address above")
@@ -36,7 +36,7 @@ class TerminalPrompter:
 
     def show_code(self, page: str, code: str, minutes: int) -> None:
         """Print the page alone on one line, then the code."""
-        emit(page)
+        emit(page, masked=False)
         sys.stdout.flush()
         notice(f"open that address and enter the code {code} (good for {minutes} minutes)")
 

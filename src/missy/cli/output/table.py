@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from missy.cli.output.sanitize import safe
+from missy.secrets.redact import redact
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 def show_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print rows under a head to stdout; None is shown as `-`."""
     cells = [
-        [safe("-" if cell is None else str(cell), newlines=False) for cell in row] for row in [head, *rows]
+        [safe("-" if cell is None else redact(str(cell)), newlines=False) for cell in row]
+        for row in [head, *rows]
     ]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
     for row in cells:

@@ -10,9 +10,9 @@ from missy.cli.wizard.state import Steps
 from missy.config.schema import NOT_YET
 from missy.errors import UsageError
 from missy.policy import parse
+from missy.services import SERVICES
 from missy.setup import plan
 from missy.setup.plan import Draft
-from missy.setup.services import SERVICES
 
 if TYPE_CHECKING:
     from missy.cli.wizard.state import Answers, Turn
@@ -41,23 +41,29 @@ class EndpointSteps(Steps):
         return "name", replace(answers, draft=Draft(kind=kind), service="openai")
 
     def _ask_service(self, answers: Answers) -> Turn:
-        options = [Option(name, one.title, one.base_url) for name, one in SERVICES.items()]
+        options = [Option(name, one.title, one.shown_url) for name, one in SERVICES.items() if not one.minor]
         options.append(Option("other", "Another endpoint", "any base URL that speaks Chat Completions"))
         name = self._talk.choose("Which one?", options)
         answers = replace(answers, service=name)
         if name == "other" or SERVICES[name].here:
             return "address", answers
-        if "{host}" in SERVICES[name].base_url:
-            return "host", answers
-        return "name", answers.with_draft(base_url=SERVICES[name].base_url)
+        return self._ask_part(replace(answers, parts={}))
 
-    def _ask_host(self, answers: Answers) -> Turn:
-        def check_host(text: str) -> str:
-            host = text.strip().removeprefix("https://").partition("/")[0]
-            return plan.check_base_url(SERVICES[answers.service].base_url.replace("{host}", host))
-
-        question = "Host of the resource (NAME.openai.azure.com):"
-        return "name", answers.with_draft(base_url=self._talk.ask(question, check_host))
+    def _ask_part(self, answers: Answers) -> Turn:
+        """Ask for the first part that is open; with the last one, the URL and the headers are whole."""
+        service = SERVICES[answers.service]
+        asked = [part for part in service.parts if not part.optional]
+        left = next((part for part in asked if part.name not in answers.parts), None)
+        if left is None:
+            url, headers = service.filled(answers.parts)
+            draft = {"headers": tuple(headers.items()), "api_key_header": service.api_key_header}
+            return "name", answers.with_draft(base_url=plan.check_base_url(url), **draft)
+        value = self._talk.ask(
+            left.question, lambda text: plan.check_part(service, left, text), default=left.default
+        )
+        answered = replace(answers, parts={**answers.parts, left.name: value})
+        more = any(part.name not in answered.parts for part in asked)
+        return ("part", answered) if more else self._ask_part(answered)
 
     def _ask_address(self, answers: Answers) -> Turn:
         def check_url(text: str) -> tuple[str, tuple[str, ...]]:

@@ -11,9 +11,9 @@ from missy.cli.wizard.state import Steps
 from missy.errors import MissyError, UsageError
 from missy.policy import parse
 from missy.secrets import keystore
+from missy.services import OPENAI, SERVICES, of_url
 from missy.setup import check, plan, signedin
 from missy.setup.plan import STORES
-from missy.setup.services import OPENAI, SERVICES, of_url
 
 if TYPE_CHECKING:
     from missy.cli.wizard.state import Answers, Turn
@@ -37,15 +37,17 @@ class KeySteps(Steps):
 
     def _ask_store(self, answers: Answers) -> Turn:
         draft, service = answers.draft, of_url(answers.draft.base_url)
+        chosen = SERVICES.get(answers.service)
         offered = [name for name in STORES if name != "keyring" or keystore.available()]
         options = [Option(name, _STORE_LABELS[name], STORES[name]) for name in offered]
         if draft.base_url and parse(draft.base_url).is_loopback:
             options.insert(0, Option("", "It needs no key", "a server on this machine"))
+        elif chosen and not chosen.bearer:
+            names = ", ".join(f"${name}" for name in plan.variables(draft))
+            options.insert(0, Option("", "It needs none besides its own", f"{names} in a header"))
         elif service and service.keys:
             self._talk.say(f"A key is made at {service.keys}")
-        listed = (SERVICES[answers.service].variable if answers.service in SERVICES else "") or (
-            service.variable if service else ""
-        )
+        listed = (chosen.variable if chosen else "") or (service.variable if service else "")
         variable = plan.variable_for(draft.name, listed, os.environ)
         default = "env" if os.environ.get(variable) else options[0].value
         store = self._talk.choose("Where is its key to live?", options, default)

@@ -31,6 +31,7 @@ class Answers:
     draft: Draft = field(default_factory=Draft)
     done: tuple[Draft, ...] = ()
     service: str = ""
+    parts: dict[str, str] = field(default_factory=dict)
     models: tuple[str, ...] = field(default=(), repr=False)
     default: str | None = None
 

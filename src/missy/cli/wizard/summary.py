@@ -36,6 +36,7 @@ def _describe(draft: Draft, after: Config) -> list[str]:
         entry.endpoint or "",
         f"model {entry.model}" if entry.model else "",
         f"key: {key}{replaces}" if entry.kind == "openai" else "",
+        f"headers: {', '.join(name for name, _ in entry.headers)}" if entry.headers else "",
         "! the key itself will stand in the file" if draft.store == "config" else "",
         f"allowed_cidrs: {', '.join(draft.networks)}" if draft.networks else "",
         "the model will be fetched: 93 MB" if draft.install else "",

@@ -1,0 +1,117 @@
+"""What `headers`, `query` and `api_key_header` of an entry may hold. What is wrong is said without showing a value."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from missy.config.schema import REFERENCES
+from missy.config.values import SECRET_NAME, VARIABLE, Wrong, kind_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Pairs = tuple[tuple[str, str], ...]
+
+HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")  # a token of RFC 9110, 5.6.2
+QUERY_NAME = re.compile(r"[A-Za-z0-9._~$-]{1,100}")
+LONGEST_VALUE = 8192
+_MOST = 32  # of each
+
+# What belongs to the connection, the framing or the body is not an entry's to say -> why
+_OURS = {
+    "host": "it follows from base_url",
+    "authorization": "the key goes to api_key, and the name of another header for it to api_key_header",
+    "content-type": "the body is always JSON",
+    "content-encoding": "the body is always plain JSON",
+    "accept": "what can be read is not a matter of the configuration",
+    "accept-encoding": "an answer is read as it is made, uncompressed",
+} | dict.fromkeys(
+    ("connection", "content-length", "expect", "http2-settings", "keep-alive", "te", "trailer", "transfer-encoding",
+     "upgrade"),
+    "it belongs to the connection",
+)  # fmt: skip
+
+
+def headers(value: Any) -> Pairs:
+    """Headers to send besides: names that are allowed and differ, and values that fit into one line."""
+    found = _pairs(value)
+    for name, _ in found:
+        _check_name(name)
+    _refuse_twice(name.lower() for name, _ in found)
+    return found
+
+
+def query(value: Any) -> Pairs:
+    """Parameters for the query string."""
+    found = _pairs(value)
+    for name, _ in found:
+        if not QUERY_NAME.fullmatch(name):
+            raise Wrong("a name that no parameter has", "letters, digits and . _ ~ $ - are allowed in names")
+    return found
+
+
+def api_key_header(value: Any) -> str:
+    """The name of the header that carries the key."""
+    if not isinstance(value, str):
+        raise Wrong(kind_of(value), "write the name of a header, api-key say")
+    if value.lower() != "authorization":  # a bare key there is what some servers want
+        _check_name(value)
+    return value
+
+
+def _check_name(name: str) -> None:
+    if not HEADER_NAME.fullmatch(name):
+        raise Wrong("a name that no header has", "letters, digits and - are allowed in names", key=name)
+    why = _OURS.get(name.lower()) or (_OURS["connection"] if name.lower().startswith("proxy-") else None)
+    if why:
+        raise Wrong("a header that cannot be set", why, key=name)
+
+
+def _refuse_twice(names: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise Wrong(f"the header {name} twice", "upper and lower case make no difference: remove one")
+        seen.add(name)
+
+
+def _pairs(value: Any) -> Pairs:
+    if value is None:
+        return ()
+    if not isinstance(value, dict):
+        raise Wrong(kind_of(value), "write a mapping: {name: value}, or one `name: value` a line")
+    if len(value) > _MOST:
+        raise Wrong(f"more than {_MOST} of them", "leave some out")
+    return tuple((name, _value(name, text)) for name, text in value.items())
+
+
+def _value(name: str, value: Any) -> str:
+    """Check one value: a reference, with one word before it at most, or visible ASCII."""
+    if not isinstance(value, str):
+        scalar = value is not None and not isinstance(value, dict | list)
+        raise Wrong(kind_of(value), "put it in quotes if it is meant as text" if scalar else "", key=name)
+    if not value or len(value) > LONGEST_VALUE:
+        what = f"text of more than {LONGEST_VALUE} characters" if value else "an empty text"
+        raise Wrong(what, "remove it if it is not needed", key=name)
+    if not value.isascii() or not value.isprintable() or value != value.strip():
+        raise Wrong(
+            "text with a line end, a blank at its end or a letter beyond ASCII",
+            "visible ASCII characters on one line are allowed",
+            key=name,
+        )
+    word, blank, rest = value.partition(" ")
+    text = rest if blank and word.isalpha() else value
+    if text.startswith("$") and not VARIABLE.fullmatch(text):
+        raise Wrong(
+            "a $ without the plain name of a variable after it",
+            "write $NAME: letters, digits and _",
+            key=name,
+        )
+    if text.startswith(REFERENCES[1:]) and not SECRET_NAME.fullmatch(text):
+        raise Wrong(
+            "a reference without a name",
+            f"a reference is {REFERENCES[1]}NAME or {REFERENCES[2]}NAME",
+            key=name,
+        )
+    return value

@@ -1,0 +1,193 @@
+"""From the options of `setup --no-prompt` to a plan: what they mean together. It reads no file and shows no key."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from missy.config.schema import KINDS, NOT_YET, is_reference, nearest
+from missy.errors import UsageError
+from missy.masking import may_be_secret, names_secret
+from missy.services import SERVICES, Service, named, of_url
+from missy.setup import plan
+from missy.setup.plan import NEEDS_SECRET, Draft
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from missy.config.schema import Config
+    from missy.secrets.redact import Secret
+
+
+class Flags(NamedTuple):
+    """The options, as they were given."""
+
+    provider: str | None = None
+    entry: str | None = None
+    base_url: str | None = None
+    model: str | None = None
+    api_key_env: str | None = None
+    api_key_stdin: bool = False
+    store: str | None = None
+    parts: tuple[str, ...] = ()
+    headers: tuple[str, ...] = ()
+    query: tuple[str, ...] = ()
+    api_key_header: str | None = None
+    force: bool = False
+
+
+def draft_of(flags: Flags, config: Config, read_key: Callable[[], Secret]) -> Draft:
+    """Return the entry that the options describe. Raises UsageError for what does not go together."""
+    kind, service = _who(flags, config)
+    name = flags.entry or service or kind
+    if name in config.providers and not flags.force:
+        raise UsageError(
+            f"there is an entry '{name}' in {config.path}",
+            hint="choose another --entry, or change it with --force",
+        )
+    if kind == "local" and (flags.base_url or flags.model):
+        raise UsageError("kind local takes no --base-url and no --model", hint="leave them out")
+    if kind != "openai" and (flags.api_key_env or flags.api_key_stdin or flags.store):
+        raise UsageError(f"kind {kind} takes no key", hint="leave the options about keys out")
+    draft = Draft(kind=kind, name=name, model=flags.model, replaces=flags.force)
+    draft = _with_endpoint(draft, flags, SERVICES.get(service), config)
+    if kind != "openai":
+        return draft
+    _require_model(draft, SERVICES.get(service), config)
+    return _with_key(draft, flags, read_key)
+
+
+def _who(flags: Flags, config: Config) -> tuple[str, str]:
+    """Return the kind, and the service if that is what was named."""
+    kinds = [kind for kind in KINDS if kind not in NOT_YET]
+    wanted = flags.provider
+    if wanted is None:
+        return _by_entry(flags, config, kinds)
+    if wanted in kinds:
+        return wanted, ""
+    if service := named(wanted):
+        return "openai", service
+    if wanted in NOT_YET:
+        raise UsageError(f"this version has no {wanted} yet", hint=NOT_YET[wanted])
+    near = nearest(wanted, [*kinds, *SERVICES])
+    raise UsageError(
+        f"--provider {wanted}: no preset of that name",
+        hint=f"{near + ' ' if near else ''}missy presets lists them; any other: --base-url URL",
+    )
+
+
+def _by_entry(flags: Flags, config: Config, kinds: list[str]) -> tuple[str, str]:
+    """Return what the entry's name alone says: it may be that of a kind, of a service, or of an entry to change."""
+    name = flags.entry
+    if flags.base_url or name is None:
+        return "openai", ""
+    if name in config.providers and flags.force:
+        return config.providers[name].kind, ""
+    if name in kinds:
+        return name, ""
+    if service := named(name):
+        return "openai", service
+    raise UsageError(
+        f"--base-url is missing: nothing says whose endpoint '{name}' is",
+        hint="name it with --base-url URL, or with --provider NAME: missy presets lists the names",
+    )
+
+
+def _with_endpoint(draft: Draft, flags: Flags, service: Service | None, config: Config) -> Draft:
+    """Put in the URL and what is sent along: the service's, then what the options say."""
+    url, headers = flags.base_url, dict[str, str]()
+    old = config.providers.get(draft.name)
+    if url is None and service is None and flags.provider is None and old is not None:
+        url = old.base_url
+    if service is not None:
+        filled, headers = service.filled(_parts(flags, service))
+        url = url or filled
+    elif flags.parts:
+        raise UsageError("--set names a part of a preset, and none was named", hint="see: missy presets")
+    headers |= _pairs("--header", flags.headers)
+    return replace(
+        draft,
+        base_url=plan.check_base_url(url) if url else None,
+        headers=tuple(headers.items()),
+        query=tuple(_pairs("--query", flags.query).items()),
+        api_key_header=flags.api_key_header or (service.api_key_header if service else None),
+    )
+
+
+def _parts(flags: Flags, service: Service) -> dict[str, str]:
+    """Return the parts of a service's URL and headers that were given. Raises UsageError for one that is missing."""
+    given = _pairs("--set", flags.parts)
+    known = [part.name for part in service.parts]
+    for name in given:
+        if name not in known:
+            what = f"{service.title} has {', '.join(known) or 'no such parts'}"
+            raise UsageError(f"--set {name}: no such part", hint=what)
+    for part in service.parts:
+        in_url = part.name in service.url_parts
+        needed = not (part.optional or part.default or (in_url and flags.base_url))
+        if needed and not given.get(part.name):
+            raise UsageError(
+                f"--set {part.name}=... or --base-url is missing: {service.shown_url}"
+                if in_url
+                else f"--set {part.name}=... is missing: {part.question.rstrip(':')}",
+                hint="what stands in capitals is yours to say" if in_url else "see: missy presets",
+            )
+    free_text = {part.name for part in service.parts if part.optional}
+    parts = {part.name: part for part in service.parts}
+    return {
+        name: value if name in free_text else plan.check_part(service, parts[name], value)
+        for name, value in given.items()
+    }
+
+
+def _pairs(option: str, given: Iterable[str]) -> dict[str, str]:
+    """Split NAME=VALUE. Raises UsageError for a value that may be a secret: other users can read a command line."""
+    found = {}
+    for text in given:
+        name, sign, value = text.partition("=")
+        if not sign or not name or not value:
+            raise UsageError(
+                f"{option} takes NAME=VALUE", hint="what was given is not shown, as it may be a key"
+            )
+        if not is_reference(value) and (may_be_secret(value) or (option != "--set" and names_secret(name))):
+            raise UsageError(
+                f"{option} {name}: its value may be a secret, which no option takes",
+                hint=f"name where it is kept: {option} '{name}=$VARIABLE', or vault://NAME",
+            )
+        found[name] = value
+    return found
+
+
+def _require_model(draft: Draft, service: Service | None, config: Config) -> None:
+    """Refuse a server on this machine without a model: none of them has the one that is taken for granted."""
+    old = config.providers.get(draft.name)
+    if service is None or not service.here or draft.model or (old is not None and old.model):
+        return
+    raise UsageError(
+        f"--model is missing: {service.title.partition(',')[0]} has what you have put there, and no gpt-4o",
+        hint=f"its list: curl {draft.base_url}/models",
+    )
+
+
+def _with_key(draft: Draft, flags: Flags, read_key: Callable[[], Secret]) -> Draft:
+    variable, store = flags.api_key_env, flags.store
+    if variable is not None:
+        if flags.api_key_stdin or store not in (None, "env"):
+            other = "--api-key-stdin" if flags.api_key_stdin else f"--store {store}"
+            raise UsageError(f"--api-key-env and {other} exclude each other", hint="leave one of them out")
+        return replace(draft, store="env", variable=plan.check_variable(variable, os.environ))
+    if not flags.api_key_stdin:
+        if store in NEEDS_SECRET:
+            raise UsageError(
+                f"--store {store} has nothing to keep", hint="pipe the key in with --api-key-stdin"
+            )
+        if store == "env":
+            raise UsageError("--store env names no variable", hint="name it with --api-key-env")
+        return draft
+    secret = read_key()
+    if store != "env":
+        return replace(draft, store=store or "vault", secret=secret)
+    service = of_url(draft.base_url)
+    name = plan.variable_for(draft.name, service.variable if service else "", os.environ)
+    return replace(draft, store="env", variable=name, secret=secret)

@@ -1,0 +1,379 @@
+"""Gateways and Azure: what an entry sends besides its key arrives at its endpoint, and is seen nowhere else."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from missy import AsyncMissy, Missy, PolicyError
+from missy.config.load import load
+from tests.servers import chat_answer, chat_stream, json_response
+
+KEY, HEADER, QUERY = "azure-key-4e1f90", "hdr-canary-83aa12", "qry-canary-91bb34"
+MODELS = {"object": "list", "data": [{"id": "m", "object": "model"}]}
+
+
+def insisting(wants: dict[str, str], query: str = "", unwanted: tuple[str, ...] = ()):
+    """Return a handler that answers only who sends these headers and this query string, and echoes what it refuses."""
+
+    def handle(request: Any, _wire: Any) -> bytes:
+        path, _, got = request.path.partition("?")
+        wrong = [name for name, value in wants.items() if request.header(name) != value]
+        wrong += [name for name in unwanted if request.header(name) is not None]
+        names = [name.lower() for name, _ in request.headers]
+        wrong += [name for name in set(names) if names.count(name) > 1]
+        if wrong or got != query:
+            said = f"refused: {wrong} {got} {dict(request.headers)}"
+            return json_response({"error": {"message": said}}, 401)
+        if path.endswith("/models"):
+            return json_response(MODELS)
+        return chat_stream("hello") if request.json().get("stream") else chat_answer("hello")
+
+    return handle
+
+
+SHAPES = {
+    "azure": (
+        {"api_key": KEY, "api_key_header": "api-key", "query": {"api-version": "preview"}},
+        {},
+        insisting({"api-key": KEY}, "api-version=preview", unwanted=("authorization",)),
+    ),
+    "azure classic": (
+        {"api_key": "$AZ", "api_key_header": "api-key", "query": {"api-version": "2024-10-21", "t": "a b&c=d"}},
+        {"AZ": KEY},
+        insisting({"api-key": KEY}, "api-version=2024-10-21&t=a%20b%26c%3Dd", unwanted=("authorization",)),
+    ),
+    "portkey": (
+        {"headers": {"x-portkey-api-key": "$PK", "x-portkey-provider": "openai"}},
+        {"PK": HEADER},
+        insisting({"x-portkey-api-key": HEADER, "x-portkey-provider": "openai"}, unwanted=("authorization",)),
+    ),
+    "portkey with the key of the provider": (
+        {"api_key": KEY, "headers": {"x-portkey-api-key": HEADER, "x-portkey-provider": "@mine"}},
+        {},
+        insisting({"x-portkey-api-key": HEADER, "authorization": f"Bearer {KEY}"}),
+    ),
+    "openrouter": (
+        {"api_key": KEY, "headers": {"HTTP-Referer": "https://app.example.com", "X-Title": "My App"}},
+        {},
+        insisting(
+            {"http-referer": "https://app.example.com", "x-title": "My App", "authorization": f"Bearer {KEY}"}
+        ),
+    ),
+    "cloudflare": (
+        {"headers": {"cf-aig-authorization": "Bearer $CF"}},
+        {"CF": HEADER},
+        insisting({"cf-aig-authorization": f"Bearer {HEADER}"}, unwanted=("authorization",)),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_command_and_the_library_send_it(missy, serve, shape, monkeypatch):
+    """ask, models and doctor reach a server that insists on it, with a connection that is used again too."""
+    says, environ, handler = SHAPES[shape]
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    server = serve(handler)
+    path = missy.entry(server.url, "gw", **says)
+    asked = missy("ask", "hi")
+    assert (asked.code, asked.text) == (0, "hello\n"), asked.err
+    assert missy("models").text == "m\n"
+    assert missy("doctor", "--provider", "gw").code == 0
+    with Missy.open(path) as library:
+        assert [library.ask("hi").text() for _ in range(2)] == ["hello", "hello"]
+        assert library.models() == ["m"]
+        lent = library.openai_client("gw")
+        message = {"role": "user", "content": "hi"}
+        answer = lent.chat.completions.create(model="m", messages=[message])
+        assert answer.choices[0].message.content == "hello"
+        pieces = lent.with_options(timeout=9).chat.completions.create(
+            model="m", messages=[message], stream=True
+        )
+        assert "".join(piece.choices[0].delta.content or "" for piece in pieces if piece.choices) == "hello"
+        assert [model.id for model in lent.models.list()] == ["m"]
+        assert not any(secret in repr(vars(lent)) for secret in (KEY, HEADER))
+    shown = json.dumps([json.loads(line) for line in (missy.home / "audit.jsonl").read_text().splitlines()])
+    for name in says.get("headers", {}):
+        assert name in shown
+    for name in says.get("query", {}):
+        assert name in shown
+    for secret in (KEY, HEADER, "app.example.com", "2024-10-21"):
+        assert secret not in shown
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_an_async_client_sends_it_too(missy, serve, shape, monkeypatch):
+    """The client that AsyncMissy lends: the same headers, query and key."""
+    says, environ, handler = SHAPES[shape]
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    path = missy.entry(serve(handler).url, "gw", **says)
+
+    async def run() -> None:
+        async with AsyncMissy.open(path) as library:
+            assert await library.ask("hi").text() == "hello"
+            client = library.openai_client("gw")
+            answer = await client.chat.completions.create(
+                model="m", messages=[{"role": "user", "content": "hi"}]
+            )
+            assert answer.choices[0].message.content == "hello"
+
+    asyncio.run(run())
+
+
+def test_a_lent_client_takes_it_nowhere_else(missy, serve):
+    """A lent client that is turned to another entry's host, or to a redirect, sends no header of this entry there."""
+    server, other = serve(chat_answer("hi")), serve(chat_answer("no"), host="127.0.0.2")
+    entries = {
+        "gw": {"base_url": server.url, "model": "m", "headers": {"x-token": HEADER}, "query": {"sig": QUERY}},
+        "other": {"base_url": other.url, "model": "m"},
+    }
+    path = missy.config({"providers": entries})
+    with Missy.open(path) as library:
+        lent = library.openai_client("gw")
+        with pytest.raises(PolicyError):
+            lent.with_options(base_url=other.url).models.list()
+    assert other.requests == []
+
+
+def test_it_is_masked_wherever_it_is_shown(missy, serve, monkeypatch):
+    """Canaries in headers, query and key: in no output, no record and no error, though the server echoes them all."""
+    monkeypatch.setenv("Q", QUERY)
+    server, other = serve(insisting({"x-never": "sent"})), serve(chat_stream("other"))
+    entries = {
+        "gw": {
+            "base_url": server.url, "model": "m", "api_key": KEY, "api_key_header": "api-key", "max_retries": 0,
+            "headers": {"x-gateway": HEADER}, "query": {"sig": "$Q"},
+        },
+        "other": {"base_url": other.url, "model": "m"},
+    }  # fmt: skip
+    missy.config({"providers": entries})
+    commands = [
+        "ask hi --provider gw", "--debug ask hi --provider gw --json", "ask hi --provider gw --events", "providers",
+        "ask hi --provider gw --dry-run", "ask hi --provider gw --dry-run --json", "providers --json", "config show",
+        "config show --json", "doctor --provider gw", "doctor --json", "doctor --report", "net list", "audit recent",
+        "audit export", "models --provider gw", "ask hi --provider other", "config set providers.gw.timeout 9",
+        "config diff", "config validate --json",
+    ]  # fmt: skip
+    for command in commands:
+        ran = missy(*command.split())
+        for secret in (KEY, HEADER, QUERY):
+            assert secret not in ran.text + ran.err, (command, secret)
+    assert HEADER in json.dumps(server.last.headers)  # it did get there
+    record = (missy.home / "audit.jsonl").read_text()
+    assert all(secret not in record for secret in (KEY, HEADER, QUERY))
+    seen = json.dumps([(one.path, one.headers) for one in other.requests])
+    assert other.requests
+    assert all(secret not in seen for secret in (KEY, HEADER, QUERY, "x-gateway", "api-key"))
+
+
+def test_it_does_not_follow_a_redirect(missy, serve):
+    """A redirect to another host gets no header, and the target is named."""
+    target = serve(chat_stream("no"), host="127.0.0.2")
+    location = f"location: {target.url}/chat/completions\r\n".encode()
+    server = serve(b"HTTP/1.1 307 x\r\n" + location + b"content-length: 0\r\n\r\n")
+    missy.entry(server.url, headers={"x-token": HEADER})
+    ran = missy("ask", "hi")
+    assert ran.code == 5
+    assert "127.0.0.2" in ran.err
+    assert target.requests == []
+
+
+def test_dry_run_shows_the_names(missy):
+    """The exact request with the names of all that is sent, each value masked, and where the key comes from."""
+    missy.entry(
+        "http://127.0.0.1:9/v1", api_key="$K", headers={"X-Title": "My App"}, query={"api-version": "v1"}
+    )
+    ran = missy("ask", "hi", "--dry-run", env={"K": KEY})
+    assert ran.code == 0
+    lines = ran.text.splitlines()
+    assert lines[0] == "POST http://127.0.0.1:9/v1/chat/completions?api-version=***"
+    assert "# credential: env:K" in lines
+    assert "x-title: ***" in [line.lower() for line in lines]
+    assert "authorization: Bearer ***" in lines
+    got = missy("ask", "hi", "--dry-run", "--json", env={"K": KEY}).json()
+    assert got["credential"] == "env:K"
+    assert KEY not in ran.text
+
+
+BAD = [
+    ("headers: {Host: x}", "providers.gw.headers.Host", "cannot be set"),
+    ("headers: {content-Length: '1'}", "headers.content-Length", "cannot be set"),
+    ("headers: {Transfer-Encoding: chunked}", "headers.Transfer-Encoding", "cannot be set"),
+    ("headers: {Connection: close}", "headers.Connection", "cannot be set"),
+    ("headers: {TE: trailers}", "headers.TE", "cannot be set"),
+    ("headers: {Upgrade: h2c}", "headers.Upgrade", "cannot be set"),
+    ("headers: {Expect: 100-continue}", "headers.Expect", "cannot be set"),
+    ("headers: {Proxy-Authorization: abc}", "headers.Proxy-Authorization", "cannot be set"),
+    ("headers: {authorization: Bearer abc}", "headers.authorization", "api_key"),
+    ("headers: {Accept-Encoding: gzip}", "headers.Accept-Encoding", "cannot be set"),
+    ("headers: {Content-Type: text/plain}", "headers.Content-Type", "cannot be set"),
+    ("headers: {'a b': x}", "providers.gw.headers", "a name that no header has"),
+    ("headers: {'a:b': x}", "providers.gw.headers", "a name that no header has"),
+    ("headers: {'é': x}", "providers.gw.headers", "a name that no header has"),
+    ('headers: {x: "hdr-canary-83aa12\\r\\nHost: evil"}', "headers.x", "line end"),
+    ("headers: {x: hdr-canary-83aa12é}", "headers.x", "beyond ASCII"),
+    ("headers: {x: 5}", "headers.x", "a number"),
+    ("headers: {x: null}", "headers.x", "null"),
+    ("headers: {x: [a]}", "headers.x", "a list"),
+    ("headers: {x: ''}", "headers.x", "an empty text"),
+    ("headers: {x: $}", "headers.x", "a $ without"),
+    ("headers: {x: 'Bearer ${A}'}", "headers.x", "a $ without"),
+    ("headers: {x: vault://}", "headers.x", "a reference without a name"),
+    ("headers: {x-a: b, X-A: c}", "providers.gw.headers", "twice"),
+    ("headers: [a]", "providers.gw.headers", "a list"),
+    ("query: {'a b': c}", "providers.gw.query", "a name that no parameter has"),
+    ('query: {a: "b\\nc"}', "query.a", "line end"),
+    ("query: text", "providers.gw.query", "a text"),
+    ("api_key_header: 'a b'", "api_key_header", "a name that no header has"),
+    ("api_key_header: Host", "api_key_header", "cannot be set"),
+    ("api_key_header: x-key, headers: {X-Key: hdr-canary-83aa12}", "headers.X-Key", "api_key_header"),
+    ("base_url: 'http://127.0.0.1/v1?sig=hdr-canary-83aa12'", "base_url", "query"),
+    ("sk-proj-abcdefgh12345678: x", "providers.gw.***", "unknown key"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("says", "place", "what"), BAD)
+def test_what_cannot_be_sent_is_an_error_with_its_line(missy, says, place, what):
+    """Host, framing, a second Authorization and impossible names or values: refused with file, line and key, unseen."""
+    missy.config(f"providers:\n  gw: {{base_url: 'http://127.0.0.1:9/v1', {says}}}\n" if "base_url" not in says
+                 else f"providers:\n  gw: {{{says}}}\n")  # fmt: skip
+    ran = missy.inside("config", "validate")
+    assert ran.code == 2
+    assert "config.yaml:2: " in ran.err
+    assert place in ran.err
+    assert what in ran.err
+    for secret in (HEADER, "sk-proj"):
+        assert secret not in ran.err + ran.text
+
+
+def test_a_reference_that_leads_nowhere_stops_the_call(missy, serve):
+    """A header's variable that is not set: exit 4, said by providers too, and nothing is sent."""
+    server = serve(chat_stream("hi"))
+    missy.entry(server.url, headers={"x-token": "$NOT_SET"})
+    ran = missy("ask", "hi")
+    assert (ran.code, server.requests) == (4, [])
+    assert "headers.x-token" in ran.err
+    assert "NOT_SET" in missy("providers").text
+
+
+def test_only_openai_entries_take_them(missy):
+    """Another kind has headers of its own."""
+    missy.config("providers: {local: {headers: {x-a: b}}}\n")
+    assert "kind local takes none" in missy("config", "validate").err
+
+
+SETUPS = [
+    (
+        ["--provider", "azure", "--set", "resource=mine", "--model", "d", "--api-key-env", "AZURE_OPENAI_API_KEY"],
+        {"base_url": "https://mine.openai.azure.com/openai/v1", "api_key_header": "api-key"},
+    ),
+    (["--provider", "azure", "--base-url", "https://x.cognitiveservices.azure.com/openai/v1", "--model", "d"],
+     {"base_url": "https://x.cognitiveservices.azure.com/openai/v1", "api_key_header": "api-key"}),
+    (
+        ["--provider", "portkey", "--set", "provider=@mine", "--model", "gpt-4o"],
+        {"headers": (("x-portkey-api-key", "$PORTKEY_API_KEY"), ("x-portkey-provider", "@mine"))},
+    ),
+    (
+        ["--provider", "cloudflare", "--set", "account=abc123", "--model", "openai/gpt-5-mini"],
+        {
+            "base_url": "https://gateway.ai.cloudflare.com/v1/abc123/default/compat",
+            "headers": (("cf-aig-authorization", "Bearer $CF_AIG_TOKEN"),),
+        },
+    ),
+    (["--provider", "openrouter", "--model", "m"], {"base_url": "https://openrouter.ai/api/v1", "headers": ()}),
+    (
+        ["--provider", "openrouter", "--set", "referer=https://me.example", "--set", "title=My app", "--model", "m"],
+        {"headers": (("HTTP-Referer", "https://me.example"), ("X-Title", "My app"))},
+    ),
+    (["--provider", "gemini", "--model", "m"],
+     {"base_url": "https://generativelanguage.googleapis.com/v1beta/openai"}),
+    (["--provider", "claude", "--model", "m"], {"base_url": "https://api.anthropic.com/v1"}),
+    (["--entry", "groq", "--model", "m"], {"base_url": "https://api.groq.com/openai/v1"}),
+    (
+        ["--entry", "gw", "--base-url", "https://gw.example.com/v1", "--model", "m", "--header", "x-tok=$TOK",
+         "--query", "api-version=v1", "--api-key-header", "api-key"],
+        {"headers": (("x-tok", "$TOK"),), "query": (("api-version", "v1"),), "api_key_header": "api-key"},
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("args", "wanted"), SETUPS)
+def test_a_preset_writes_what_its_service_wants(missy, args, wanted):
+    """`setup --provider NAME`: URL, headers and the key's header of Azure, the gateways and the compatible endpoints."""
+    ran = missy("setup", "--no-prompt", *args)
+    assert ran.code == 0, ran.err
+    (made,) = load(missy.home / "config.yaml").providers.values()
+    for name, value in wanted.items():
+        assert getattr(made, name) == value
+    assert "try it: missy ask" in ran.text
+
+
+REFUSED = [
+    (["--provider", "nope"], "missy presets"),
+    (["--entry", "unknown-one", "--model", "m"], "--base-url"),
+    (["--provider", "azure", "--model", "d"], "--base-url"),
+    (["--provider", "portkey", "--model", "m"], "--set provider="),
+    (["--provider", "ollama"], "--model"),
+    (["--provider", "groq", "--set", "resource=x", "--model", "m"], "no such part"),
+    (["--provider", "azure", "--set", "resource=a/b?c", "--model", "m"], "no resource"),
+    (["--provider", "openai", "--entry", "groq", "--model", "m"], "https://api.groq.com/openai/v1"),
+    (["--entry", "gw", "--base-url", "https://g.example/v1", "--header", f"x-token={HEADER}"], "may be a secret"),
+    (["--entry", "gw", "--base-url", "https://g.example/v1", "--header", "x-a=sk-proj-abcdefgh"], "may be a secret"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("args", "says"), REFUSED)
+def test_what_setup_cannot_know_is_asked_for(missy, args, says):
+    """Exit 2, nothing written, and the option that is missing named; what may be a secret is not shown."""
+    ran = missy.inside("setup", "--no-prompt", *args)
+    assert ran.code == 2
+    assert says in ran.err
+    assert not (missy.home / "config.yaml").exists()
+    assert HEADER not in ran.err
+    assert "sk-proj" not in ran.err
+
+
+def test_a_header_is_not_carried_to_another_endpoint(missy):
+    """`setup --force` with another URL drops the headers, as it drops the key; with the same one it keeps them."""
+    missy.entry(
+        "https://a.example.com/v1", "gw", headers={"x-token": "$T"}, query={"a": "b"}, api_key_header="k"
+    )
+    args = ("setup", "--no-prompt", "--entry", "gw", "--model", "n", "--force")
+    assert missy(*args).code == 0
+    kept = load(missy.home / "config.yaml").providers["gw"]
+    assert (kept.model, kept.headers, kept.base_url) == (
+        "n",
+        (("x-token", "$T"),),
+        "https://a.example.com/v1",
+    )
+    assert missy(*args, "--base-url", "https://b.example.com/v1").code == 0
+    moved = load(missy.home / "config.yaml").providers["gw"]
+    assert (moved.headers, moved.query, moved.api_key_header) == ((), (), None)
+
+
+def test_an_entry_that_will_be_refused_is_not_to_be_tried(missy):
+    """Written, but it will be refused: that is said last, in the place of a command to try."""
+    ran = missy(
+        "setup", "--no-prompt", "--entry", "m", "--base-url", "https://169.254.169.254/v1", "--model", "x"
+    )
+    assert ran.code == 0
+    assert "try it" not in ran.text + ran.err
+    assert "written, but it will be refused" in ran.err.strip().splitlines()[-1]
+
+
+def test_an_entry_named_after_a_service_is_no_other(missy):
+    """`groq` without a base_url would ask OpenAI with Groq's key: validate, providers, doctor and ask all refuse it."""
+    missy.config("providers:\n  anthropic: {model: claude-x}\n  groq: {model: llama}\n")
+    keys = {"GROQ_API_KEY": "gsk_not_for_openai", "ANTHROPIC_API_KEY": "sk-ant-not-for-openai"}
+    for command in ("config validate", "providers", "ask hi", "ask hi --provider groq", "doctor"):
+        ran = missy(*command.split(), env=keys)
+        assert ran.code == 2, command
+        said = ran.err + ran.text
+        assert "providers.anthropic has no base_url; anthropic's is https://api.anthropic.com/v1" in said
+        assert "for-openai" not in said
+    assert missy.attempts() == []
