@@ -63,11 +63,10 @@ def _leave(code: int) -> NoReturn:
     import sys
 
     atexit._run_exitfuncs()  # noqa: SLF001 a renewed login that the disk refused is tried once more
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError, AttributeError):
-            code = code or 1  # run() has said what is wrong with stdout
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError, AttributeError):
+        code = code or 1  # run() has said what is wrong with stdout; what stderr lost changes nothing
     os._exit(code)
 
 
@@ -81,6 +80,6 @@ def _answer_at_once(word: str) -> None:
     try:
         sys.stdout.write(f"missy {__version__}\n" if word == "--version" else first_page())
         sys.stdout.flush()
-    except OSError:
+    except (OSError, ValueError):
         return  # a full disk or a closed pipe: the long way round knows what to say
     raise SystemExit(0)

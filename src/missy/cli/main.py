@@ -13,10 +13,11 @@ import click
 from missy.cli import raise_at_ctrl_c
 from missy.cli.app import notice
 from missy.cli.root import root
+from missy.cli.streams import standard_streams
 from missy.errors import MissyError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 
 # What a write to a full or broken stdout fails with; any other OSError should have been told where it happened.
@@ -39,39 +40,67 @@ def run(argv: Sequence[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup means what it says
             signal.signal(number, _terminate)
-    _own_standard_streams()
-    debug = False
     args = list(sys.argv[1:] if argv is None else argv)
     if args[:1] == ["help"]:  # as `git help` and `gh help`
         args = [*args[1:], "--help"]
-    try:
-        if sys.stdout is None:
-            raise MissyError("stdout is closed: an answer would have nowhere to go", hint="nothing was sent")
-        if "_MISSY_COMPLETE" in os.environ:
-            from missy.cli.commands.completion import complete
+    debug = "--debug" in args
+    with standard_streams():
+        code = _guard(lambda: _invoke(args), debug=debug)
+        # What was printed may still wait in the buffer, whether the command went well or not
+        return _guard(lambda: _flush(code), debug=debug)
 
-            return complete(root, os.environ["_MISSY_COMPLETE"])
-        debug = "--debug" in args
-        raise_at_ctrl_c()
+
+def _invoke(args: list[str]) -> int:
+    """Run the command of a command line."""
+    if sys.stdout is None:
+        raise MissyError("stdout is closed: an answer would have nowhere to go", hint="nothing was sent")
+    if "_MISSY_COMPLETE" in os.environ:
+        from missy.cli.commands.completion import complete
+
+        return complete(root, os.environ["_MISSY_COMPLETE"])
+    raise_at_ctrl_c()
+    try:
         with root.make_context("missy", list(args)) as ctx:
             code = root.invoke(ctx)
-        sys.stdout.flush()
-        return code if isinstance(code, int) else 0
-    except click.exceptions.Exit as exit_:
-        return exit_.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
         sys.stderr.write(error.format_message() + "\n")
         return 2
     except click.ClickException as error:
-        said = " ".join(error.format_message().split())
-        said = said if len(said) <= _LONGEST else said[:_LONGEST] + "..."
-        from missy.cli.advice import advise
+        return _say_misuse(args, error)
+    return code if isinstance(code, int) else 0
 
-        hint = advise(args, error)
-        if "--json" in args and "--events" not in args and "ask" in args:
-            _refuse_as_json(said, hint)
-        show_error(UsageError(said, hint=hint))
-        return 2
+
+def _say_misuse(args: list[str], error: click.ClickException) -> int:
+    """Say what was not understood in a command line, and what may have been meant."""
+    said = " ".join(error.format_message().split())
+    said = said if len(said) <= _LONGEST else said[:_LONGEST] + "..."
+    from missy.cli.advice import advise
+
+    hint = advise(args, error)
+    if "--json" in args and "--events" not in args and "ask" in args:
+        _refuse_as_json(said, hint)
+    show_error(UsageError(said, hint=hint))
+    return 2
+
+
+def _flush(code: int) -> int:
+    """Write out what waits for stdout; a command that failed already keeps its own code."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        if code:
+            return _quiet(code)
+        raise
+    return code
+
+
+def _guard(step: Callable[[], int], *, debug: bool) -> int:
+    """Return the exit code of a step, whatever comes out of it."""
+    try:
+        return step()
+    except click.exceptions.Exit as exit_:
+        return exit_.exit_code
     except (KeyboardInterrupt, click.Abort):
         return _quiet(130)
     except Terminated as stop:
@@ -123,17 +152,6 @@ def show_error(error: MissyError) -> None:
         sys.stderr.write(safe("  " + redact(error.hint.replace("\n", " "))) + "\n")
     if error.request_id:
         sys.stderr.write(safe(f"  request id: {error.request_id}") + "\n")
-
-
-def _own_standard_streams() -> None:
-    """Fill the places of closed standard streams, so that no file or socket of ours takes one of them."""
-    for number in (0, 1, 2):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)
-    if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 it lives as long as the process
 
 
 def _traceback() -> None:

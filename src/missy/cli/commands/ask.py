@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import stat
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import click
 
 from missy.cli.app import App, emit_json, notice
 from missy.cli.param_types import SECONDS, TEMPERATURE
+from missy.cli.piped_stdin import is_piped, read_piped
 from missy.errors import MissyError, UsageError
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from missy.events import Image
     from missy.providers.base import Preview
 
-_MOST_INPUT = 32 << 20  # bytes of stdin
 _MOST_IMAGE = 20 << 20  # bytes of one attached image
 _IMAGES = {
     b"\x89PNG\r\n\x1a\n": "image/png",
@@ -71,6 +70,7 @@ def command(
     """One answer, streamed to stdout as it arrives.
 
     Without PROMPT, or with -, the prompt is read from stdin; what is piped in beside a PROMPT is appended to it.
+    A pipe beside a PROMPT that stays open and empty for 3 seconds is left out, with a notice.
 
     \b
     Example:
@@ -161,38 +161,11 @@ def _prompt(prompt: str | None, *, attached: bool) -> str:
             if prompt is None:
                 raise UsageError("there is no prompt", hint='try: missy ask "What is the capital of France?"')
             notice("type the prompt, then Ctrl-D on a line of its own")
-        return _stdin()
+        return read_piped(optional=False)
     if prompt.startswith("@") and os.path.isfile(os.path.expanduser(prompt[1:])):
         notice(f"the prompt is the text {prompt} itself; to send the file: missy ask ... < {prompt[1:]}")
-    piped = _stdin() if _is_piped() else ""
+    piped = read_piped(optional=True) if is_piped() else ""
     return f"{prompt}\n\n{piped}" if piped.strip() else prompt
-
-
-def _is_piped() -> bool:
-    """Tell whether something was put into stdin: a pipe, a file or a socket, but no terminal and no /dev/null."""
-    try:
-        mode = os.fstat(sys.stdin.fileno()).st_mode
-    except (OSError, ValueError, AttributeError):
-        return False
-    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode)
-
-
-def _stdin() -> str:
-    if sys.stdin is None:
-        return ""
-    data = sys.stdin.buffer.read(_MOST_INPUT + 1)
-    if len(data) > _MOST_INPUT:
-        raise UsageError(
-            f"stdin holds more than {_MOST_INPUT >> 20} MiB",
-            hint="no model takes that much: send a part of it",
-        )
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UsageError(
-            f"stdin is not UTF-8 text: byte {error.start} is {data[error.start]:#04x}",
-            hint="convert it first, for example: iconv -f latin1 -t utf-8",
-        ) from None
 
 
 def _image(path: str) -> Image:

@@ -9,7 +9,6 @@ import click
 
 from missy import os_errors, paths
 from missy.cli.app import emit, emit_json, notice
-from missy.cli.output.sanitize import safe
 from missy.errors import UsageError
 from missy.secrets.redact import Secret
 from missy.secrets.vault import Vault, check_name
@@ -79,7 +78,11 @@ def get(name: str) -> None:
       missy vault get groq | wc -c
     """
     value = Vault(paths.home()).get(name).reveal()
-    sys.stdout.write((safe(value) if sys.stdout.isatty() else value) + "\n")
+    if sys.stdout.isatty():
+        emit(value)
+    else:  # as it is, whatever characters the stream's own encoding lacks
+        sys.stdout.flush()
+        sys.stdout.buffer.write(value.encode() + b"\n")
 
 
 @command.command(name="list")

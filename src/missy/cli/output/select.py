@@ -26,8 +26,6 @@ def make_renderer(
         from missy.cli.output.json import EventLines, Json
 
         return EventLines(stdout) if events else Json(stdout, err)
-    if (reconfigure := getattr(stdout, "reconfigure", None)) is not None:
-        reconfigure(errors="replace")  # a character that the terminal's encoding lacks is no reason to stop
     from missy.cli.output.plain import Plain
 
     if not stdout.isatty():
