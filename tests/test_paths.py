@@ -278,6 +278,25 @@ def test_full_disk_keeps_the_old_content(home: Path) -> None:
     assert leftovers(home) == []
 
 
+@pytest.mark.skipif(not AS_ROOT, reason="only root can give a folder away")
+def test_a_volume_as_home_names_a_folder_inside_it(foreign: Path) -> None:
+    """A mounted folder of another user that all may write is one to make a home in: the hint names it, the mode stays."""
+    os.chown(foreign, 0, 2000)
+    foreign.chmod(0o2777)
+    done = run(
+        DROP + "os.environ['MISSY_HOME'] = sys.argv[1]\n"
+        "try: folders.ensure_dir(paths.home())\n"
+        "except MissyError as error: print(error.message, error.hint, sep='\\n')\n"
+        "os.environ['MISSY_HOME'] += '/missy'; print(oct(os.stat(folders.ensure_dir(paths.home())).st_mode & 0o777))",
+        foreign,
+    )
+    message, hint, inside = done.stdout.splitlines()
+    assert "belongs to another user (id 0)" in message
+    assert hint == f"set MISSY_HOME to a folder inside it, e.g. {foreign}/missy"
+    assert inside == "0o700"
+    assert mode(foreign) == 0o2777
+
+
 def test_read_only_home(foreign: Path) -> None:
     """A home that cannot be written is an error that names the path and what to do, and the mode stays."""
     done = run(

@@ -22,9 +22,11 @@ from missy.paths import expand
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from missy.paths import AnyPath
 
+_MAX_LINKS = 40  # as the system
 _STALE = 3600  # seconds after which a temporary file can belong to no writer that still lives
 
 
@@ -61,6 +63,37 @@ def read_private(path: AnyPath, limit: int = 1 << 20) -> bytes:
             return _read_all(file, path, limit)
     finally:
         os.close(file)
+
+
+def follow_own_link(path: AnyPath) -> Path:
+    """Return the file that a symbolic link of one's own leads to, or `path` itself where it is no link.
+
+    Raises MissyError when somebody else could turn a link on the way to it: it is theirs, or in a folder that they write.
+    """
+    target = expand(path)
+    for _ in range(_MAX_LINKS):
+        with faults("find", target):
+            try:
+                info = os.lstat(target)
+            except FileNotFoundError:
+                return target
+            if not stat.S_ISLNK(info.st_mode):
+                return target
+            require_owner(info, target)
+            target = expand(os.path.join(os.path.realpath(target.parent), os.readlink(target)))
+            folder = os.stat(target.parent)
+        if folder.st_uid not in (os.geteuid(), 0) or folder.st_mode & 0o022 & ~_sticky(folder):
+            raise refusal(
+                path,
+                f"it is a link to {target}, in a folder that others can write",
+                f"edit {target} yourself",
+            )
+    raise refusal(path, "it is a link that leads to itself", "put a real file in its place")
+
+
+def _sticky(folder: os.stat_result) -> int:
+    """Return the rights of others that do not matter in a folder where only owners rename, as /tmp."""
+    return 0o022 if folder.st_mode & stat.S_ISVTX else 0
 
 
 @contextmanager

@@ -51,9 +51,12 @@ def open_parent(target: Path, *, make: bool = True) -> Iterator[int]:
 def require_owner(info: os.stat_result, path: AnyPath) -> None:
     """Raise MissyError for what belongs to another user."""
     if info.st_uid != os.geteuid():
-        raise refusal(
-            path, f"it belongs to another user (id {info.st_uid})", "run missy as that user, or move it away"
-        )
+        raise refusal(path, f"it belongs to another user (id {info.st_uid})", other_owner_hint(info.st_uid))
+
+
+def other_owner_hint(uid: int) -> str:
+    """Say what to do about something of another user. It is theirs: nothing is taken from them."""
+    return f"run missy as that user (in a container: --user {uid}), or set MISSY_HOME to a folder of your own"
 
 
 def refusal(path: AnyPath, why: str, hint: str) -> MissyError:
@@ -107,10 +110,21 @@ def _make_dir(path: Path) -> bool:
 
 def _narrow_dir(file: int, path: Path, *, new: bool) -> None:
     info = os.fstat(file)
+    if info.st_uid != os.geteuid() and _could_hold_home(path):
+        raise refusal(path, f"it belongs to another user (id {info.st_uid})", _inside(path))
     require_owner(info, path)
     if new:
         os.fchmod(file, 0o700)  # the umask may have taken rights of our own
     elif info.st_mode & stat.S_ISVTX or path.parent == path:
-        raise refusal(path, "it is a folder that users share", "choose a folder of your own")
+        raise refusal(path, "it is a folder that users share", _inside(path))
     elif info.st_mode & 0o077:
         os.fchmod(file, stat.S_IMODE(info.st_mode) & 0o700)
+
+
+def _could_hold_home(path: Path) -> bool:
+    """Tell whether a folder, named as MISSY_HOME, is one to make a home in: a mounted volume that all may write."""
+    return path == home() and os.geteuid() != 0 and os.access(path, os.W_OK | os.X_OK)
+
+
+def _inside(path: Path) -> str:
+    return f"set MISSY_HOME to a folder inside it, e.g. {path / 'missy'}"

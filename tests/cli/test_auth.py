@@ -326,23 +326,32 @@ echo noise
 
 
 @pytest.mark.parametrize(
-    ("env", "options", "opened"),
+    ("browser", "env", "options", "opened"),
     [
-        ({"DISPLAY": ":9"}, (), True),
-        ({"WAYLAND_DISPLAY": "wayland-9"}, (), True),
-        ({"DISPLAY": ":9"}, ("--no-open",), False),
-        ({}, (), False),
-        ({"DISPLAY": ":9", "SSH_CONNECTION": "10.0.0.1 1 10.0.0.2 22"}, (), False),
+        ("xdg-open", {"DISPLAY": ":9"}, (), True),
+        ("xdg-open", {"WAYLAND_DISPLAY": "wayland-9"}, (), True),
+        ("xdg-open", {"DISPLAY": ":9"}, ("--no-open",), False),
+        ("xdg-open", {}, (), False),
+        ("xdg-open", {"WSL_DISTRO_NAME": "Ubuntu"}, (), False),
+        ("wslview", {"WSL_DISTRO_NAME": "Ubuntu"}, (), True),
+        ("wslview", {"WSL_DISTRO_NAME": "Ubuntu", "SSH_TTY": "/dev/pts/9"}, (), False),
+        ("xdg-open", {"DISPLAY": ":9", "SSH_CONNECTION": "10.0.0.1 1 10.0.0.2 22"}, (), False),
+        ("$BROWSER", {}, (), True),
+        ("$BROWSER", {}, ("--no-open",), False),
+        ("$BROWSER", {"SSH_CONNECTION": "10.0.0.1 1 10.0.0.2 22"}, (), True),
     ],
 )
-def test_a_browser_opens_where_there_is_one(shell, tmp_path, monkeypatch, env, options, opened):
-    """Not with --no-open, not without a display, not over SSH; it inherits no key and cannot write to our output."""
-    for name in ("DISPLAY", "WAYLAND_DISPLAY", "SSH_CONNECTION", "SSH_TTY"):
+def test_a_browser_opens_where_there_is_one(shell, tmp_path, monkeypatch, browser, env, options, opened):
+    """$BROWSER wherever it is set, else where it would be seen; it inherits no key and cannot write to our output."""
+    for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY", "SSH_CONNECTION", "SSH_TTY", "WSL_DISTRO_NAME"):
         monkeypatch.delenv(name, raising=False)
-    script, log = tmp_path / "browser", tmp_path / "opened"
+    (tmp_path / "bin").mkdir()
+    script, log = tmp_path / "bin" / browser.strip("$"), tmp_path / "opened"
     script.write_text(BROWSER.format(log=log))
     script.chmod(0o755)
-    monkeypatch.setenv("BROWSER", str(script))
+    monkeypatch.setenv("PATH", f"{script.parent}:{os.environ['PATH']}")
+    if browser == "$BROWSER":
+        monkeypatch.setenv("BROWSER", str(script))
     monkeypatch.setenv("SOME_API_KEY", "canary-key-000000")
     for name, value in env.items():
         monkeypatch.setenv(name, value)

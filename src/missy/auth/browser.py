@@ -6,21 +6,22 @@ The browser gets none of Missy's input or output, and of the environment only wh
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 
 _KEPT = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY",
          "DBUS_SESSION_BUS_ADDRESS", "DESKTOP_SESSION", "BROWSER", "TMPDIR")  # fmt: skip
 _KEPT_FAMILIES = ("XDG_", "LC_", "KDE_", "GNOME_", "WSL")
-_OPENERS = ("xdg-open", "wslview", "x-www-browser", "gnome-open")
+_WSL_OPENER = "wslview"
+_OPENERS = ("xdg-open", "x-www-browser", "gnome-open")
 
 
 def is_headless() -> bool:
-    """Tell whether a browser opened here would show itself to nobody: over SSH, or on Linux without a display."""
-    if os.environ.get("SSH_CONNECTION") or os.environ.get("SSH_TTY"):
-        return True
-    if sys.platform == "darwin":
-        return False
-    return not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    """Tell whether a browser opened here would show itself to nobody.
+
+    Somebody who sets $BROWSER knows one that does, over SSH and without a display too: VS Code and wslu do so.
+    """
+    return not _commands()
 
 
 def open_page(url: str) -> bool:
@@ -47,8 +48,19 @@ def open_page(url: str) -> bool:
 
 
 def _commands() -> list[str]:
+    """Return what may open a page, the best first: $BROWSER whatever the display, the system's where there is one."""
     named = [part for part in os.environ.get("BROWSER", "").split(os.pathsep) if part.strip()]
-    return [*named, *(["open"] if sys.platform == "darwin" else _OPENERS)]
+    return [*named, *_system_openers()]
+
+
+def _system_openers() -> tuple[str, ...]:
+    if os.environ.get("SSH_CONNECTION") or os.environ.get("SSH_TTY"):
+        return ()
+    if sys.platform == "darwin":
+        return ("open",)
+    if os.environ.get("WSL_DISTRO_NAME") and shutil.which(_WSL_OPENER):
+        return (_WSL_OPENER, *_OPENERS)  # the browser is Windows' own, which needs no display here
+    return _OPENERS if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") else ()
 
 
 def _environment() -> dict[str, str]:

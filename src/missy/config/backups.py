@@ -69,7 +69,7 @@ def rollback(path: Path, number: int = 1) -> bool:
     """
     with files.lock(path):
         text = _read(_choose(path, number).path)
-        before = files.read_private(path) if path.exists() else None
+        before = files.read_private(files.follow_own_link(path)) if path.exists() else None
         if before == text.encode():
             return False
         replace(path, before, text)
@@ -93,9 +93,10 @@ def replace(path: Path, before: bytes | None, after: str) -> None:
     Raises ConfigError, and changes nothing, if the new text is no valid configuration.
     """
     check(path, after)
+    target = files.follow_own_link(path)  # dotfiles are kept elsewhere and linked; the link stays
     if before is not None:
         _keep(path, before)
-    files.write_private(path, after.encode())
+    files.write_private(target, after.encode())
 
 
 def check(path: Path, text: str) -> Any:
@@ -209,7 +210,7 @@ def _names(folder: Path) -> list[str]:
 
 
 def _read(path: Path) -> str:
-    return files.read_private(path).decode(errors="replace")
+    return files.read_private(files.follow_own_link(path)).decode(errors="replace")
 
 
 def _choose(path: Path, number: int) -> Backup:

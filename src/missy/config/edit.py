@@ -116,7 +116,7 @@ def _read(path: Path) -> tuple[bytes | None, str]:
     """Return the bytes of the file, None without one, and the text to change."""
     if file_reader.read(path) is None:  # this also refuses, by line, what is no text
         return None, template()
-    before = files.read_private(path, file_reader.LIMIT)
+    before = files.read_private(files.follow_own_link(path), file_reader.LIMIT)
     return before, before.decode()
 
 

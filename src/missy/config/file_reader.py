@@ -11,6 +11,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from missy.errors import ConfigError
+from missy.folders import other_owner_hint
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,8 +51,7 @@ def _check_owner(info: os.stat_result, path: Path) -> int:
         os.geteuid(),
         0,
     ):  # root can do anything anyway, and mounted files often are root's
-        hint = f"make it yours: chown {os.geteuid()} {path} && chmod 600 {path}"
-        raise _refusal(path, f"belongs to another user (id {info.st_uid})", hint)
+        raise _refusal(path, f"belongs to another user (id {info.st_uid})", other_owner_hint(info.st_uid))
     mode = stat.S_IMODE(info.st_mode)
     if mode & 0o022:
         raise _refusal(path, f"can be changed by other users (mode {mode:04o})", f"run: chmod 600 {path}")
