@@ -228,8 +228,8 @@ def test_10_silence_ends_at_the_timeout(missy, serve):
     assert 900 <= got["duration_ms"] < 3000
 
 
-def test_10_a_drip_of_comments_is_silence(missy, serve):
-    """Comments keep a connection open but are no sign of life of the model: the timeout holds."""
+def test_10_a_drip_of_comments_ends_at_the_patience(missy, serve):
+    """Comments show that the endpoint lives, and are no part of an answer: they hold a call so long and no longer."""
 
     def drip(_request, wire):
         wire.send(event_stream(b": ping\n\n")[0])
@@ -237,10 +237,11 @@ def test_10_a_drip_of_comments_is_silence(missy, serve):
             wire.send(b"8\r\n: ping\n\n\r\n")
             time.sleep(0.1)  # the pace of the attack itself
 
-    missy.entry(serve(drip).url, timeout=1)
+    missy.entry(serve(drip).url, timeout=5, patience=1)
     ran = missy.inside("ask", "hi", "--json")
     assert (ran.code, ran.json()["error"]["type"]) == (5, "timeout")
-    assert 900 <= ran.json()["duration_ms"] < 3000
+    assert "patience" in ran.json()["error"]["hint"]
+    assert ran.json()["duration_ms"] >= 900
 
 
 def test_10_the_deadline_ends_an_answer_that_never_ends(missy, serve):

@@ -27,11 +27,12 @@ _CODES = ("code", "errorcode", "errcode", "type", "errortype", "status", "reason
 _STATUSES = ("status", "statuscode", "httpstatus", "httpcode", "httpstatuscode", "code", "errorcode")
 _WITHIN = (
     "error", "errors", "detail", "details", "fault", "baseresp", "innererror", "metadata", "raw", "exception", "cause",
-    "response", "status", "responsemetadata", "body",
+    "response", "status", "responsemetadata", "body", "fieldviolations",
 )  # fmt: skip
 _TOLD = ("errormessage", "errormsg", "errmsg", "faultstring")  # names that only an error has
 _WELL = frozenset({"", "0", "200", "20000", "ok", "success", "none", "completed", "null"})
 _ERROR_TYPES = re.compile(r"error|exception|invalid|denied|exceeded|failed|unavailable", re.IGNORECASE)
+_NAMED_STATUS = re.compile(r"\b(?:error|status)(?: code)?:? ([45][0-9]{2})\b", re.IGNORECASE)
 _XML = re.compile(r"<(code|message)>([^<]{1,600})</\1>", re.IGNORECASE)
 
 
@@ -71,6 +72,9 @@ class ErrorBody:
         provider = self.fields.get("providername")
         self.provider = provider if isinstance(provider, str) else ""
         self.message = _line(_say(value, 0), _LONGEST)
+        named = _NAMED_STATUS.search(self.message[:100])
+        if self.status is None and named:
+            self.status = int(named[1])
 
 
 def read_error_body(text: str) -> ErrorBody:
@@ -107,7 +111,7 @@ def _has_message(names: dict[str, Any]) -> bool:
 def _is_bad(table: dict[str, Any]) -> bool:
     """Tell whether a code or a status beside a message is none of success."""
     for name, field in table.items():
-        if plain(name) in ("code", "errorcode", "errcode", "statuscode", "status"):
+        if plain(name) in (*_STATUSES, "errcode"):
             if not isinstance(field, (str, int)) or isinstance(field, bool):
                 continue
             if str(field).strip().lower() not in _WELL:
@@ -169,7 +173,7 @@ def _tables(value: Any, depth: int, left: list[int]) -> Iterator[dict[str, Any]]
         yield from _tables(named, depth + 1, left)
     yield value
     for field in deep:
-        if field is not named or isinstance(named, list):
+        if field is not named or not isinstance(named, dict):
             yield from _tables(field, depth + 1, left)
     for name in ("message", "msg"):
         field = value.get(name)

@@ -31,6 +31,7 @@ _MONEY = r"(balance|credits?|funds|money|quota)"
 QUOTA_WORDS = _any(
     rf"(insufficient|not enough|no|out of|negative|low|exhausted|used up|depleted|add|purchase)\b.{{0,30}}\b{_MONEY}\b",
     rf"\b{_MONEY}\b.{{0,40}}\b(insufficient|not enough|exhausted|used up|depleted|too low|exceeded|spent|r[ua]n out)\b",
+    "余额|欠费",
     r"\bexceeded your current quota|\bused up\b|\bpayment required|\bbilling\b|\barrears\b|\busage limit",
 )
 RATE_CODE = _any(
@@ -38,7 +39,8 @@ RATE_CODE = _any(
 )
 RATE_WORDS = _any(
     r"\brate[ -]?limit|too many (concurrent )?requests|\bthrottl|too fast\b",
-    r"requests per (second|minute|hour|day)",
+    r"requests per (second|minute|hour|day)|\b(requests?|qps|rpm|tpm|rpd|concurrency|calls?) limit|too frequent",
+    "速率|频率|限流|并发",
 )
 LARGE_WORDS = _any(
     r"too (large|big)|smaller|must be reduced|reduce|shorten|exceeds the (limit|maximum)|larger than"
@@ -62,6 +64,7 @@ FLAGGED_CODE = _any(
 )
 FLAGGED_WORDS = _any(
     r"\bflagged\b|content (management )?policy|content[ _]filter|usage polic|moderation|inappropriate content",
+    "敏感|违规",
     r"violates? our|sensitive (content|words?)|safety (system|policy|filter|reasons)",
 )
 KEY_CODE = _any(
@@ -76,6 +79,7 @@ KEY_WORDS = _any(
     rf"\b{_KEY}\b.{{0,40}}\bnot (valid|found|provided|correct|active|authorized|recognized|exist)",
     r"\b(invalid|incorrect|wrong|expired|missing|no|bad|unknown|provide an?|without an?)\b.{0,20}"
     r"\b(api[ _-]?key|access token|auth\w* (token|header)|bearer token|credentials?)",
+    r"\blogin fail|密钥|令牌|鉴权",
     r"\bunauthori[sz]ed\b|\bunauthenticated\b|authentication (failed|error|required)|not (logged in|authenticated)",
 )
 _BARRED = r"(not|n't|no) (have |has )?(access|allowed|permission|authori[sz]ed|entitled|permitted)"

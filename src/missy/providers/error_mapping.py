@@ -65,6 +65,8 @@ def to_error(
             said, hint=_key_hint(what, keyed=keyed, model=model), status=told, request_id=request_id
         )
     hint = _HINTS[what]
+    if what is Meaning.TOO_LONG and ("max_tokens" in body.message or "max_completion_tokens" in body.message):
+        hint = "lower --max-tokens, or shorten the prompt"
     if told == 500 and what is Meaning.SERVER and not keyed:
         hint = "no key was sent: this endpoint may want one"
     common: dict[str, Any] = {

@@ -41,8 +41,12 @@ def from_response(
             status=status,
             request_id=request_id,
         )
+    found = read_error_body(text)
+    if found.fields.get("cloudflareerror"):
+        said = f"error code: {found.fields.get('errorcode', status)}"
+        return page_error(status, headers, said, host=host, request_id=request_id, keyed=keyed)
     return to_error(
-        read_error_body(text),
+        found,
         status=status,
         host=host,
         request_id=request_id,
