@@ -1,0 +1,99 @@
+"""A refusal as the person meets it: its hint is the line that allows it, and its record has the path and no query."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from missy import Missy, PolicyError
+from missy.policy import parse
+from tests.command import Command
+from tests.servers import Origin, chat_answer
+
+ALLOW = "to allow it, add to config.yaml: "
+
+
+@pytest.fixture
+def origin(serve) -> Origin:
+    return serve(chat_answer("hello"))
+
+
+def refused(url: str, verb: str = "get", **options: Any) -> PolicyError:
+    """Have a lent client ask for `url`, which must be refused."""
+    with Missy.open() as missy, pytest.raises(PolicyError) as raised:
+        getattr(missy.openai_client(), verb)(url, cast_to=object, **options)
+    return raised.value
+
+
+def last(home: Path) -> dict[str, Any]:
+    """Return the newest record."""
+    record: dict[str, Any] = json.loads((home / "audit.jsonl").read_text().splitlines()[-1])
+    return record
+
+
+@pytest.mark.parametrize(
+    "url", ["https://files.example.com/x", "https://files.example.com:8443/x", "https://a.on.example/x"]
+)
+def test_the_line_in_the_hint_allows_what_was_refused(missy: Command, origin, url):
+    """Added as it stands, the YAML of the hint makes the policy allow the same request; nothing else is allowed."""
+    path = missy.entry(origin.url)
+    hint = refused(url).hint
+    assert hint.startswith(ALLOW)
+    config = {**json.loads(path.read_text()), **yaml.safe_load(hint.removeprefix(ALLOW))}
+    missy.config(config)
+    with Missy.open() as m:
+        decide = m.door().gate.policy.decide
+        assert decide(parse(url)).allowed
+        assert not decide(parse("https://else.example.com/x")).allowed
+
+
+def test_where_no_line_would_help_the_hint_says_where_to_look(missy: Command, origin):
+    """No host can be listed for http: the hint names the command that shows what is allowed, not a line of YAML."""
+    missy.entry(origin.url)
+    assert refused("http://files.example.com/x").hint == "see what is allowed: missy net list"
+    assert str(origin.port) in missy.inside("net", "list").text
+
+
+@pytest.mark.parametrize("verb", ["get", "post"])
+def test_the_record_of_a_refusal_has_its_path_and_no_query(missy: Command, origin, verb):
+    """What was refused can be told from the record: method, host, port and path; a query may hold a secret."""
+    missy.entry(origin.url, name="mine")
+    refused("https://files.example.com:8443/v1/upload/it?token=canary-1#canary-2", verb)
+    record = last(missy.home)
+    wanted = {"event": "refused", "method": verb.upper(), "host": "files.example.com", "port": 8443}
+    assert {
+        **wanted,
+        "path": "/v1/upload/it",
+        "entry": "mine",
+        "rule": "default_deny",
+    }.items() <= record.items()
+    assert "canary" not in (missy.home / "audit.jsonl").read_text()
+
+
+def test_the_record_of_a_refused_endpoint_has_its_path(missy: Command):
+    """An entry that the policy refuses, before its key is looked for, is on record with the path of its endpoint."""
+    missy.config(
+        {"providers": {"lan": {"name": "openai", "base_url": "http://192.168.7.7:8080/llm/v1", "model": "m"}}}
+    )
+    with Missy.open() as m, pytest.raises(PolicyError):
+        m.ask("hi").text()
+    record = last(missy.home)
+    assert (record["event"], record["host"], record["port"]) == ("refused", "192.168.7.7", 8080)
+    assert record["path"].startswith("/llm/v1")
+
+
+def test_a_sent_request_has_its_path_too(missy: Command, origin):
+    """The other half, at its beginning and at its end."""
+    missy.entry(origin.url)
+    with Missy.open() as m:
+        m.openai_client().get("/models?token=canary", cast_to=object)
+    paths = [
+        record["path"]
+        for record in map(json.loads, (missy.home / "audit.jsonl").read_text().splitlines())
+        if record["method"]
+    ]
+    assert paths == ["/v1/models", "/v1/models"]
