@@ -7,6 +7,9 @@
 # make test-frameworks   langchain, pydantic-ai and others over lent clients, in an environment of their own
 # make frameworks-fit    which packages fit into one environment with Missy (needs uv): a table
 # make bench   the benchmarks
+# make test-lowest    the tests with the oldest dependencies that pyproject.toml allows
+# make coverage       all tests, and which lines of src no test ran: measured, not gated
+# make dist          the wheel and the source archive, in dist/
 # make lock    bring requirements/*.txt in line with pyproject.toml; UPGRADE=1 for the newest versions
 # make clean   remove what the others made
 #
@@ -20,6 +23,7 @@ PIP := $(BIN)/python -m pip -qq --disable-pip-version-check install
 LOCKED := --require-hashes --only-binary :all:
 # Two at least, so that what cannot be run beside itself is noticed everywhere; more than four gain little.
 WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$((n < 2 ? 2 : n > 4 ? 4 : n)))
+LOWEST := .venv-lowest
 PYTEST = MISSY_TEST_MODELS="$(HOME_OF_DEMO)" $(1)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 HOME_OF_DEMO := $(CURDIR)/.demo
 MODEL := .demo/models/SmolLM2-135M-Instruct.Q4_1.gguf.json
@@ -27,7 +31,7 @@ SAY := @printf 'missy: %s\n' >&2
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: demo demo-codex test test-frameworks frameworks-fit quick lint types bench lock clean
+.PHONY: demo demo-codex test test-lowest test-frameworks frameworks-fit coverage quick lint types bench dist lock clean
 
 demo: $(VENV)/.local $(MODEL)
 	@MISSY_CONFIG= MISSY_HOME="$(HOME_OF_DEMO)" $(BIN)/missy ask --provider local "$$PROMPT"
@@ -61,8 +65,21 @@ lint: $(VENV)/.dev
 types: $(VENV)/.dev
 	$(BIN)/mypy
 
+test-lowest: $(LOWEST)/.made $(MODEL)
+	$(call PYTEST,$(LOWEST)) -m "not locked" $(ARGS)
+
+coverage: $(VENV)/.dev $(MODEL)
+	$(BIN)/coverage erase
+	MISSY_TEST_MODELS="$(HOME_OF_DEMO)" $(BIN)/coverage run -m pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
+	@$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
 demo-codex: $(VENV)/.dev
 	@MISSY_CONFIG= $(BIN)/python -m tests.simulator
+
+dist: $(VENV)/.local
+	rm -rf dist
+	$(BIN)/hatchling build
 
 bench: $(VENV)/.dev $(MODEL)
 	MISSY_HOME="$(HOME_OF_DEMO)" $(BIN)/python benchmarks/run.py
@@ -86,6 +103,14 @@ $(VENV)/.dev: $(VENV)/.local requirements/dev.txt
 	@$(PIP) $(LOCKED) -r requirements/dev.txt
 	@touch $@
 
+$(LOWEST)/.made: requirements/lowest.txt requirements/build.txt pyproject.toml
+	$(SAY) 'making $(LOWEST) with what requirements/lowest.txt names'
+	@$(PYTHON) -m venv --clear $(LOWEST)
+	@$(LOWEST)/bin/python -m pip -qq --disable-pip-version-check install $(LOCKED) \
+	  -r requirements/build.txt -r requirements/lowest.txt
+	@$(LOWEST)/bin/python -m pip -qq --disable-pip-version-check install --no-deps --no-build-isolation --no-index --editable .
+	@touch $@
+
 $(MODEL): | $(VENV)/.local
 	@MISSY_CONFIG= MISSY_HOME="$(HOME_OF_DEMO)" $(BIN)/missy local install >/dev/null
 
@@ -99,8 +124,11 @@ lock:
 	$(COMPILE) requirements/build.in --constraints requirements/dev.txt --output-file requirements/build.txt
 	$(COMPILE) pyproject.toml requirements/frameworks.in --constraints requirements/dev.txt \
 	  --overrides requirements/frameworks.overrides --output-file requirements/frameworks.txt
+	$(COMPILE) pyproject.toml --extra local --group test --resolution lowest-direct --constraints requirements/build.txt \
+	  --output-file requirements/lowest.txt
 	@! grep -nE '://|--(index|extra-index|find-links)' requirements/*.txt
 
 clean:
-	rm -rf $(VENV) $(FRAMEWORKS) .demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(LOWEST) $(FRAMEWORKS) .demo .coverage* build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis \
+	  .import_linter_cache
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -15,6 +15,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "commands.md"
 PAGES = {name: (text, command) for name, text, command in walk()}
 
 
+@pytest.mark.locked
 def test_the_reference_is_what_the_commands_say():
     """Stale? python -m missy.cli.commands.reference > docs/commands.md"""
     made = subprocess.run(

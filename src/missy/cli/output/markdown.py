@@ -25,7 +25,7 @@ from missy.cli.output.sanitize import safe
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from rich.console import RenderableType
+    from rich.console import ConsoleOptions, RenderableType, RenderResult
 
     from missy.cli.output.blocks import Block
 
@@ -38,7 +38,12 @@ _DEEPEST = 12  # nested lists and quotes; beyond it there is no room left on the
 
 
 class _Heading(Heading):
-    LEVEL_ALIGN = dict.fromkeys(Heading.LEVEL_ALIGN, "left")
+    """A line of its own at the left, whatever the installed rich would make of it: a box, or the middle."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        text = self.text.copy()
+        text.justify = "left"
+        yield text
 
 
 class _Markdown(Markdown):
