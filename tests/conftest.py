@@ -17,7 +17,7 @@ import pytest
 GUARD = Path(__file__).parent / "guard"
 sys.path.insert(0, str(GUARD))
 sys.modules.pop("sitecustomize", None)
-import sitecustomize  # noqa: E402, F401  the guard: from here on this process reaches loopback alone
+import sitecustomize  # type: ignore[import-not-found]  # noqa: E402, F401  the guard: from here on this process reaches loopback alone
 
 sys.path.remove(str(GUARD))
 

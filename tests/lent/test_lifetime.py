@@ -134,7 +134,8 @@ def test_close_waits_its_turn(missy, serve):
     missy.entry(origin.url)
     for _ in range(5):
         opened = package.Missy.open()
-        client, odd, begun = opened.openai_client(), [], threading.Barrier(5)
+        odd: list[object] = []
+        client, begun = opened.openai_client(), threading.Barrier(5)
 
         def ask(client: Any = client, odd: Any = odd, begun: Any = begun) -> None:
             begun.wait()

@@ -284,7 +284,7 @@ def test_many_threads_renew_once(person, near):
     else:
         person.forget_token()
         together = threading.Barrier(THREADS)  # every first request is in before one is answered
-        fault = Fault(hold=together, only_delay=True)  # type: ignore[arg-type]
+        fault = Fault(hold=together, only_delay=True)
         person.simulator.backend_faults.add(RESPONSES, fault, times=THREADS)
     with library.Missy.open() as missy, ThreadPoolExecutor(THREADS) as pool:
         asked = [pool.submit(lambda: drain(missy.ask("hi", model=MODEL))) for _ in range(THREADS)]
@@ -636,7 +636,7 @@ def test_async_tasks_renew_once(person):
     """Eight at once over a token that is refused: one renewal."""
     person.forget_token()
     together = threading.Barrier(THREADS)
-    person.simulator.backend_faults.add(RESPONSES, Fault(hold=together, only_delay=True), times=THREADS)  # type: ignore[arg-type]
+    person.simulator.backend_faults.add(RESPONSES, Fault(hold=together, only_delay=True), times=THREADS)
     outcomes = ask_async(*["hi"] * THREADS)
     assert [outcome.text for outcome in outcomes] == [HELLO] * THREADS
     assert (person.simulator.renewals, person.posts) == (1, 2 * THREADS)

@@ -94,7 +94,7 @@ def test_no_value_is_in_the_files_and_they_are_private(vault: Vault) -> None:
 
 def test_each_write_has_its_own_nonce(vault: Vault) -> None:
     """No nonce is used twice, also when the same value is stored again."""
-    seen = set()
+    seen: set[bytes] = set()
     for _ in range(20):
         vault.set("one", Secret(ONE))
         body = body_of(vault)

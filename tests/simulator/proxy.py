@@ -68,7 +68,7 @@ def _join(left: socket.socket, right: socket.socket) -> None:
         ready.register(right, selectors.EVENT_READ, left)
         while found := ready.select(60):
             for key, _ in found:
-                data = key.fileobj.recv(65536)  # type: ignore[union-attr]
+                data = key.fileobj.recv(65536)
                 if not data:
                     return
                 key.data.sendall(data)
