@@ -10,7 +10,6 @@ import pytest
 import yaml
 
 from missy import Missy, PolicyError
-from missy.policy import parse
 from tests.command import Command
 from tests.servers import Origin, chat_answer
 
@@ -35,27 +34,39 @@ def last(home: Path) -> dict[str, Any]:
     return record
 
 
+def entry(url: str) -> dict[str, Any]:
+    return {
+        "providers": {
+            "lan": {"name": "openai", "base_url": url, "model": "m", "api_key": "sk-canary-0123456789"}
+        }
+    }
+
+
 @pytest.mark.parametrize(
-    "url", ["https://files.example.com/x", "https://files.example.com:8443/x", "https://a.on.example/x"]
+    "url",
+    ["http://192.168.7.7:8080/v1", "https://10.1.2.3/v1", "https://[fd00::7]:8443/v1", "http://[fd00::7]/v1"],
 )
-def test_the_line_in_the_hint_allows_what_was_refused(missy: Command, origin, url):
-    """Added as it stands, the YAML of the hint makes the policy allow the same request; nothing else is allowed."""
-    path = missy.entry(origin.url)
-    hint = refused(url).hint
+def test_the_line_in_the_hint_allows_what_was_refused(missy: Command, url):
+    """Added as it stands, the YAML of the hint makes the policy allow the same request, and no other address."""
+    missy.config(entry(url))
+    with Missy.open() as m, pytest.raises(PolicyError) as raised:
+        m.ask("hi").text()
+    hint = raised.value.hint
     assert hint.startswith(ALLOW)
-    config = {**json.loads(path.read_text()), **yaml.safe_load(hint.removeprefix(ALLOW))}
-    missy.config(config)
+    missy.config({**entry(url), **yaml.safe_load(hint.removeprefix(ALLOW))})
     with Missy.open() as m:
-        decide = m.door().gate.policy.decide
-        assert decide(parse(url)).allowed
-        assert not decide(parse("https://else.example.com/x")).allowed
+        assert m.preview("hi").url.startswith(url)
+    missy.config({**entry("https://10.9.9.9/v1"), **yaml.safe_load(hint.removeprefix(ALLOW))})
+    with Missy.open() as m, pytest.raises(PolicyError):
+        m.preview("hi")
 
 
-def test_where_no_line_would_help_the_hint_says_where_to_look(missy: Command, origin):
-    """No host can be listed for http: the hint names the command that shows what is allowed, not a line of YAML."""
-    missy.entry(origin.url)
-    assert refused("http://files.example.com/x").hint == "see what is allowed: missy net list"
-    assert str(origin.port) in missy.inside("net", "list").text
+def test_where_no_line_would_help_the_hint_says_where_to_look(missy: Command):
+    """The address of a cloud's metadata is nobody's own: the hint names the command that shows what is allowed."""
+    missy.config(entry("http://169.254.169.254/v1"))
+    with Missy.open() as m, pytest.raises(PolicyError) as raised:
+        m.ask("hi").text()
+    assert raised.value.hint == "see what is allowed: missy net list"
 
 
 @pytest.mark.parametrize("verb", ["get", "post"])
