@@ -35,7 +35,7 @@ def insisting(wants: dict[str, str], query: str = "", unwanted: tuple[str, ...] 
     return handle
 
 
-SHAPES = {
+SHAPES: dict[str, Any] = {
     "azure": (
         {"api_key": KEY, "api_key_header": "api-key", "query": {"api-version": "preview"}},
         {},
