@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class _Tally:
-    """What both kinds of answer keep: `so_far` is the text up to now, whole or not."""
+    """What both kinds of answer keep: `so_far` is the text up to now, whole or not, without commentary."""
 
     def __init__(self, *, provider: str, model: str | None) -> None:
         self.provider = provider
@@ -30,7 +30,8 @@ class _Tally:
 
     def _note(self, event: Event) -> None:
         if isinstance(event, Text):
-            self._text.write(event.text)
+            if not event.commentary:
+                self._text.write(event.text)
             if self.ttft_ms is None:
                 self.ttft_ms = self._since_start()
             return

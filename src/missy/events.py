@@ -19,6 +19,7 @@ else:
 
 
 _set = object.__setattr__
+_MARKS = ("commentary", "extra", "refusal")  # seldom set, and shown where they are
 
 
 class _Fields:
@@ -77,7 +78,9 @@ class _Value:
         return hash((type(self), *(getattr(self, name) for name in self.__slots__)))
 
     def __repr__(self) -> str:
-        parts = ", ".join(f"{name}={value!r}" for name, value in self.as_dict().items())
+        parts = ", ".join(
+            f"{name}={value!r}" for name, value in self.as_dict().items() if value or name not in _MARKS
+        )
         return f"{type(self).__name__}({parts})"
 
     def __reduce__(self) -> tuple[type, tuple[object, ...]]:
@@ -97,17 +100,28 @@ class Image(_Value):
 
 
 class ToolCall(_Value):
-    """The model asks for a tool. `arguments` is the JSON object it gave; never a guess at one."""
+    """The model asks for a tool. `arguments` is the JSON object it gave; never a guess at one.
 
-    __slots__ = ("id", "name", "arguments")  # noqa: RUF023 in the order of the constructor
+    `extra` are fields of the call that the endpoint wants back as they came (a signature of its thoughts, say).
+    """
+
+    __slots__ = ("id", "name", "arguments", "extra")  # noqa: RUF023 in the order of the constructor
     id: str
     name: str
     arguments: dict[str, Any]
+    extra: dict[str, Any] | None
 
-    def __init__(self, id: str, name: str, arguments: dict[str, Any]) -> None:  # noqa: A002
+    def __init__(
+        self,
+        id: str,  # noqa: A002
+        name: str,
+        arguments: dict[str, Any],
+        extra: dict[str, Any] | None = None,
+    ) -> None:
         _set(self, "id", id)
         _set(self, "name", name)
         _set(self, "arguments", arguments)
+        _set(self, "extra", extra)
 
 
 class Message(_Value):
@@ -160,13 +174,18 @@ class Tool(_Value):
 
 
 class Text(_Value):
-    """A piece of the answer, as it arrived."""
+    """A piece of the answer, as it arrived.
 
-    __slots__ = ("text",)
+    `commentary` says that the model marked it as spoken on the way to its answer, not as a part of it.
+    """
+
+    __slots__ = ("text", "commentary")  # noqa: RUF023
     text: str
+    commentary: bool
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, commentary: bool = False) -> None:
         _set(self, "text", text)
+        _set(self, "commentary", commentary)
 
 
 class Reasoning(_Value):
@@ -217,14 +236,16 @@ class Notice(_Value):
 class Done(_Value):
     """The last event of a whole answer: why it ended, which model gave it, and the server's id of the request.
 
-    `finish_reason` is None where the endpoint ended its stream properly without giving one.
+    `finish_reason` is None where the endpoint ended its stream properly without giving one. `replay` belongs into the
+    Message that sends the answer back in the next turn. `refusal` says that the model refused, in the text that it gave.
     """
 
-    __slots__ = ("finish_reason", "model", "request_id", "replay")  # noqa: RUF023
+    __slots__ = ("finish_reason", "model", "request_id", "replay", "refusal")  # noqa: RUF023
     finish_reason: str | None
     model: str | None
     request_id: str | None
     replay: tuple[dict[str, Any], ...]
+    refusal: bool
 
     def __init__(
         self,
@@ -232,11 +253,13 @@ class Done(_Value):
         model: str | None = None,
         request_id: str | None = None,
         replay: tuple[dict[str, Any], ...] = (),
+        refusal: bool = False,
     ) -> None:
         _set(self, "finish_reason", finish_reason)
         _set(self, "model", model)
         _set(self, "request_id", request_id)
         _set(self, "replay", replay)
+        _set(self, "refusal", refusal)
 
 
 Event = Text | Reasoning | ToolCall | Usage | Notice | Done

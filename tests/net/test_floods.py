@@ -233,7 +233,7 @@ ODD: dict[str, tuple[Any, tuple[int, ...]]] = {
     "calls of other types": (chat_stream({"tool_calls": {"a": 1}}, {"tool_calls": [1, {"function": 5}, {"index": True, "id": 5}]}), (5, 6)),
     "reasoning of other types": (chat_stream({"reasoning": 5, "reasoning_details": [1, "x", {"text": 5}]}, "x"), (0,)),
     "a model that is an object": (chat_stream("x", model={"a": 1}), (0,)),
-    "a finish reason that is an object": (chat_stream("x", finish={"a": 1}), (0,)),
+    "a finish reason that is an object": (chat_stream("x", finish={"a": 1}), (6,)),
     "lone surrogates": (chat_stream("a\ud800b", tool_delta(0, "c\ud800", "f\ud800", '{"a":"\\ud800"}'), finish="tool_calls"), (0, 5)),
     "JSON that is text": (json_response("x"), (5,)),
     "JSON that is null": (json_response(None), (5,)),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from missy.errors import BadReply, ConnectionFailed, IncompleteError, MissyError, PolicyError, TimedOut
 from missy.events import Done, Text
-from missy.net.limits import MAX_BODY
+from missy.providers.payload import MAX_EVENT
 from missy.providers.reply import Reply
 from missy.providers.wire_chat import ChatReply
 from tests.servers import chat_chunk, sse
@@ -162,8 +162,8 @@ def test_json_is_bounded():
     """A whole answer has a longest length."""
     reply = Reply("application/json", ChatReply(host="h", model="m"))
     with pytest.raises(BadReply, match="longer than"):
-        for _ in range(MAX_BODY // 65536 + 2):
-            reply.feed(b" " * 65536)
+        for _ in range(MAX_EVENT // 65536 + 2):
+            reply.feed(b"[" + b" " * 65536)
 
 
 @pytest.mark.parametrize(

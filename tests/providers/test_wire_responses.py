@@ -271,12 +271,12 @@ SAYINGS: dict[str, tuple[list[Any], str]] = {
         [delta("Hi"), done_item(0, **message("Hi", id="m")), completed(output=[message("Hi")])], "Hi"),
     "two messages": (
         [delta("A"), done_item(0, **message("A", id="m")), delta("B", item_id="n", output_index=1),
-         done_item(1, **message("B", id="n")), completed()], "AB"),
+         done_item(1, **message("B", id="n")), completed()], "A\n\nB"),
     "two messages, the second whole": (
-        [delta("A"), done_item(0, **message("A", id="m")), done_item(1, **message("B", id="n")), completed()], "AB"),
+        [delta("A"), done_item(0, **message("A", id="m")), done_item(1, **message("B", id="n")), completed()], "A\n\nB"),
     "two messages at one index": (
         [delta("A"), done_item(0, **message("A", id="m")), delta("B", item_id="n"),
-         done_item(0, **message("B", id="n")), completed()], "AB"),
+         done_item(0, **message("B", id="n")), completed()], "A\n\nB"),
     "a refusal in words": (
         [{"type": "response.refusal.delta", "item_id": "m", "output_index": 0, "delta": "No."}, completed()], "No."),
     "a refusal in the item": (
@@ -426,8 +426,8 @@ ENDS: dict[str, tuple[list[Any], int, str, str]] = {
         [done_item(0, **call_item("a", '{"x":')), completed()], 5, "not a JSON object", "ask again"),
     "a call without a name": (
         [done_item(0, type="function_call", id="a", call_id="c", arguments="{}"), completed()], 5, "naming", "again"),
-    "an event that is too long": (["data: " + "x" * (2 << 20)], 5, "longer than", "ask again"),
-    "too many items": ([event for n in range(3000) for event in pieces_of(0, str(n), "{")], 5, "too many items", "ask again"),
+    "an event that is too long": (["data: " + "x" * (16 << 20)], 5, "longer than", "ask again"),
+    "too many items": ([event for n in range(3000) for event in pieces_of(n, str(n), "{")], 5, "too many items", "ask again"),
     "too much kept": (
         [done_item(n, type="reasoning", id=f"r{n}", encrypted_content="x" * (1 << 20)) for n in range(17)],
         5, "longer than", "ask again"),

@@ -8,7 +8,8 @@ import httpx2
 
 from missy.errors import BadReply
 from missy.net import connection_errors
-from missy.net.limits import MAX_ERROR, MAX_STREAM, Inflate
+from missy.net.content_coding import Unpacker, coding_of
+from missy.net.limits import MAX_ERROR, MAX_STREAM
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -43,9 +44,7 @@ class _Body:
         self._whole = False
         self._most = MAX_STREAM if 200 <= response.status < 300 else MAX_ERROR
         gate.heard = response.headers
-        encoding = next((v for k, v in response.headers if k.lower() == b"content-encoding"), b"identity")
-        plain = encoding.lower() in (b"identity", b"")
-        self._inflate = None if plain else Inflate(encoding.decode("latin-1"))
+        self._unpacker = Unpacker(coding_of(response.headers))
 
     def count(self, length: int) -> None:
         self._bytes += length
@@ -55,8 +54,7 @@ class _Body:
             self._passage.clock.restart()
 
     def unpacked(self, chunk: bytes) -> list[bytes]:
-        assert self._inflate is not None
-        pieces = self._inflate.feed(chunk)
+        pieces = self._unpacker.feed(chunk)
         self.count(sum(map(len, pieces)))
         return pieces
 
@@ -84,11 +82,7 @@ class SyncBody(_Body, httpx2.SyncByteStream):
     def __iter__(self) -> Iterator[bytes]:
         try:
             for chunk in self._stream:
-                if self._inflate is None:
-                    self.count(len(chunk))
-                    yield chunk
-                else:
-                    yield from self.unpacked(chunk)
+                yield from self.unpacked(chunk)
         except GeneratorExit:
             raise
         except BaseException as error:
@@ -115,12 +109,8 @@ class AsyncBody(_Body, httpx2.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
             async for chunk in self._stream:
-                if self._inflate is None:
-                    self.count(len(chunk))
-                    yield chunk
-                else:
-                    for piece in self.unpacked(chunk):
-                        yield piece
+                for piece in self.unpacked(chunk):
+                    yield piece
         except GeneratorExit:
             raise
         except BaseException as error:

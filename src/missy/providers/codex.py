@@ -12,7 +12,7 @@ from missy.auth.usage import account_headers, read_event, read_headers
 from missy.errors import CredentialError, MissyError, ProviderError
 from missy.events import Notice
 from missy.net.limits import Clock
-from missy.providers import faults, wire_responses
+from missy.providers import faults, responses_body, responses_faults, wire_responses
 from missy.providers.attempts import Attempts
 from missy.providers.base import Preview
 from missy.providers.driver import adrive, drive
@@ -101,7 +101,7 @@ class CodexProvider:
     def body(self, request: Request, attempts: Attempts | None = None) -> dict[str, Any]:
         """See missy.providers.protocols.Dialect."""
         without = attempts.without if attempts else ()
-        return {name: value for name, value in wire_responses.body(request).items() if name not in without}
+        return {name: value for name, value in responses_body.body(request).items() if name not in without}
 
     def headers(self, attempts: Attempts) -> dict[str, str]:
         """See missy.providers.protocols.Dialect."""
@@ -116,7 +116,12 @@ class CodexProvider:
         """See missy.providers.protocols.Dialect."""
         self._note_limits(headers)
         request_id = headers.get("x-request-id") or headers.get("x-oai-request-id") or headers.get("cf-ray")
-        wire = wire_responses.ResponsesReply(host=self._host, model=request.model, request_id=request_id)
+        wire = wire_responses.ResponsesReply(
+            host=self._host,
+            model=request.model,
+            request_id=request_id,
+            offered=frozenset(tool.name for tool in request.tools),
+        )
         wire.on_limits = self._note_event
         return wire, Reply(headers.get("content-type", ""), wire)
 
@@ -223,7 +228,7 @@ class CodexProvider:
 
 
 def _notices(request: Request) -> list[Event]:
-    names = wire_responses.left_out(request)
+    names = responses_body.left_out(request)
     if not names:
         return []
     return [Notice(f"the ChatGPT backend takes no {' and no '.join(names)}: left out")]
@@ -244,7 +249,7 @@ def explain(
     error = faults.from_response(status, headers, body, host=host, keyed=keyed, model=model)
     words = error.message.lower()
     if isinstance(error, ProviderError):
-        error.hint = wire_responses.NEXT_STEPS.get(error.code or "", error.hint)
+        error.hint = responses_faults.NEXT_STEPS.get(error.code or "", error.hint)
     if "workspace" in words and status in (402, 403):
         hint = "log in again and choose another workspace: missy auth login"
         return CredentialError(error.message, hint=hint, status=status, request_id=error.request_id)

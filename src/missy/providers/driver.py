@@ -85,8 +85,8 @@ def _attempt(
 def _note_life(clock: Clock, wire: Wire, before: int) -> None:
     """Tell the clock what bytes have shown: progress, life, or that no more is to come than the end."""
     if wire.progress != before:
-        clock.restart(_GRACE if wire.finished else None)
-    elif wire.finished:
+        clock.restart(_GRACE if wire.settled else None)
+    elif wire.settled:
         clock.finish(_GRACE)
     else:
         clock.alive()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from missy.errors import BadReply, MissyError
 from missy.net.door import parse_json
 from missy.net.limits import MAX_BODY, Clock
-from missy.providers import wire_chat
+from missy.providers import chat_body, wire_chat
 from missy.providers.attempts import Attempts, KeyPool
 from missy.providers.base import Preview
 from missy.providers.driver import adrive, drive
@@ -65,7 +65,7 @@ class OpenAIProvider:
 
     def body(self, request: Request, attempts: Attempts) -> dict[str, Any]:
         """See missy.providers.protocols.Dialect."""
-        return wire_chat.body(request, host=self._host, without=attempts.without)
+        return chat_body.body(request, host=self._host, without=attempts.without)
 
     def headers(self, attempts: Attempts) -> dict[str, str]:  # noqa: ARG002
         """See missy.providers.protocols.Dialect."""
@@ -74,7 +74,12 @@ class OpenAIProvider:
     def reader(self, request: Request, headers: Mapping[str, str]) -> tuple[wire_chat.ChatReply, Reply]:
         """See missy.providers.protocols.Dialect."""
         request_id = headers.get("x-request-id") or headers.get("x-litellm-call-id")
-        wire = wire_chat.ChatReply(host=self._host, model=request.model, request_id=request_id)
+        wire = wire_chat.ChatReply(
+            host=self._host,
+            model=request.model,
+            request_id=request_id,
+            offered=frozenset(tool.name for tool in request.tools),
+        )
         return wire, Reply(headers.get("content-type", ""), wire)
 
     def succeeded(self, request: Request, attempts: Attempts) -> None:

@@ -48,9 +48,19 @@ class Wire(Protocol):
     def whole(self, data: dict[str, Any]) -> list[Event]:
         """Take a reply that came whole, as JSON."""
 
+    failure: MissyError | None  # an error that stands beside a part of the answer: `end` raises it
+
     @property
     def finished(self) -> bool:
         """Tell whether the reply said that it is complete."""
+
+    @property
+    def settled(self) -> bool:
+        """Tell whether nothing of the answer is to be waited for any more, only what may stand after it."""
+
+    @property
+    def stands_cut(self) -> bool:
+        """Tell whether the reply is over even where its connection broke."""
 
     @property
     def text_seen(self) -> bool:

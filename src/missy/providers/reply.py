@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from missy.errors import BadReply, MissyError, TimedOut
-from missy.net.limits import MAX_BODY, read_json
+from missy.providers.payload import MAX_EVENT, is_marked, read_object, read_whole
+from missy.providers.sniff import kind_of, label_of, other_kind
 from missy.providers.sse import Decoder
 
 if TYPE_CHECKING:
@@ -13,81 +14,76 @@ if TYPE_CHECKING:
     from missy.providers.protocols import Wire
 
 _FIELDS = ("data", "event", "id", "retry", ":")  # what a line of an event stream begins with
-_MISLABELLED = 64 << 10  # bytes kept of a stream without events, to see what it really was
+_HEAD = 64 << 10  # bytes of white space that are waited through
+_MARKS = ("[DONE]", '"[DONE]"', "'[DONE]'")
+_ALIVE = ("ping", "keepalive", "keep-alive", "heartbeat")  # names of events that say no more than that
 
 
 class Reply:
-    """Reads one reply with status 200: an event stream, one JSON object, or something that is no answer."""
+    """Reads one reply with status 200: an event stream, one JSON object, or something that is no answer.
+
+    Its first bytes tell which, whatever the label says.
+    """
 
     def __init__(self, content_type: str, wire: Wire) -> None:
         self._wire = wire
         self._sse = Decoder()
-        self._whole = bytearray()
-        self._kind = self._label(content_type)
-        self._head = b""
+        self._label = label_of(content_type)
+        self._kind = ""
+        self._head = b""  # what came before the kind was known
+        self._body = bytearray()  # of a whole reply, and of a stream that may be something else
         self.over = False  # the end marker has come: the rest is of no interest
-        self._heard = False
+        self._heard = False  # an event has come
+        self._answered = False  # an event has come that is a JSON object
         self._failure: MissyError | None = None
-
-    @staticmethod
-    def _label(content_type: str) -> str:
-        kind = content_type.partition(";")[0].strip().lower()
-        if kind == "text/event-stream":
-            return "stream"
-        if kind == "application/json" or kind.endswith("+json"):
-            return "json"
-        return "html" if kind in ("text/html", "application/xhtml+xml") else "unknown"
 
     def feed(self, chunk: bytes) -> tuple[list[Event], bool]:
         """Take bytes; return the events in them, and whether they held a sign of life of the model. Raises ProviderError."""
-        if self._kind == "unknown":
+        if not self._kind:
             self._head += chunk
-            self._kind = self._sniff(self._head)
-            if self._kind == "unknown" and len(self._head) > _MISLABELLED:
+            self._kind = kind_of(self._head, self._label)
+            if not self._kind and len(self._head) > _HEAD:
                 raise BadReply("the reply is nothing but white space")
-            if self._kind == "unknown":
+            if not self._kind:
                 return [], False
             chunk, self._head = self._head, b""
         if self._kind == "html":
             raise not_an_api()
         if self._kind == "json":
-            self._whole += chunk
-            if len(self._whole) > MAX_BODY:
-                raise BadReply(f"the reply is longer than {MAX_BODY >> 20} MiB")
-            return [], False
-        if not self._heard and len(self._head) < _MISLABELLED:
-            self._head += chunk
+            self._body += chunk
+            if len(self._body) > MAX_EVENT:
+                raise BadReply(f"the reply is longer than {MAX_EVENT >> 20} MiB")
+            self.over = is_marked(self._body)
+            return [], self.over
+        if not self._answered and (
+            len(self._body) < _HEAD or other_kind(bytes(self._body[:_HEAD])) == "json"
+        ):
+            self._body += chunk
         return self._events(chunk)
-
-    @staticmethod
-    def _sniff(head: bytes) -> str:
-        text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-        if not text:
-            return "unknown"
-        return {b"{": "json", b"[": "json", b"<": "html"}.get(text[:1], "stream")
 
     def _events(self, chunk: bytes) -> tuple[list[Event], bool]:
         events: list[Event] = []
         heard = False
         for name, data in self._sse.feed(chunk):
-            if not data.startswith("{"):
+            if not isinstance(data, bytes) and not data.startswith("{"):
                 mark = data.strip()
                 if not mark:  # a keep-alive in the clothes of an event
                     continue
-                if mark == "[DONE]":
+                if mark.upper() in _MARKS:
                     self.over = heard = self._heard = True
                     self._wire.done()
                     break
-            heard = self._heard = True
+            heard = True
             try:
                 events += self._event(name, data)
             except MissyError as error:
                 if not events:
                     raise
-                self._failure, self.over = (
-                    error,
-                    True,
-                )  # what came before it in these bytes is given out first
+                # what came before it in these bytes is given out first
+                self._failure, self.over = error, True
+            if self._wire.failure is not None:
+                self.over = True
+            if self.over:
                 break
         if self._sse.unframed and not self.over:
             self._refuse_unframed(events)
@@ -105,7 +101,7 @@ class Reply:
         from missy.net.error_body import complains
 
         try:
-            value = _object(self._sse.rest())
+            value = read_object(self._sse.rest())
             if complains(value):
                 self._wire.event("error", value)
         except BadReply:
@@ -114,37 +110,52 @@ class Reply:
             return error
         return None
 
-    def _event(self, name: str, data: str) -> list[Event]:
+    def _event(self, name: str, data: str | bytes) -> list[Event]:
+        """Read one event. What is no JSON object says nothing; what is a broken one has lost a piece of the answer."""
         try:
-            value = _object(data)
+            value = read_object(data)
         except BadReply:
             if name == "error":  # a complaint in plain text is one all the same
-                return self._wire.event(name, {"error": data})
-            if self._wire.tolerant:
-                return []
-            raise
+                return self._wire.event(name, {"error": data if isinstance(data, str) else "too long"})
+            broken = isinstance(data, bytes) or data.lstrip().startswith("{")
+            if broken and not (self._wire.tolerant or self._wire.finished or name.lower() in _ALIVE):
+                raise
+            return []
+        self._heard = self._answered = True
+        if self._body:
+            self._body = bytearray()
         return self._wire.event(name, value)
 
     def flush(self, error: MissyError | None) -> list[Event]:
         """Take the end of the bytes, which `error` cut short if it is not None; return the events still held back."""
         if error is None and self._kind != "stream":
-            return self._wire.whole(_object(self._whole or self._head)) + self._wire.flush()
-        if error is None and not self._heard:
-            return self._unheard()
+            if self._label == "html" and not self._kind:
+                raise not_an_api()
+            return self._whole()
+        if error is None and not self._answered:
+            return self._unanswered()
         if not self._wire.finished and self._failure is None:
             self._failure = self._unframed()
         return self._wire.flush()
 
-    def _unheard(self) -> list[Event]:
-        """A stream without an event: nothing at all, or something else under a wrong label."""
-        kind = self._sniff(self._head)
+    def _whole(self) -> list[Event]:
+        body, self._body = bytes(self._body or self._head), bytearray()
+        return self._wire.whole(read_whole(body)) + self._wire.flush()
+
+    def _unanswered(self) -> list[Event]:
+        """A stream without a piece of an answer: nothing at all, or something else under a wrong label."""
+        kind = other_kind(bytes(self._body[:_HEAD]))
         if kind == "html":
             raise not_an_api()
         if kind == "json":
-            return self._wire.whole(_object(self._head)) + self._wire.flush()
-        words = self._head.decode("utf-8", "replace").strip()
+            return self._whole()
+        if self._heard:  # the end marker alone
+            return self._wire.flush()
+        words = self._body.decode("utf-8", "replace").strip()
         if words and not any(line.lstrip().startswith(_FIELDS) for line in words.splitlines()):
             return self._wire.event("error", {"error": words})
+        if b"data" in self._body and b"{" in self._body:
+            raise BadReply("the stream ended within its first event", hint="ask again")
         raise BadReply(
             "the endpoint answered with an empty stream",
             hint="ask again; if it stays so, try a shorter prompt",
@@ -154,7 +165,7 @@ class Reply:
         """Return the last events of a whole answer. Raises what is wrong with any other."""
         if self._failure is not None:
             raise self._failure
-        if error is not None and not self._wire.finished:
+        if error is not None and not self._wire.stands_cut:
             raise self._cut(error)
         return self._wire.end()
 
@@ -177,15 +188,3 @@ def not_an_api() -> BadReply:
         "the reply is a web page, not an answer: a login page of the network, or a wrong base_url",
         hint="open the base_url in a browser; most endpoints end in /v1",
     )
-
-
-def _object(data: str | bytes | bytearray) -> dict[str, Any]:
-    try:
-        value = read_json(data)
-    except (ValueError, RecursionError) as error:  # bad UTF-8, 5,000-digit integers and deep nesting too
-        raise BadReply(f"the endpoint sent something that is not JSON ({type(error).__name__})") from None
-    if isinstance(value, list) and len(value) == 1:  # Google's endpoint wraps its errors so
-        value = value[0]
-    if not isinstance(value, dict):
-        raise BadReply("the endpoint sent JSON that is not an object")
-    return value

@@ -8,14 +8,14 @@ from __future__ import annotations
 import re
 
 from missy.errors import BadReply
+from missy.providers.payload import LONG, MAX_EVENT
 
-MAX_EVENT = 2 << 20  # bytes of one event; the longest that any server sends is a small part of it
 _MOST_UNFRAMED = 64 << 10  # bytes
 _LINE_END = re.compile(rb"[\r\n]")  # one pass: two finds look at a flood of one of them again and again
 
 
 class Decoder:
-    """Bytes in, whole events out, as pairs of event name and data."""
+    """Bytes in, whole events out, as pairs of event name and data; data longer than LONG stays bytes."""
 
     __slots__ = ("_buffer", "_data", "_event", "_scanned", "_start", "_swallow_lf", "unframed")
 
@@ -28,9 +28,9 @@ class Decoder:
         self._data = bytearray()  # each line of it ends with LF, as in the specification
         self.unframed = (
             bytearray()
-        )  # lines of JSON without a field name: a server that broke down in mid-stream
+        )  # lines of JSON without a field name, of a server that broke down in mid-stream
 
-    def feed(self, chunk: bytes) -> list[tuple[str, str]]:
+    def feed(self, chunk: bytes) -> list[tuple[str, str | bytes]]:
         """Take the next bytes and return the events that they complete. Raises BadReply over MAX_EVENT bytes."""
         if not (self._start or self._buffer or self._data or self._event or self._swallow_lf):
             plain = _plain(chunk)
@@ -44,7 +44,7 @@ class Decoder:
             self._start = False
             if buffer.startswith(b"\xef\xbb\xbf"):
                 del buffer[:3]
-        events: list[tuple[str, str]] = []
+        events: list[tuple[str, str | bytes]] = []
         at = 0
         if self._swallow_lf and buffer:
             at = 1 if buffer[0] == 10 else 0
@@ -53,15 +53,18 @@ class Decoder:
             end = self._line_end(max(at, self._scanned))
             if end < 0:
                 break
-            line = buffer[at:end]
+            self._line(at, end, events)
+            is_cr = buffer[end] == 13  # which may be the first half of CRLF
             at = end + 1
+            if at > LONG:  # its memory is needed for what is made of it
+                del buffer[:at]
+                at = 0
             self._scanned = at
-            if buffer[end] == 13:  # CR, which may be the first half of CRLF
+            if is_cr:
                 if at == len(buffer):
                     self._swallow_lf = True
                 elif buffer[at] == 10:
                     at += 1
-            self._line(line, events)
         del buffer[:at]
         self._scanned = len(buffer)
         if len(buffer) + len(self._data) > MAX_EVENT:
@@ -78,34 +81,47 @@ class Decoder:
         found = _LINE_END.search(self._buffer, start)
         return found.start() if found else -1
 
-    def _line(self, line: bytearray, events: list[tuple[str, str]]) -> None:
-        if not line:
+    def _line(self, at: int, end: int, events: list[tuple[str, str | bytes]]) -> None:
+        if at == end:
             if self._data:
-                events.append((self._event, self._data[:-1].decode("utf-8", "replace")))
+                del self._data[-1:]
+                is_long = len(self._data) > LONG
+                data = bytes(self._data) if is_long else self._data.decode("utf-8", "replace")
+                events.append((self._event, data))
             self._data = bytearray()
             self._event = ""
             return
-        if line.startswith((b"{", b"}", b"[")) or (self.unframed and line.startswith((b" ", b"\t", b'"'))):
+        buffer = self._buffer
+        first = bytes(buffer[at : at + 1])
+        if first in (b"{", b"}", b"[") or (self.unframed and first in (b" ", b"\t", b'"')):
             if len(self.unframed) < _MOST_UNFRAMED:
-                self.unframed += line + b"\n"
+                self.unframed += buffer[at : min(end, at + _MOST_UNFRAMED)] + b"\n"
             return
-        field, _, value = line.partition(b":")
-        if value.startswith(b" "):
-            del value[:1]
+        colon = buffer.find(b":", at, min(end, at + 6))
+        field = buffer[at : colon if colon >= 0 else min(end, at + 6)]
+        start = min(colon + 1, end) if colon >= 0 else end
+        if buffer[start : start + 1] == b" " and start < end:
+            start += 1
         if field == b"data":
-            self._data += value + b"\n"
-            if len(self._data) > MAX_EVENT:
+            if len(self._data) + end - start > MAX_EVENT:
                 raise BadReply(f"one event of the stream is longer than {MAX_EVENT >> 20} MiB")
+            self._data += buffer[start:end] if end - start < LONG else _view(buffer, start, end)
+            self._data += b"\n"
         elif field == b"event":
-            self._event = value[:200].decode("utf-8", "replace")
+            self._event = buffer[start : min(end, start + 200)].decode("utf-8", "replace")
         # comments (an empty field name), id, retry and unknown fields carry no event
 
 
-def _plain(chunk: bytes) -> list[tuple[str, str]] | None:
+def _view(buffer: bytearray, start: int, end: int) -> memoryview:
+    """Return a part of the buffer without copying it. It must be gone before the buffer changes."""
+    return memoryview(buffer)[start:end]
+
+
+def _plain(chunk: bytes) -> list[tuple[str, str | bytes]] | None:
     """Take the short way with what nearly every server sends: whole events of one `data: ` line each, ended by LF LF."""
-    if not chunk.endswith(b"\n\n") or b"\r" in chunk or len(chunk) > MAX_EVENT:
+    if not chunk.endswith(b"\n\n") or b"\r" in chunk or len(chunk) > LONG:
         return None
-    events = []
+    events: list[tuple[str, str | bytes]] = []
     for block in chunk[:-2].split(b"\n\n"):
         if not block.startswith(b"data: ") or b"\n" in block:
             return None

@@ -1,21 +1,29 @@
-"""Thinking that models put into their text between `<think>` tags, told apart from the answer as it streams. Pure."""
+"""Thinking that models put into their text between tags, told apart from the answer as it streams. Pure."""
 
 from __future__ import annotations
 
 from missy.events import Reasoning, Text
 
-_OPEN, _CLOSE = "<think>", "</think>"
+_TAGS = {
+    "<think>": "</think>",
+    "<thinking>": "</thinking>",
+    "<thought>": "</thought>",
+    "<reasoning>": "</reasoning>",
+    "[think]": "[/think]",
+}
+_LONGEST_TAG = max(map(len, _TAGS))
 _LONGEST_START = 64  # characters of white space after which no tag is waited for any more
 
 
 class ThinkSplitter:
     """Text in, Text and Reasoning out. Only a tag at the very start of an answer counts: later it is a quotation."""
 
-    __slots__ = ("_held", "_state")
+    __slots__ = ("_close", "_held", "_state")
 
     def __init__(self) -> None:
         self._state = "start"
         self._held = ""
+        self._close = ""
 
     @property
     def is_over(self) -> bool:
@@ -29,22 +37,27 @@ class ThinkSplitter:
         self._held += piece
         if self._state == "start":
             start = self._held.lstrip()
+            head = start[:_LONGEST_TAG].lower()
             blank = len(self._held) - len(start)
-            if blank >= _LONGEST_START or not (start.startswith(_OPEN) or _OPEN.startswith(start)):
+            tag = next((tag for tag in _TAGS if head.startswith(tag)), "")
+            if blank >= _LONGEST_START or not (tag or any(tag.startswith(head) for tag in _TAGS)):
                 return self._answer(self._held)
-            if len(start) < len(_OPEN):
+            if not tag:
                 return []
-            self._state, self._held = "thinking", start[len(_OPEN) :]
+            self._close = _TAGS[tag]
+            self._state, self._held = "thinking", start[len(tag) :]
         if self._state == "after":
             return self._answer(self._held.lstrip("\r\n")) if self._held.strip("\r\n") else []
         return self._think()
 
     def _think(self) -> list[Text | Reasoning]:
-        thought, found, rest = self._held.partition(_CLOSE)
-        if found:
+        lower, close = self._held.lower(), self._close
+        at = lower.find(close) if len(lower) == len(self._held) else self._held.find(close)
+        if at >= 0:
+            thought, rest = self._held[:at], self._held[at + len(close) :]
             self._state, self._held = "after", ""
             return [*([Reasoning(thought)] if thought else []), *self.feed(rest)]
-        keep = next((n for n in range(len(_CLOSE) - 1, 0, -1) if self._held.endswith(_CLOSE[:n])), 0)
+        keep = next((n for n in range(len(close) - 1, 0, -1) if self._held[-n:].lower() == close[:n]), 0)
         out, self._held = self._held[: len(self._held) - keep], self._held[len(self._held) - keep :]
         return [Reasoning(out)] if out else []
 

@@ -1,39 +1,59 @@
 """Tool calls put together from pieces, in all the ways that servers cut them up. Pure.
 
-Broken arguments are an error for the caller: a tool is never run with a guess at what the model meant.
+Broken arguments are an error for the caller: a tool is never run with a guess at what the model meant. Where there are
+none at all, nothing is guessed: the tool is called without any.
 """
 
 from __future__ import annotations
 
 import io
 import json
-from typing import Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 from missy.errors import BadReply
 from missy.events import ToolCall
 from missy.net.limits import read_json
+from missy.providers.surrogates import joined
+from missy.secrets.redact import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 _MOST = 128  # calls of one answer
 _LONGEST = 1 << 20  # characters of all calls of one answer: arguments, names and ids
+# fields of a call that mean nothing to us and that the endpoint wants back as they came
+_OPAQUE = ("extra_content", "provider_specific_fields", "thought_signature")
 _DEEPEST = 100  # levels of lists and objects in arguments; whoever prints them must not run out of stack
 
 
 class _Call:
-    __slots__ = ("arguments", "id", "index", "name")
+    __slots__ = ("arguments", "extra", "id", "index", "names")
 
     def __init__(self, index: int | None, id: str) -> None:  # noqa: A002
         self.index = index
         self.id = id
-        self.name = ""
+        self.names: list[str] = []
         self.arguments = io.StringIO()
+        self.extra: dict[str, Any] = {}
 
 
 class ToolCallCollector:
-    """Takes the `tool_calls` of each chunk or message; `calls()` gives them whole."""
+    """Takes the `tool_calls` of each chunk or message; `calls()` gives them whole.
 
-    def __init__(self) -> None:
+    `offered` are the names of the tools that the model may ask for; where none were offered, any name is taken.
+    """
+
+    def __init__(self, offered: Collection[str] = ()) -> None:
+        self._offered = offered
         self._calls: list[_Call] = []
         self.length = 0  # characters of all pieces so far
+        self.custom: list[str] = []  # calls of a kind that was not offered, by name
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything of a call has come."""
+        return bool(self._calls or self.custom)
 
     def feed(self, pieces: Any) -> None:
         """Take a list of pieces, or nothing. Raises BadReply over the limits."""
@@ -44,21 +64,34 @@ class ToolCallCollector:
                 self._take(piece)
 
     def _take(self, piece: dict[str, Any]) -> None:
+        custom = piece.get("custom")
+        if isinstance(custom, dict) and "function" not in piece:
+            if isinstance(custom.get("name"), str) and len(self.custom) < _MOST:
+                self.custom.append(self._kept(custom["name"]))
+            return
         function = piece.get("function")
         function = function if isinstance(function, dict) else {}
         name = function.get("name")
         name = name if isinstance(name, str) else ""
         call = self._find(piece, name)
-        if name and not call.name:
-            call.name = self._kept(name)
+        if name and len(call.names) < _MOST:
+            call.names.append(self._kept(name))
         arguments = function.get("arguments")
-        if isinstance(arguments, dict):  # already parsed: some servers do
-            try:
-                arguments = json.dumps(arguments)
-            except RecursionError:
-                raise BadReply("the arguments of a tool call are nested too deep") from None
+        if arguments is not None and not isinstance(arguments, str):  # already parsed: some servers do
+            arguments = self._dumped(arguments)
         if isinstance(arguments, str):
             call.arguments.write(self._kept(arguments))
+        for field in _OPAQUE:
+            if piece.get(field):
+                self._kept(self._dumped(piece[field]))
+                call.extra[field] = piece[field]
+
+    @staticmethod
+    def _dumped(value: Any) -> str:
+        try:
+            return json.dumps(value)
+        except RecursionError:
+            raise BadReply("the arguments of a tool call are nested too deep") from None
 
     def _kept(self, text: str) -> str:
         """Count what is kept of all calls together. Raises BadReply over the limit."""
@@ -85,7 +118,7 @@ class ToolCallCollector:
                 return unnamed[-1]
             return self._begin(index, id_)
         same = [c for c in self._calls if c.index == index] if index is not None else self._calls
-        if not same or (name and same[-1].name and _is_whole(same[-1].arguments.getvalue())):
+        if not same or (name and same[-1].names and _is_whole(same[-1].arguments.getvalue())):
             return self._begin(index, "")
         return same[-1]
 
@@ -96,11 +129,34 @@ class ToolCallCollector:
         return self._calls[-1]
 
     def calls(self) -> list[ToolCall]:
-        """Return the calls. Raises BadReply where a name is missing or the arguments are not one JSON object."""
+        """Return the calls, in the order of their index where each has one.
+
+        Raises BadReply where a name is missing or was not offered, or the arguments are not one JSON object.
+        """
+        ordered = list(enumerate(self._calls))
+        if all(call.index is not None for call in self._calls):
+            ordered.sort(key=lambda pair: pair[1].index or 0)
         return [
-            whole_call(c.id or f"call_{number}", c.name, c.arguments.getvalue())
-            for number, c in enumerate(self._calls)
+            whole_call(
+                call.id or f"call_{number}",
+                _one_name(call.names, self._offered),
+                call.arguments.getvalue(),
+                offered=self._offered,
+                extra=call.extra,
+            )
+            for number, call in ordered
         ]
+
+
+def _one_name(pieces: list[str], offered: Collection[str]) -> str:
+    """Return the name that came in these pieces: in parts, whole each time, or longer each time."""
+    together = ""
+    for piece in pieces:
+        together += piece if piece != together else ""
+    readings = [together, "".join(pieces)]
+    if all(later.startswith(piece) for piece, later in pairwise(pieces)):
+        readings.append(pieces[-1] if pieces else "")
+    return next((name for name in readings if name in offered), together)
 
 
 def _is_whole(arguments: str) -> bool:
@@ -110,21 +166,32 @@ def _is_whole(arguments: str) -> bool:
         return False
 
 
-def whole_call(id_: str, name: object, text: str) -> ToolCall:
-    """Return a tool call. Raises BadReply where it has no name, or its arguments are not one JSON object."""
+def whole_call(
+    id_: str, name: object, text: str, *, offered: Collection[str] = (), extra: dict[str, Any] | None = None
+) -> ToolCall:
+    """Return a tool call. No arguments at all mean none: `{}`.
+
+    Raises BadReply where it has no name or one that was not offered, or its arguments are not one JSON object.
+    """
     if not isinstance(name, str) or not name:
         raise BadReply("the model asked for a tool without naming it", hint="ask again, or another model")
+    name = joined(name)
+    if offered and name not in offered:
+        raise BadReply(
+            f"the model asked for a tool that was not offered: {redact(name)[:64]}; it was not run",
+            hint="ask again, or another model",
+        )
     try:
-        arguments = read_json(text)
+        arguments = read_json(joined(text)) if text.strip() else {}
         json.dumps(arguments, allow_nan=False)  # NaN and 1e999 are read by Python and by nobody else
     except (ValueError, RecursionError):
         arguments = None
     if not isinstance(arguments, dict) or _depth(arguments) > _DEEPEST:
         raise BadReply(
-            f"the arguments of the tool call {name[:64]} are not a JSON object; it was not run",
+            f"the arguments of the tool call {redact(name)[:64]} are not a JSON object; it was not run",
             hint="ask again, or another model",
         )
-    return ToolCall(id_, name, arguments)
+    return ToolCall(id_, name, arguments, extra or None)
 
 
 def _depth(value: Any) -> int:

@@ -1,182 +1,123 @@
-"""The Chat Completions wire format: a Request to a body, a reply's JSON to events. Pure.
+"""Reading a Chat Completions reply: its JSON to events. Pure.
 
 The format is OpenAI's (API reference, "Chat Completions"); the tolerance is for the many endpoints that speak a dialect.
 """
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
-from missy.errors import BadReply, IncompleteError, MissyError
-from missy.events import Done, Message, Notice, Reasoning, Text, Usage
+from missy.errors import BadReply, IncompleteError
+from missy.events import Done, Notice, Reasoning, Text
 from missy.providers import faults
+from missy.providers.closing import ClosingMessage
+from missy.providers.content import read_content
+from missy.providers.counts import Length, chat_usage, other_model
+from missy.providers.finish_reasons import explain, is_good, reason_of
+from missy.providers.returned import Returned
+from missy.providers.surrogates import Halves
 from missy.providers.thinking import ThinkSplitter
 from missy.providers.toolcalls import ToolCallCollector
-from missy.secrets.resolve import is_openai_host
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from missy.events import Event, Image, Tool
-    from missy.providers.base import Request
-
-_REASONING_MODEL = re.compile(r"^(o\d|gpt-[5-9])")
-MAX_TEXT = 8 << 20  # characters of one answer, thinking included; one that is not ASCII counts as eight
-
-
-def body(request: Request, *, host: str, without: Collection[str] = ()) -> dict[str, Any]:
-    """Build the body of a request for the endpoint at `host`.
-
-    `without` names what this endpoint has refused before: `max_tokens` means that it wants `max_completion_tokens`, and
-    the other way round; any other name is left out.
-    """
-    made: dict[str, Any] = {"model": request.model, "messages": _messages(request, host)}
-    if request.stream:
-        made["stream"] = True
-        made["stream_options"] = {"include_usage": True}
-    if request.temperature is not None:
-        made["temperature"] = request.temperature
-    if request.max_tokens is not None:
-        made[_limit_name(request.model or "", host, without)] = request.max_tokens
-    if request.reasoning is not None:
-        made["reasoning_effort"] = request.reasoning
-    if request.tools:
-        made["tools"] = [_tool(tool) for tool in request.tools]
-        if request.tool_choice is not None:
-            made["tool_choice"] = request.tool_choice
-    for name in without:
-        if name not in ("max_tokens", "max_completion_tokens"):
-            made.pop(name, None)
-            for message in made["messages"]:
-                if name not in ("role", "content", "tool_calls", "tool_call_id"):
-                    message.pop(name, None)
-    return made
-
-
-def _is_reasoning_model(model: str, host: str) -> bool:
-    return is_openai_host(host) and _REASONING_MODEL.match(model) is not None
-
-
-def _limit_name(model: str, host: str, without: Collection[str]) -> str:
-    if "max_tokens" in without:
-        return "max_completion_tokens"
-    if "max_completion_tokens" in without:
-        return "max_tokens"
-    return "max_completion_tokens" if _is_reasoning_model(model, host) else "max_tokens"
-
-
-def _messages(request: Request, host: str) -> list[dict[str, Any]]:
-    # Elsewhere `developer` is ignored in silence or answered with 500.
-    system_role = "developer" if _is_reasoning_model(request.model or "", host) else "system"
-    first = [{"role": system_role, "content": request.system}] if request.system else []
-    return first + [_message(message, system_role) for message in request.messages]
-
-
-def _message(message: Message, system_role: str) -> dict[str, Any]:
-    made: dict[str, Any] = {"role": system_role if message.role == "system" else message.role}
-    # A string where it is only text: some templates answer 500 to a list of parts.
-    if message.images:
-        text = [{"type": "text", "text": message.text}] if message.text else []
-        made["content"] = text + [_image(image) for image in message.images]
-    else:
-        made["content"] = message.text if message.text or not message.tool_calls else None
-    if message.tool_calls:
-        made["tool_calls"] = [
-            {
-                "id": call.id,
-                "type": "function",
-                "function": {"name": call.name, "arguments": _dumps(call.arguments)},
-            }
-            for call in message.tool_calls
-        ]
-        if message.reasoning:
-            made["reasoning_content"] = message.reasoning
-    if message.tool_call_id is not None:
-        made["tool_call_id"] = message.tool_call_id
-    return made
-
-
-def _image(image: Image) -> dict[str, Any]:
-    import base64
-
-    data = base64.b64encode(image.data).decode()
-    return {"type": "image_url", "image_url": {"url": f"data:{image.media_type};base64,{data}"}}
-
-
-def _tool(tool: Tool) -> dict[str, Any]:
-    function = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
-    return {"type": "function", "function": function}
-
-
-def _dumps(value: Any) -> str:
-    import json
-
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    from missy.errors import MissyError
+    from missy.events import Event, Usage
 
 
 class ChatReply:
-    """Reads one reply, streamed or whole. See missy.providers.protocols.Wire."""
+    """Reads one reply, streamed or whole. See missy.providers.protocols.Wire.
+
+    A finish reason ends the answer unless text, thinking or a call follows it: some servers put one into every chunk.
+    A bad one stays, whatever comes after it.
+    """
 
     tolerant = False
 
-    def __init__(self, *, host: str, model: str | None, request_id: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        host: str,
+        model: str | None,
+        request_id: str | None = None,
+        offered: Collection[str] = (),
+    ) -> None:
         self._host = host
         self._asked = model
         self._request_id = request_id
         self._model: str | None = None
         self._finish: str | None = None
+        self._bad_finish: str | None = None
+        self._ended = False  # a reason has come, and nothing of the answer after it
+        self._went_on = False  # something of the answer has come after a reason
+        self._alone = False  # the last reason came in a chunk without text
         self._marked = False
         self._thinking = ThinkSplitter()
-        self._calls = ToolCallCollector()
+        self._text_halves, self._thought_halves = Halves(), Halves()
+        self._closing = ClosingMessage()
+        self._calls = ToolCallCollector(offered)
+        self._returned = Returned()
         self._usage: Usage | None = None
-        self._length = 0
+        self._length = Length()
+        self._others: dict[str, None] = {}
+        self._refused = False
         self.text_seen = False
+        self.failure: MissyError | None = None
 
     @property
     def finished(self) -> bool:
-        """Tell whether a finish reason or the end marker has come."""
-        return self._finish is not None or self._marked
+        """Tell whether the end marker has come, or a finish reason that nothing followed."""
+        return self._marked or self._ended
+
+    @property
+    def settled(self) -> bool:
+        """Tell whether no more of the answer is to be waited for: usage and the end marker at most."""
+        something = self.text_seen or self._calls.begun
+        return self._marked or self.failure is not None or (self._ended and self._alone and something)
+
+    @property
+    def stands_cut(self) -> bool:
+        """Tell whether the answer is over even if its connection broke: what its reasons say is to be believed."""
+        return self.failure is not None or self._marked or (self._ended and not self._went_on)
 
     @property
     def progress(self) -> int:
         """Return how much of an answer has come: text, thinking, calls."""
-        return self._length + self._calls.length
+        return self._length.total + self._calls.length
 
     def done(self) -> None:
         """Take `[DONE]`."""
         self._marked = True
 
     def event(self, name: str, data: dict[str, Any]) -> list[Event]:
-        """Take one chunk. Raises the error that it holds, if it holds one."""
-        if name == "error" or data.get("error"):
-            raise self._failure(data)
+        """Take one chunk. Raises the error that it holds, if it holds nothing of the answer beside it."""
         if not data.get("choices") and not data.get("usage"):
             self._refuse_complaint(data)
-        return self._take(data, "delta")
+        return self._take(data, "delta", data if name == "error" else None)
 
     def whole(self, data: dict[str, Any]) -> list[Event]:
         """Take a completion that came whole; servers may answer so although a stream was asked for."""
-        if data.get("error") or not data.get("choices"):
+        if not data.get("choices"):
             self._refuse_complaint(data)
         if not isinstance(data.get("choices"), list):
             raise BadReply(
                 "the reply has no choices: not a chat completion", hint="is base_url right? most end in /v1"
             )
         self._marked = True
-        return self._take(data, "message")
+        return self._take(data, "message", None)
+
+    def _classified(self, source: object) -> MissyError:
+        return faults.from_answer(source, host=self._host, request_id=self._request_id, model=self._asked)
 
     def _refuse_complaint(self, data: dict[str, Any]) -> None:
         """Raise the complaint that came where a part of the answer belongs, if it is one."""
         from missy.net.error_body import complains
 
         if complains(data):
-            raise self._failure(data)
+            raise self._classified(data)
 
-    def _failure(self, data: dict[str, Any]) -> MissyError:
-        return faults.from_answer(data, host=self._host, request_id=self._request_id, model=self._asked)
-
-    def _take(self, data: dict[str, Any], part: str) -> list[Event]:
+    def _take(self, data: dict[str, Any], part: str, complaint: object) -> list[Event]:
         events: list[Event] = []
         if self._model is None and isinstance(data.get("model"), str) and data["model"]:
             self._model = data["model"]
@@ -187,73 +128,118 @@ class ChatReply:
             # Only the first of several answers: two at once cannot be told apart in a stream of text.
             if isinstance(choice, dict) and choice.get("index") in (0, None):
                 events += self._choice(choice, part)
+                complaint = complaint or _complaint_in(choice)
         usage = data.get("usage")
         if isinstance(usage, dict) and usage:
-            self._usage = read_usage(usage)
+            self._usage = chat_usage(usage)
+        complaint = (data if data.get("error") else None) or complaint or _vendor_complaint(data)
+        if complaint is not None and self.failure is None:
+            self.failure = self._classified(complaint)
+            if not events:
+                raise self.failure
         return events
 
     def _choice(self, choice: dict[str, Any], part: str) -> list[Event]:
-        reason = choice.get("finish_reason")
-        if isinstance(reason, str) and reason:
-            self._finish = reason
-        delta = choice.get(part) or choice.get("message") or choice.get("delta")
-        if not isinstance(delta, dict):
-            return []
-        text = delta.get("content")
-        follows = self.text_seen and self._thinking.is_over
-        if follows and len(delta) == 1 and isinstance(text, str) and text:  # nearly every chunk
-            self._grow(text)
-            return [Text(text)]
-        events = self._reasoning(delta)
-        text = _text(text) or _text(delta.get("refusal"))
-        if text:
-            self._grow(text)
-            events += self._thinking.feed(text)
-        self._calls.feed(delta.get("tool_calls"))
-        self.text_seen = self.text_seen or _is_visible(events)
+        delta = choice.get(part)
+        if not isinstance(delta, dict) and part == "message":
+            delta = choice.get("delta")  # a piece, though the whole was to come
+        content = delta.get("content") if isinstance(delta, dict) else None
+        if (
+            self.text_seen
+            and self._thinking.is_over
+            and len(delta or ()) == 1
+            and isinstance(content, str)
+            and not self._ended
+            and choice.get("finish_reason", self) is None
+            and "message" not in choice
+        ):  # nearly every chunk
+            self._length.add(content)
+            self._closing.say(content)
+            content = self._text_halves.feed(content)
+            return [Text(content)] if content else []
+        message = choice.get("message") if part == "delta" else None
+        events, something = self._message(delta) if isinstance(delta, dict) else ([], False)
+        if isinstance(message, dict):
+            more, also = self._message(self._closing.rest(message), closing=True)
+            events, something = events + more, something or also
+        reason = reason_of(choice)
+        if something:
+            self._went_on = self._went_on or self._finish is not None
+            self._ended = False
+        if reason is not None:
+            self._finish, self._ended, self._alone = reason, True, not something
+            if not is_good(reason, calls=True) and self._bad_finish is None:
+                self._bad_finish = reason
         return events
 
-    def _grow(self, text: str) -> None:
-        self._length += weigh(text)
-        if self._length > MAX_TEXT:
-            raise BadReply(f"the answer is longer than {MAX_TEXT >> 20} million characters")
-
-    def _reasoning(self, delta: dict[str, Any]) -> list[Event]:
-        for name in ("reasoning_content", "reasoning"):
-            text = _text(delta.get(name))
-            if text:
-                self._grow(text)
-                return [Reasoning(text)]
-        details = delta.get("reasoning_details")
-        if not isinstance(details, list):
-            return []
-        texts = [_text(item.get("text") or item.get("summary")) for item in details if isinstance(item, dict)]
-        self._grow("".join(texts))
-        return [Reasoning(text) for text in texts if text]
+    def _message(self, message: dict[str, Any], *, closing: bool = False) -> tuple[list[Event], bool]:
+        """Take a piece; return its events, and whether it held anything of the answer."""
+        events: list[Event] = []
+        said = read_content(message)
+        self._returned.take(message, said)
+        if said.thinking:
+            self._length.add(said.thinking)
+            thought = self._thought_halves.feed(said.thinking)
+            events += [Reasoning(thought)] if thought else []
+        text = said.text + said.refusal
+        self._refused = self._refused or bool(said.refusal)
+        if text:
+            self._length.add(text)
+            events += self._thinking.feed(piece) if (piece := self._text_halves.feed(text)) else []
+        for other in said.others:
+            if other not in self._others:
+                self._others[other] = None
+                events.append(Notice(f"the answer holds {other}, which Missy cannot show: left out"))
+        calls = message.get("tool_calls")
+        self._calls.feed(calls)
+        legacy = message.get("function_call")
+        if isinstance(legacy, dict) and legacy and not calls:
+            self._calls.feed([{"index": 0, "function": legacy}])
+        if not closing:
+            self._closing.came(text, said.thinking, bool(calls or legacy))
+        self.text_seen = self.text_seen or _is_visible(events)
+        return events, bool(text or said.thinking or calls or legacy)
 
     def flush(self) -> list[Event]:
-        """Give out what was held back: text that might have been a tag, and the usage."""
-        events: list[Event] = list(self._thinking.flush())
+        """Give out what was held back: half characters, text that might have been a tag, and the usage."""
+        events: list[Event] = []
+        if thought := self._thought_halves.flush():
+            events.append(Reasoning(thought))
+        if half := self._text_halves.flush():
+            events += self._thinking.feed(half)
+        events += self._thinking.flush()
         self.text_seen = self.text_seen or _is_visible(events)
         if self._usage is not None:
             events.append(self._usage)
         return events
 
     def end(self) -> list[Event]:
-        """End the answer: the tool calls, then Done. Raises IncompleteError where it is not whole."""
-        if not self.finished:
+        """End the answer: the tool calls, then Done. Raises what is wrong where it is not whole."""
+        if self.failure is not None:
+            raise self.failure
+        bad = self._bad_finish
+        if bad is None and not self.finished:
             raise self.incomplete("is cut off: the stream ended early", "ask again")
-        if self._finish in ("length", "max_tokens"):
-            raise self.incomplete(
-                "is over its length limit",
-                "raise --max-tokens, or ask for less; a model has a limit of its own",
-            )
-        if self._finish == "content_filter":
-            raise self.incomplete("was filtered by the endpoint", "ask in other words")
+        if bad is None and not is_good(self._finish, calls=self._calls.begun):
+            bad = self._finish
+        if bad is not None:
+            self._finish = bad
+            raise self.incomplete(*explain(bad))
         calls = self._calls.calls()
         if not calls and not self.text_seen:
-            raise self.incomplete("is empty", "ask again, or ask another model")
-        return [*calls, Done(self._finish, self._model, self._request_id)]
+            raise self.incomplete(*self._empty())
+        replay = self._returned.replay(with_calls=bool(calls))
+        return [*calls, Done(self._finish, self._model, self._request_id, replay, self._refused)]
+
+    def _empty(self) -> tuple[str, str]:
+        if self._calls.custom:
+            return (
+                f"is a call of the custom tool {self._calls.custom[0][:64]!r}, which was not offered",
+                "ask again",
+            )
+        if self._others:
+            return f"is only {' and '.join(self._others)}, which Missy cannot show", "ask for text"
+        return "is empty", "ask again, or ask another model"
 
     def incomplete(self, what: str, hint: str) -> IncompleteError:
         """Return the error for an answer that is not whole, with what is known of it."""
@@ -266,48 +252,22 @@ class ChatReply:
         )
 
 
-def weigh(text: str) -> int:
-    """Return what a text counts for against MAX_TEXT: wide characters take more memory, here and escaped in JSON."""
-    return len(text) if text.isascii() else 8 * len(text)
+def _complaint_in(choice: dict[str, Any]) -> object:
+    """Return the error that a choice or its message holds beside, or instead of, its text."""
+    for holder in (choice, choice.get("delta"), choice.get("message")):
+        if isinstance(holder, dict) and holder.get("error"):
+            return holder
+    return None
 
 
-def other_model(asked: str | None, given: str) -> str:
-    """Say so where another model answered than the one asked for; a dated snapshot of it is the same."""
-    one, other = (asked or "").lower().rpartition("/")[2], given.lower().rpartition("/")[2]
-    if not one or other.startswith(one) or one.startswith(other):
-        return ""
-    return f"asked for the model {asked}, {given} answered"
-
-
-def read_usage(usage: dict[str, Any]) -> Usage:
-    """Read the counts that are there; what is absent, null or no number is None."""
-    prompt, completion = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
-    cached = prompt.get("cached_tokens") if isinstance(prompt, dict) else usage.get("prompt_cache_hit_tokens")
-    thought = completion.get("reasoning_tokens") if isinstance(completion, dict) else None
-    return Usage(
-        input_tokens=count(usage.get("prompt_tokens")),
-        output_tokens=count(usage.get("completion_tokens")),
-        total_tokens=count(usage.get("total_tokens")),
-        cached_tokens=count(cached),
-        reasoning_tokens=count(thought),
-    )
-
-
-def count(value: object) -> int | None:
-    """Return a count of tokens, or None for anything that is not one."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+def _vendor_complaint(data: dict[str, Any]) -> object:
+    """Return the error in a vendor's own field, such as `x_groq`."""
+    for name, field in data.items():
+        if name not in ("choices", "usage") and isinstance(field, dict) and field.get("error"):
+            return field
+    return None
 
 
 def _is_visible(events: list[Event]) -> bool:
     """Tell whether there is text to read: an answer of blanks alone is an empty one."""
     return any(isinstance(event, Text) and not event.text.isspace() for event in events)
-
-
-def _text(value: object) -> str:
-    """Return the text of a string, or of a list of content parts."""
-    if isinstance(value, str):
-        return value
-    if not isinstance(value, list):
-        return ""
-    texts = (part.get("text") for part in value if isinstance(part, dict))
-    return "".join(text for text in texts if isinstance(text, str))

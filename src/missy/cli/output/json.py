@@ -26,6 +26,7 @@ class Json:
         """Begin an answer."""
         self._text: list[str] = []
         self._reasoning: list[str] = []
+        self._commentary: list[str] = []
         self._calls: list[dict[str, Any]] = []
         self._usage: dict[str, int | None] | None = None
         self._done: Done | None = None
@@ -36,12 +37,14 @@ class Json:
     def event(self, event: Event) -> None:
         """Take one event."""
         match event:
+            case Text(text=text, commentary=True):
+                self._commentary.append(text)
             case Text(text=text):
                 self._text.append(text)
             case Reasoning(text=text):
                 self._reasoning.append(text)
             case ToolCall():
-                self._calls.append(event.as_dict())
+                self._calls.append(_fields(event))
             case Usage():
                 self._usage = event.as_dict()
             case Done():
@@ -76,6 +79,10 @@ class Json:
             "duration_ms": summary.duration_ms,
             "error": _describe(error) if error else None,
         }
+        if self._commentary:
+            answer["commentary"] = "".join(self._commentary)
+        if done is not None and done.refusal:
+            answer["refusal"] = True
         self._out.write(dumps(answer) + "\n")
         self._out.flush()
 
@@ -100,11 +107,12 @@ class EventLines:
                     "finish_reason": event.finish_reason,
                     "model": _masked(event.model),
                     "request_id": _masked(event.request_id),
+                    **({"refusal": True} if event.refusal else {}),
                 }
             case Notice(text=text):
                 fields = {"text": redact(text)}
             case _:
-                fields = event.as_dict()
+                fields = _fields(event)
         self._print(_EVENT_NAMES[type(event)], fields)
 
     def finish(self, summary: Summary | None = None) -> None:
@@ -127,6 +135,15 @@ _EVENT_NAMES: dict[type, str] = {
     Notice: "notice",
     Done: "done",
 }
+
+
+def _fields(event: Event) -> dict[str, Any]:
+    """Return the parts of an event that are for readers: no empty marks, nothing that is opaque."""
+    return {
+        name: value
+        for name, value in event.as_dict().items()
+        if name != "extra" and (name != "commentary" or value)
+    }
 
 
 def _masked(text: str | None) -> str | None:

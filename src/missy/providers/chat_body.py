@@ -1,0 +1,113 @@
+"""The body of a Chat Completions request. Pure.
+
+The format is OpenAI's (API reference, "Chat Completions"). No optional field is sent that was not asked for, but
+`stream_options`, which asks for the token counts; `stream` is left out where a whole answer is wished for, as the
+`openai` package does.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from missy.providers.returned import fields_of
+from missy.secrets.resolve import is_openai_host
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from missy.events import Image, Message, Tool
+    from missy.providers.base import Request
+
+_REASONING_MODEL = re.compile(r"^(o\d|gpt-[5-9])")
+
+
+def body(request: Request, *, host: str, without: Collection[str] = ()) -> dict[str, Any]:
+    """Build the body of a request for the endpoint at `host`.
+
+    `without` names what this endpoint has refused before: `max_tokens` means that it wants `max_completion_tokens`, and
+    the other way round; any other name is left out.
+    """
+    made: dict[str, Any] = {"model": request.model, "messages": _messages(request, host)}
+    if request.stream:
+        made["stream"] = True
+        made["stream_options"] = {"include_usage": True}
+    if request.temperature is not None:
+        made["temperature"] = request.temperature
+    if request.max_tokens is not None:
+        made[_limit_name(request.model or "", host, without)] = request.max_tokens
+    if request.reasoning is not None:
+        made["reasoning_effort"] = request.reasoning
+    if request.tools:
+        made["tools"] = [_tool(tool) for tool in request.tools]
+        if request.tool_choice is not None:
+            made["tool_choice"] = request.tool_choice
+    for name in without:
+        if name not in ("max_tokens", "max_completion_tokens"):
+            made.pop(name, None)
+            for message in made["messages"]:
+                if name not in ("role", "content", "tool_calls", "tool_call_id"):
+                    message.pop(name, None)
+    return made
+
+
+def _is_reasoning_model(model: str, host: str) -> bool:
+    return is_openai_host(host) and _REASONING_MODEL.match(model) is not None
+
+
+def _limit_name(model: str, host: str, without: Collection[str]) -> str:
+    if "max_tokens" in without:
+        return "max_completion_tokens"
+    if "max_completion_tokens" in without:
+        return "max_tokens"
+    return "max_completion_tokens" if _is_reasoning_model(model, host) else "max_tokens"
+
+
+def _messages(request: Request, host: str) -> list[dict[str, Any]]:
+    # Elsewhere `developer` is ignored in silence or answered with 500.
+    system_role = "developer" if _is_reasoning_model(request.model or "", host) else "system"
+    first = [{"role": system_role, "content": request.system}] if request.system else []
+    return first + [_message(message, system_role) for message in request.messages]
+
+
+def _message(message: Message, system_role: str) -> dict[str, Any]:
+    made: dict[str, Any] = {"role": system_role if message.role == "system" else message.role}
+    # A string where it is only text: some templates answer 500 to a list of parts.
+    if message.images:
+        text = [{"type": "text", "text": message.text}] if message.text else []
+        made["content"] = text + [_image(image) for image in message.images]
+    else:
+        made["content"] = message.text if message.text or not message.tool_calls else None
+    if message.tool_calls:
+        made["tool_calls"] = [
+            {
+                **(call.extra or {}),
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": _dumps(call.arguments)},
+            }
+            for call in message.tool_calls
+        ]
+    if message.role == "assistant":
+        made |= fields_of(message)
+    if message.tool_call_id is not None:
+        made["tool_call_id"] = message.tool_call_id
+    return made
+
+
+def _image(image: Image) -> dict[str, Any]:
+    import base64
+
+    data = base64.b64encode(image.data).decode()
+    return {"type": "image_url", "image_url": {"url": f"data:{image.media_type};base64,{data}"}}
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    function = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
+    return {"type": "function", "function": function}
+
+
+def _dumps(value: Any) -> str:
+    import json
+
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

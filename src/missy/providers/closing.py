@@ -1,0 +1,48 @@
+"""The message that some servers send at the end of a stream, with all that its pieces have said already. Pure."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+_REPEATED = ("reasoning_content", "reasoning", "reasoning_text", "reasoning_details", "thinking", "thought")
+
+
+class ClosingMessage:
+    """Knows what the pieces of a stream have brought; `rest` leaves of a whole message what is new in it.
+
+    In a stream that has no pieces but messages, each of them is a piece.
+    """
+
+    __slots__ = ("_calls", "_text", "_thinking")
+
+    def __init__(self) -> None:
+        self._text = io.StringIO()
+        self._thinking = False
+        self._calls = False
+
+    def say(self, text: str) -> None:
+        """Note a piece of text."""
+        self._text.write(text)
+
+    def came(self, text: str, thinking: str, calls: bool) -> None:
+        """Note what a piece brought."""
+        if text:
+            self._text.write(text)
+        self._thinking = self._thinking or bool(thinking)
+        self._calls = self._calls or calls
+
+    def rest(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Return the message without what came before; its text counts where it goes on from what was said."""
+        told = set(_REPEATED if self._thinking else ())
+        if self._calls:
+            told |= {"tool_calls", "function_call"}
+        left = {name: value for name, value in message.items() if name not in told}
+        said, content = self._text.getvalue(), message.get("content")
+        if said:
+            left.pop("refusal", None)
+            if isinstance(content, str):
+                left["content"] = content[len(said) :] if content.startswith(said) else ""
+            else:
+                left.pop("content", None)
+        return left

@@ -1,0 +1,89 @@
+"""What a chat message or a piece of one holds: its text, thinking, refusal, and what Missy cannot show. Pure."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+# the names under which endpoints send what a model thinks; the first that holds something counts
+THINKING = ("reasoning_content", "reasoning", "reasoning_text", "thinking", "thought")
+_THINKING_PARTS = ("thinking", "reasoning", "thought", "reasoning_text", "summary_text")
+_TEXT_PARTS = ("text", "output_text", "input_text")
+_PICTURES = ("image", "image_url", "output_image", "input_image")
+_SOUNDS = ("audio", "output_audio", "input_audio")
+_DEEPEST = 8  # levels of lists and objects that a text is looked for in
+
+
+class Content(NamedTuple):
+    """The parts of a message. `came_by` is the name under which the thinking came, `others` what cannot be shown."""
+
+    text: str
+    thinking: str
+    came_by: str
+    refusal: str
+    others: tuple[str, ...]
+
+
+def read_content(message: dict[str, Any]) -> Content:
+    """Read a message, or a piece of one. What is of no known form is passed over."""
+    text, inner, refusal, others = _parts(message.get("content"))
+    thinking, came_by = _thinking(message)
+    if not thinking:
+        thinking, came_by = inner, ""
+    refusal += _text(message.get("refusal"))
+    audio = message.get("audio")
+    if isinstance(audio, dict) and audio:
+        others.append("audio")
+        text = text or _text(audio.get("transcript"))
+    if message.get("images"):
+        others.append("a picture")
+    return Content(text, thinking, came_by, refusal, tuple(others))
+
+
+def _thinking(message: dict[str, Any]) -> tuple[str, str]:
+    for name in THINKING:
+        if name in message and (text := _text(message[name])):
+            return text, name
+    details = message.get("reasoning_details")
+    if isinstance(details, list):
+        texts = [_text(item.get("text") or item.get("summary")) for item in details if isinstance(item, dict)]
+        return "".join(texts), ""
+    return "", ""
+
+
+def _parts(content: object) -> tuple[str, str, str, list[str]]:
+    """Return text, thinking, refusal and the names of the rest, of a string or a list of content parts."""
+    if isinstance(content, str):
+        return content, "", "", []
+    text = thinking = refusal = ""
+    others: list[str] = []
+    for part in content if isinstance(content, list) else [content]:
+        if isinstance(part, str):
+            text += part
+        if not isinstance(part, dict):
+            continue
+        kind = part.get("type")
+        if kind in _THINKING_PARTS:
+            thinking += _text(part.get(str(kind)) or part.get("text") or part.get("summary"))
+        elif kind == "refusal":
+            refusal += _text(part.get("refusal") or part.get("text"))
+        elif kind in _PICTURES:
+            others.append("a picture")
+        elif kind in _SOUNDS:
+            others.append("audio")
+            text += _text(part.get("transcript"))
+        elif kind is None or kind in _TEXT_PARTS or isinstance(part.get("text"), str):
+            text += _text(part.get("text"))
+    return text, thinking, refusal, others
+
+
+def _text(value: object, depth: int = 0) -> str:
+    """Return the text of a string, a list of parts, or an object that holds one."""
+    if isinstance(value, str):
+        return value
+    if depth < _DEEPEST and isinstance(value, list):
+        return "".join(_text(item, depth + 1) for item in value)
+    if depth < _DEEPEST and isinstance(value, dict):
+        return _text(
+            next((value[key] for key in ("text", "content", "thinking") if value.get(key)), ""), depth + 1
+        )
+    return ""

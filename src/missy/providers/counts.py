@@ -1,0 +1,64 @@
+"""What an answer counts for: its tokens as the endpoint says, its length against the bound. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from missy.errors import BadReply
+from missy.events import Usage
+
+MAX_TEXT = 8 << 20  # characters of one answer, thinking included; one that is not ASCII counts as eight
+
+
+class Length:
+    """The length of one answer so far."""
+
+    __slots__ = ("total",)
+
+    def __init__(self) -> None:
+        self.total = 0
+
+    def add(self, text: str) -> None:
+        """Count a piece. Raises BadReply over MAX_TEXT. Wide characters take more memory, here and escaped in JSON."""
+        self.total += len(text) if text.isascii() else 8 * len(text)
+        if self.total > MAX_TEXT:
+            raise BadReply(f"the answer is longer than {MAX_TEXT >> 20} million characters")
+
+
+def other_model(asked: str | None, given: str) -> str:
+    """Say so where another model answered than the one asked for; a dated snapshot of it is the same."""
+    one, other = (asked or "").lower().rpartition("/")[2], given.lower().rpartition("/")[2]
+    if not one or other.startswith(one) or one.startswith(other):
+        return ""
+    return f"asked for the model {asked}, {given} answered"
+
+
+def chat_usage(usage: dict[str, Any]) -> Usage:
+    """Read the counts of Chat Completions that are there; what is absent, null or no number is None."""
+    prompt, completion = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
+    cached = prompt.get("cached_tokens") if isinstance(prompt, dict) else usage.get("prompt_cache_hit_tokens")
+    thought = completion.get("reasoning_tokens") if isinstance(completion, dict) else None
+    return Usage(
+        input_tokens=_count(usage.get("prompt_tokens")),
+        output_tokens=_count(usage.get("completion_tokens")),
+        total_tokens=_count(usage.get("total_tokens")),
+        cached_tokens=_count(cached),
+        reasoning_tokens=_count(thought),
+    )
+
+
+def responses_usage(usage: dict[str, Any]) -> Usage:
+    """The same for Responses, which has other names."""
+    given, made = usage.get("input_tokens_details"), usage.get("output_tokens_details")
+    return Usage(
+        input_tokens=_count(usage.get("input_tokens")),
+        output_tokens=_count(usage.get("output_tokens")),
+        total_tokens=_count(usage.get("total_tokens")),
+        cached_tokens=_count(given.get("cached_tokens")) if isinstance(given, dict) else None,
+        reasoning_tokens=_count(made.get("reasoning_tokens")) if isinstance(made, dict) else None,
+    )
+
+
+def _count(value: object) -> int | None:
+    """Return a count of tokens, or None for anything that is not one."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

@@ -1,0 +1,208 @@
+"""The items of a Responses answer, put together from all the places that tell of them. Pure.
+
+`output_index` ties the events of an item; its id only where there is no index, since some servers give each event a new
+one. What an item's `done` says is the item.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+from missy.errors import BadReply
+from missy.providers.surrogates import joined
+
+_MOST_ITEMS = 1024  # of one answer
+_MOST_KEPT = 16 << 20  # characters of all items of one answer, each as often as it came
+_DEEPEST = 200  # levels of an item
+_OF_A_CALL = ("call_id", "namespace", "name", "arguments")
+
+
+class Item:
+    """One item: what is known of it, and what of it has been given out."""
+
+    __slots__ = ("arguments", "done", "fields", "ids", "index", "listed", "parts", "placed", "thoughts")
+
+    def __init__(self, index: int, *, placed: bool) -> None:
+        self.index = index
+        self.placed = placed  # whether the index is the server's
+        self.ids: set[str] = set()
+        self.fields: dict[str, Any] = {}
+        self.parts: dict[int, io.StringIO] = {}  # content_index -> the text of it that was given out
+        self.thoughts: set[tuple[str, int]] = set()  # the parts of its thinking that were given out
+        self.arguments: str | None = None
+        self.done = False
+        self.listed = False  # whether the list in the last event has it
+
+    @property
+    def type(self) -> str:
+        """What kind of item it is, as far as that is known."""
+        return str(self.fields.get("type") or "")
+
+    def is_told_as(self, fields: dict[str, Any], output: list[Any]) -> bool:
+        """Tell whether it was told whole, says what `fields` say, and has no copy at its own place of the list."""
+        if not self.done or self.listed or not _is_copy(self.fields, fields):
+            return False
+        own = output[self.index] if 0 <= self.index < len(output) else None
+        return not (isinstance(own, dict) and _is_copy(self.fields, own))
+
+    @property
+    def said(self) -> str:
+        """The text that was given out."""
+        return "".join(self.parts[number].getvalue() for number in sorted(self.parts))
+
+    def say(self, part: int, text: str) -> None:
+        """Note a piece of text that is given out."""
+        self.parts.setdefault(part, io.StringIO()).write(text)
+
+    def rest(self, part: int | None, whole: str) -> str | None:
+        """Return what of the whole text (of one part, or of the item) was not given out; None where it contradicts it."""
+        said = self.said if part is None else self.parts.get(part, io.StringIO()).getvalue()
+        said, whole = joined(said), joined(whole)
+        if not whole or said.rstrip() == whole.rstrip():
+            return ""
+        return whole[len(said) :] if whole.startswith(said) else None
+
+
+class OutputItems:
+    """All items of one answer. Raises BadReply over its limits."""
+
+    def __init__(self) -> None:
+        self._items: list[Item] = []
+        self._by_index: dict[int, Item] = {}
+        self._by_id: dict[str, Item] = {}
+        self._kept = 0
+
+    def of(self, event: dict[str, Any]) -> Item:
+        """Return the item that an event of the stream tells of."""
+        fields = event.get("item")
+        id_ = event.get("item_id") or (fields.get("id") if isinstance(fields, dict) else None)
+        id_ = str(id_) if id_ else ""
+        index = event.get("output_index")
+        index = index if isinstance(index, int) else None if id_ else 0
+        known = self._by_id.get(id_)
+        if index is None:
+            return self._named(known or self._begin(len(self._items), placed=False), id_)
+        unplaced = known if known is not None and not known.placed else None
+        known = self._by_index.get(index, unplaced)
+        if known is None or (
+            known.done and id_ and id_ not in known.ids
+        ):  # one that ended is not begun again
+            known = self._begin(index)
+        known.placed, self._by_index[index] = True, known
+        return self._named(known, id_)
+
+    def _begin(self, index: int, *, placed: bool = True) -> Item:
+        if len(self._items) >= _MOST_ITEMS:
+            raise BadReply("the answer has too many items")
+        self._items.append(Item(index, placed=placed))
+        return self._items[-1]
+
+    def _named(self, item: Item, id_: str) -> Item:
+        if id_ and len(self._by_id) < 4 * _MOST_ITEMS:
+            item.ids.add(id_)
+            self._by_id.setdefault(id_, item)
+        return item
+
+    def keep(self, item: Item, fields: dict[str, Any]) -> None:
+        """Keep what is said of an item, within bounds: it goes back with the next turn."""
+        self._kept += _size(fields)
+        if self._kept > _MOST_KEPT:
+            raise BadReply(f"the items of the answer are longer than {_MOST_KEPT >> 20} million characters")
+        item.fields = fields
+
+    def in_last_event(self, output: list[Any], place: int) -> Item | None:
+        """Return the item that the list of the last event has there; None where that one was told whole already."""
+        fields = output[place]
+        id_ = str(fields.get("id") or "")
+        known = self._by_id.get(id_) if id_ else None
+        if known is None and (there := self._by_index.get(place)) is not None:
+            same = not there.type or there.type == fields.get("type")
+            known = there if same else None
+        if known is None:  # the places of the list need not be those of the stream
+            known = next((item for item in self._items if item.is_told_as(fields, output)), None)
+        if known is None:
+            known = self._named(self._begin(place), id_)
+            self._by_index.setdefault(place, known)
+        known.listed = True
+        return None if known.done else known
+
+    def in_order(self) -> list[Item]:
+        """Return the items in the order of the answer."""
+        return sorted((item for item in self._items if item.fields), key=lambda item: item.index)
+
+
+def _is_copy(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Tell whether two items say the same, but for their ids."""
+    names = ("type", "content", "call_id", "arguments", "name", "encrypted_content")
+    return all(one.get(name) == other.get(name) for name in names)
+
+
+def _size(value: Any) -> int:
+    """Return the characters of a JSON value, roughly. Raises BadReply where it is nested too deep."""
+    size, level, depth = 0, [value], 0
+    while level:
+        depth += 1
+        if depth > _DEEPEST:
+            raise BadReply("an item of the answer is nested too deep")
+        below: list[Any] = []
+        for one in level:
+            if isinstance(one, str):
+                size += len(one)
+            elif isinstance(one, dict):
+                below += one.values()
+                size += sum(map(len, one))
+            elif isinstance(one, list):
+                below += one
+            size += 4
+        level = below
+    return size
+
+
+def text_of(fields: dict[str, Any]) -> tuple[str, bool]:
+    """Return the text of a message item, and whether it is a refusal."""
+    content = fields.get("content")
+    if isinstance(content, str):
+        return content, False
+    parts = [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
+    texts = [part.get("text") or part.get("refusal") for part in parts]
+    refused = any(part.get("type") == "refusal" or part.get("refusal") for part in parts)
+    return "".join(text for text in texts if isinstance(text, str)), refused
+
+
+def thoughts_of(fields: dict[str, Any]) -> str:
+    """Return the thinking of a reasoning item: its summaries, or else the thinking itself."""
+    for name in ("summary", "content"):
+        parts = fields.get(name)
+        texts = (
+            [part.get("text") for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
+        )
+        found = [text for text in texts if isinstance(text, str) and text]
+        if found:
+            return "\n\n".join(found)
+    return ""
+
+
+def resent(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return an item as it is sent back: without the status and whatever else the backend added for itself."""
+    kept = ("type", "id", "role", "phase", "content", "summary", "encrypted_content", *_OF_A_CALL)
+    return {key: fields[key] for key in kept if key in fields}
+
+
+def arguments_of(item: Item) -> str:
+    """Return the arguments of a call, from its item or, where that has none, from their pieces."""
+    arguments = item.fields.get("arguments")
+    if isinstance(arguments, str) and arguments.strip():
+        return arguments
+    if arguments is not None and not isinstance(arguments, str):
+        return json.dumps(
+            arguments
+        )  # an object that is parsed already; anything else is refused as what it is
+    return item.arguments or ""
+
+
+def place_of(data: dict[str, Any], name: str) -> int:
+    """Return the place that an event names; the first where it names none."""
+    place = data.get(name)
+    return place if isinstance(place, int) else 0

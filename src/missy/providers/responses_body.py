@@ -1,0 +1,101 @@
+"""The body of a Responses request, as the ChatGPT backend takes it. Pure.
+
+The format is OpenAI's (API reference, "Responses"). The backend keeps no state: `store` must be false, `stream` true, and
+what the model thought is sent back to it in its own encrypted form.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from missy.events import Image, Message, Tool
+    from missy.providers.base import Request
+
+INSTRUCTIONS = "You are a helpful assistant."  # the backend refuses a request without any
+
+
+def body(request: Request) -> dict[str, Any]:
+    """Build the body. `temperature` and `max_tokens` are left out: the backend refuses them (see `left_out`)."""
+    system = [message.text for message in request.messages if message.role == "system"]
+    made: dict[str, Any] = {
+        "model": request.model,
+        "instructions": request.system if (request.system or "").strip() else INSTRUCTIONS,
+        "input": [*map(_developer, system), *_input(request.messages)],
+        "store": False,
+        "stream": True,
+        "include": ["reasoning.encrypted_content"],
+    }
+    if request.reasoning is not None:
+        made["reasoning"] = {"effort": request.reasoning, "summary": "auto"}
+    if request.tools:
+        made["tools"] = [_tool(tool) for tool in request.tools]
+        made["tool_choice"] = request.tool_choice or "auto"
+        made["parallel_tool_calls"] = True
+    return made
+
+
+def left_out(request: Request) -> list[str]:
+    """Return the names of what was asked for and cannot be sent."""
+    wishes = {"temperature": request.temperature, "max_tokens": request.max_tokens}
+    return [name for name, value in wishes.items() if value is not None]
+
+
+def _developer(text: str) -> dict[str, Any]:
+    return {"type": "message", "role": "developer", "content": [{"type": "input_text", "text": text}]}
+
+
+def _input(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = []
+    for message in messages:
+        if message.role == "tool":
+            items.append(
+                {"type": "function_call_output", "call_id": message.tool_call_id, "output": message.text}
+            )
+        elif message.role == "user":
+            items.append({"type": "message", "role": "user", "content": _content(message)})
+        elif message.role == "assistant":
+            replay = [item for item in message.replay if "type" in item]  # the rest is of Chat Completions
+            items += replay or _assistant(message)
+    return items
+
+
+def _content(message: Message) -> list[dict[str, Any]]:
+    text = [{"type": "input_text", "text": message.text}] if message.text or not message.images else []
+    return text + [_image(image) for image in message.images]
+
+
+def _image(image: Image) -> dict[str, Any]:
+    import base64
+
+    data = base64.b64encode(image.data).decode()
+    return {"type": "input_image", "image_url": f"data:{image.media_type};base64,{data}", "detail": "auto"}
+
+
+def _assistant(message: Message) -> list[dict[str, Any]]:
+    said = {
+        "type": "message",
+        "role": "assistant",
+        "content": [{"type": "output_text", "text": message.text}],
+    }
+    calls = [
+        {
+            "type": "function_call",
+            "call_id": call.id,
+            "name": call.name,
+            "arguments": json.dumps(call.arguments, ensure_ascii=False, separators=(",", ":")),
+        }
+        for call in message.tool_calls
+    ]
+    return ([said] if message.text else []) + calls
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    return {
+        "type": "function",
+        "name": tool.name,
+        "description": tool.description,
+        "strict": False,
+        "parameters": tool.parameters,
+    }
