@@ -172,13 +172,11 @@ class ResponsesReply:
         return [Reasoning(text)] if text else []
 
     def _argue(self, data: dict[str, Any]) -> list[Event]:
-        piece, whole, item = data.get("delta"), data.get("arguments"), self._items.of(data)
-        if isinstance(piece, str):
-            self._length.add(piece)
-            item.arguments = (item.arguments or "") + piece
-        elif isinstance(whole, str):
-            self._length.add(whole)
-            item.arguments = whole
+        item, piece = self._items.of(data), data.get("delta")
+        text = piece if isinstance(piece, str) else data.get("arguments")
+        if isinstance(text, str):
+            self._length.add(text)
+            item.arguments = ((item.arguments or "") if text is piece else "") + text
         return []
 
     def _item(self, data: dict[str, Any], *, is_done: bool) -> list[Event]:
