@@ -136,6 +136,17 @@ SERVICES: dict[str, Service] = {
     "cerebras": Service(
         "Cerebras", "https://api.cerebras.ai/v1", ("CEREBRAS_API_KEY",), "https://cloud.cerebras.ai"
     ),
+    # https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle (v1: no api-version is needed)
+    "azure": Service(
+        "Azure OpenAI (v1)",
+        "https://{resource}.openai.azure.com/openai/v1",
+        ("AZURE_OPENAI_API_KEY", "AZURE_API_KEY", "AZURE_AI_API_KEY"),
+        "https://portal.azure.com",
+        hosts=("openai.azure.com", "cognitiveservices.azure.com", "services.ai.azure.com"),
+        parts=(Part("resource", "Host of the resource (NAME.openai.azure.com):"),),
+        aliases=("azure-openai", "azureopenai"),
+        api_key_header="api-key",
+    ),
     # https://platform.claude.com/docs/en/api/openai-sdk
     "anthropic": Service(
         "Anthropic",
@@ -213,17 +224,6 @@ SERVICES: dict[str, Service] = {
         "https://huggingface.co/settings/tokens",
         aliases=("hf", "hugging-face"),
         minor=True,
-    ),
-    # https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle (v1: no api-version is needed)
-    "azure": Service(
-        "Azure OpenAI (v1)",
-        "https://{resource}.openai.azure.com/openai/v1",
-        ("AZURE_OPENAI_API_KEY", "AZURE_API_KEY", "AZURE_AI_API_KEY"),
-        "https://portal.azure.com",
-        hosts=("openai.azure.com", "cognitiveservices.azure.com", "services.ai.azure.com"),
-        parts=(Part("resource", "Name of the resource (NAME.openai.azure.com):"),),
-        aliases=("azure-openai", "azureopenai"),
-        api_key_header="api-key",
     ),
     # https://portkey.ai/docs/api-reference/inference-api/headers
     "portkey": Service(

@@ -225,6 +225,8 @@ def test_dry_run_shows_the_request_and_sends_nothing(person, missy):
     shown = ran.json()
     assert shown["url"] == f"{person.simulator.base_url}/responses"
     assert shown["headers"]["authorization"] == "Bearer ***"
+    assert shown["headers"]["accept"] == "text/event-stream"  # as the backend's own client says for a stream
+    assert shown["credential"] == "oauth"
     assert shown["body"]["store"] is False
     assert person.simulator.journal == []
     assert person.stored.access_token.reveal() not in ran.text

@@ -261,6 +261,20 @@ def test_a_reference_that_leads_nowhere_stops_the_call(missy, serve):
     assert "NOT_SET" in missy("providers").text
 
 
+def test_whoever_says_it_a_key_is_not_shown(missy, serve):
+    """A gateway that echoes the key of somebody behind it: masked in the error, the record and --debug, not in answers."""
+    echo = json_response({"error": {"message": "Incorrect API key provided: sk-proj-upstream12345"}}, 401)
+    server = serve(echo, echo, echo, chat_stream("your key is sk-proj-upstream12345"))
+    missy.entry(server.url)
+    for command in ("ask hi", "ask hi --json", "--debug ask hi"):
+        ran = missy(*command.split())
+        assert ran.code == 4
+        assert "upstream" not in ran.text + ran.err
+        assert "***" in ran.text + ran.err
+    assert missy("ask", "hi").text == "your key is sk-proj-upstream12345\n"
+    assert "upstream" not in (missy.home / "audit.jsonl").read_text()
+
+
 def test_only_openai_entries_take_them(missy):
     """Another kind has headers of its own."""
     missy.config("providers: {local: {headers: {x-a: b}}}\n")
@@ -317,10 +331,11 @@ REFUSED = [
     (["--provider", "nope"], "missy presets"),
     (["--entry", "unknown-one", "--model", "m"], "--base-url"),
     (["--provider", "azure", "--model", "d"], "--base-url"),
+    (["--provider", "azure", "--set", "resource=x.cognitiveservices.azure.com", "--model", "d"], "--base-url"),
     (["--provider", "portkey", "--model", "m"], "--set provider="),
     (["--provider", "ollama"], "--model"),
     (["--provider", "groq", "--set", "resource=x", "--model", "m"], "no such part"),
-    (["--provider", "azure", "--set", "resource=a/b?c", "--model", "m"], "no resource"),
+    (["--provider", "azure", "--set", "resource=a/b?c", "--model", "m"], "no name of a resource"),
     (["--provider", "openai", "--entry", "groq", "--model", "m"], "https://api.groq.com/openai/v1"),
     (["--entry", "gw", "--base-url", "https://g.example/v1", "--header", f"x-token={HEADER}"], "may be a secret"),
     (["--entry", "gw", "--base-url", "https://g.example/v1", "--header", "x-a=sk-proj-abcdefgh"], "may be a secret"),

@@ -104,14 +104,15 @@ def compare(name: str, text: str) -> None:
 def contents(folder: Path) -> dict[str, bytes]:
     """Every file of a folder; what a look over the network left on record is none of it."""
     found = {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-    return {name: data for name, data in found.items() if not name.startswith("audit.jsonl")}
+    return {name: data for name, data in found.items() if not name.startswith("audit.")}
 
 
 @pytest.fixture
 def groq(missy: Command) -> Command:
     """A home with an entry that the wizard will find."""
     missy.config(
-        "# mine\nproviders:\n  groq:  # the fast one\n    name: openai\n    model: old\n    timeout: 7\n"
+        "# mine\nproviders:\n  groq:  # the fast one\n    name: openai\n    model: old\n"
+        "    base_url: https://api.groq.com/openai/v1\n    timeout: 7\n"
     )
     return missy
 
@@ -207,6 +208,25 @@ def test_a_long_list_scrolls_in_a_small_window(missy, serve):
         person.see("Which model? model-129")
         person.press(CTRL_C)
         assert person.end() == 130
+
+
+def test_a_gateway_is_asked_for_what_only_the_user_knows(missy):
+    """Portkey: which provider is behind it; its own key travels in a header, named and not asked for."""
+    portkey = DOWN * 11 + ENTER
+    with Person(missy, "setup", rows=60) as person:
+        answer(person, [("Who is to answer?", COMPATIBLE), ("Which one?", portkey)])
+        answer(
+            person,
+            [("Provider behind it", f"a b{ENTER}"), ("! that is no provider", f"{CTRL_U}@mine{ENTER}")],
+        )
+        answer(person, [("Name of the entry: portkey", ENTER), ("Where is its key to live?", ENTER)])
+        answer(person, [("Check it now?", DOWN + ENTER), ("Model:", f"gpt-4o{ENTER}")])
+        answer(person, [("Set up another one?", ENTER), ("headers: x-portkey-api-key", ENTER)])
+        person.see("PORTKEY_API_KEY is not set here")
+        assert person.end() == 0
+    made = load(missy.home / "config.yaml").providers["portkey"]
+    assert made.headers == (("x-portkey-api-key", "$PORTKEY_API_KEY"), ("x-portkey-provider", "@mine"))
+    assert (made.base_url, made.api_key) == ("https://api.portkey.ai/v1", None)
 
 
 def test_every_wrong_answer_is_told_and_asked_again(missy):

@@ -215,3 +215,25 @@ def test_any_two_texts_can_be_compared(one: str, other: str) -> None:
     """Whatever files hold, comparing them does not fail, and equal ones have no difference."""
     backups.compare(one, other, "a", "b")
     assert backups.compare(one, one, "a", "b") == ""
+
+
+def test_headers_and_query_are_masked_and_their_names_are_not() -> None:
+    """What an entry sends besides its key is shown by its name in a difference, in a file that is broken too."""
+    text = "providers:\n  gw:\n    headers:\n      x-token: canary-1\n      x-ref: $T\n    query: {sig: canary-2}\n"
+    for new in (text, text + "broken: [\n"):
+        shown = backups.compare("x: 1\n", new, "a", "b")
+        assert "canary" not in shown
+        assert "+      x-token: ***" in shown
+        assert "+      x-ref: $T" in shown
+
+
+def test_a_key_of_a_known_form_is_masked_wherever_it_stands() -> None:
+    """A key that was typed in the place of a name or a model is not shown either."""
+    for line in (
+        "  sk-proj-abcdef123456: {}",
+        "  a: {model: gsk_abcdef123456}",
+        "  # was AIzaSyAbcdefghijklmnopq",
+    ):
+        shown = backups.compare("x: 1\n", f"providers:\n{line}\n", "a", "b")
+        assert "abcdef" not in shown
+        assert "Abcdef" not in shown

@@ -222,15 +222,21 @@ def check_base_url(text: str) -> str:
 
 
 def check_part(service: Service, part: Part, text: str) -> str:
-    """Return what stands for a part of a service's URL or headers. Raises UsageError for what would change more."""
-    value = text.strip()
-    bad = "{}\\?#: "
-    if part.name in service.url_parts:  # who pastes the whole host means its first label
-        value = value.removeprefix("https://").partition(".")[0]
-        bad += "/"
+    """Return what stands for a part of a service's URL or headers. Raises UsageError for what would change more.
+
+    In the place of a name in the host, the whole host is taken too; another host is no such name.
+    """
+    value, bad = text.strip(), "{}\\?#: "
+    in_url = part.name in service.url_parts
+    if in_url:
+        domain = service.base_url.partition(f"{{{part.name}}}")[2].partition("/")[0]
+        value = value.removeprefix("https://")
+        value = value.removesuffix("/").removesuffix(domain) if domain else value
+        bad += "./"
     if not value or not value.isascii() or not value.isprintable() or not set(value).isdisjoint(bad):
         raise UsageError(
-            f"that is no {part.name}", hint="give the name alone; a whole URL goes to --base-url"
+            f"no base URL: that is no name of a {part.name}" if in_url else f"that is no {part.name}",
+            hint="give the name alone; a whole URL goes to --base-url",
         )
     return value
 
