@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from missy.cli.command_table import COMMANDS
+from tests.servers import json_response
 
 pytestmark = pytest.mark.slow
 
@@ -116,3 +117,23 @@ def test_another_shell_is_wrong_use(missy):
     done = missy("completion", "tcsh")
     assert done.code == 2
     assert "zsh" in done.err
+
+
+def test_the_models_that_were_seen_are_completed(missy, serve):
+    """What `missy models` listed last, and the entry's own model; nothing is asked over the network for it."""
+    origin = serve(json_response({"data": [{"id": "m-large"}, {"id": "m-small"}, {"id": "other"}]}))
+    url = origin.url
+    missy.config(
+        {"providers": {"lab": {"model": "own", "base_url": url}, "two": {"model": "x", "base_url": url}}}
+    )
+    assert words(missy, "missy ask --model ") == ["own"]
+    assert missy("models").code == 0
+    asked = len(origin.requests)
+    assert words(missy, "missy ask --model ") == ["own", "m-large", "m-small", "other"]
+    assert words(missy, "missy ask -p lab -m m-") == ["m-large", "m-small"]
+    assert words(missy, "missy ask --provider=lab --model=m-s") == ["m-small"]
+    assert words(missy, "missy ask -p two -m ") == ["x"]
+    assert len(origin.requests) == asked
+    assert (missy.home / "models" / "lists.json").stat().st_mode & 0o777 == 0o600
+    missy.config({"providers": {"lab": {"model": "own", "base_url": "http://127.0.0.1:9/v1"}}})
+    assert words(missy, "missy ask --model ") == ["own"]  # another endpoint, another list

@@ -172,7 +172,7 @@ def test_the_key_is_checked_and_the_model_comes_from_the_live_list(missy, serve,
         compare(f"failed-{columns}", person.terminal.text())
         assert not (missy.home / "config.yaml").exists()
         person.press(DOWN + ENTER)
-        answer(person, [("Where is its key to live?", ENTER), ("It needs no key Check it now?", ENTER)])
+        answer(person, [("> Missy's vault", f"needs{ENTER}"), ("It needs no key Check it now?", ENTER)])
         person.see("Which model?", "goes back")
         compare(f"model-{columns}", person.terminal.text())
         person.press("small")
@@ -410,3 +410,55 @@ def _ignores_sigint(pid: int) -> bool:
         line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("SigIgn:")
     ]
     return bool(int(line.split()[1], 16) >> (signal.SIGINT - 1) & 1)
+
+
+def test_a_server_that_wants_a_key_after_all(missy, serve):
+    """After a 401 the choice begins at a place for a key, and an empty line is told in the wizard's own words."""
+    server = serve(json_response({"error": {"message": "no key"}}, 401))
+    with Person(missy, "setup", rows=40) as person:
+        answer(
+            person,
+            [
+                ("Who is to answer?", COMPATIBLE),
+                ("Which one?", OTHER),
+                ("Base URL:", server.url + ENTER),
+                ("Name of the entry:", f"{CTRL_U}mine{ENTER}"),
+                ("> It needs no key", ENTER),
+                ("Check it now?", ENTER),
+                ("What now?", DOWN + ENTER),
+                ("> The environment", DOWN + ENTER),
+                ("The key (not shown):", ENTER),
+                ('! nothing was typed; Esc goes back to "It needs no key"', CTRL_C),
+            ],
+        )
+        assert person.end() == 130
+
+
+def test_a_base_url_without_its_v1_is_mended(missy, serve):
+    """Where BASE/v1 lists models and BASE does not, the wizard offers it, and writes what was taken."""
+
+    def reply(request, _wire):
+        if request.path == "/v1/models":
+            return json_response({"data": [{"id": "m-large"}]})
+        return json_response({"error": {"message": "unknown path"}}, 404)
+
+    server = serve(reply)
+    origin = server.url.removesuffix("/v1")
+    with Person(missy, "setup", rows=40) as person:
+        answer(
+            person,
+            [
+                ("Who is to answer?", COMPATIBLE),
+                ("Which one?", OTHER),
+                ("Base URL:", origin + ENTER),
+                ("Name of the entry:", f"{CTRL_U}mine{ENTER}"),
+                ("> It needs no key", ENTER),
+                ("Check it now?", ENTER),
+                (f"Take {origin}/v1?", ENTER),
+                ("> m-large", ENTER),
+                ("Set up another one?", ENTER),
+                ("Is this right?", ENTER),
+            ],
+        )
+        assert person.end() == 0
+    assert load(missy.home / "config.yaml").providers["mine"].base_url == f"{origin}/v1"

@@ -194,3 +194,18 @@ def test_the_model_is_not_fetched_where_nothing_could_serve_it(missy, tmp_path):
     assert f"{sys.executable} " in ran.err
     assert "xllamacpp>=" in ran.err
     assert not os.path.exists(missy.home / "models")
+
+
+def test_the_wizard_without_a_terminal_names_a_line_that_works(missy):
+    """The hint can be pasted as it is."""
+    hint = refused(missy, "setup")
+    line = hint.removeprefix("for example: missy ")
+    assert missy.inside(*shlex.split(line)).code == 0
+
+
+def test_an_entry_keeps_its_own_model_without_a_word(missy):
+    """Changing an entry that names its model says nothing about a default one."""
+    missy.entry("http://127.0.0.1:9/v1", "lab", model="mine")
+    args = ("setup", "--no-prompt", "--base-url", "http://127.0.0.1:9/v1", "--force", "--entry")
+    assert "no model was named" not in missy.inside(*args, "lab").err
+    assert "no model was named" in missy.inside(*args, "other").err

@@ -80,10 +80,12 @@ class Catalogue:
 
     def cached_default(self, entry: str) -> str | None:
         """Return the default model as it was last seen, without asking anybody."""
-        for key, note in self._load().items():
-            if key.startswith(f"{entry} "):
-                return next((model.name for model in _sorted(note.get("models")) if model.listed), None)
-        return None
+        return next(iter(self.cached(entry)), None)
+
+    def cached(self, entry: str) -> list[str]:
+        """Return the names that are listed, best first, as they were last seen, without asking anybody."""
+        notes = (note for key, note in self._load().items() if key.startswith(f"{entry} "))
+        return [model.name for model in _sorted(next(notes, {}).get("models")) if model.listed]
 
     def _load(self) -> dict[str, dict[str, Any]]:
         kept = files.read_note(self._path, 4 << 20)

@@ -1,4 +1,4 @@
-"""`missy completion`, and what its script asks for with every Tab: words, options, and the names of entries.
+"""`missy completion`, and what its script asks for with every Tab: words, options, and the names of entries, models seen.
 
 It must never use the network, and never write a word to the terminal but the answer.
 """
@@ -13,6 +13,8 @@ from click.shell_completion import CompletionItem, ShellComplete, get_completion
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from missy.config.schema import Config
 
 VARIABLE = "_MISSY_COMPLETE"
 _SHELLS = ("bash", "zsh", "fish")
@@ -70,6 +72,10 @@ class _Words:
             return _entries(args, incomplete)
         if incomplete.startswith("--provider=") and words[:1] != ["setup"]:
             return _entries(args, incomplete.removeprefix("--provider="))
+        if args and args[-1] in ("--model", "-m") and words[:1] == ["ask"]:
+            return _models(args, incomplete)
+        if incomplete.startswith("--model=") and words[:1] == ["ask"]:
+            return _models(args, incomplete.removeprefix("--model="))
         if not incomplete.startswith("-") and tuple(words) in _TAKE_ENTRY:
             return _entries(args, incomplete)
         found: list[CompletionItem[Any]] = super().get_completions(args, incomplete)  # type: ignore[misc]
@@ -86,13 +92,31 @@ def _plain(args: Sequence[str]) -> list[str]:
     return words
 
 
-def _entries(args: Sequence[str], incomplete: str) -> list[CompletionItem[Any]]:
+def _value_of(args: Sequence[str], *options: str) -> str | None:
+    """Return what was given with one of these options, in either way of writing it."""
     from itertools import pairwise
 
+    after = next((value for word, value in pairwise(args) if word in options), None)
+    joined = (word.partition("=")[2] for word in args if word.partition("=")[0] in options and "=" in word)
+    return after or next(joined, None)
+
+
+def _config(args: Sequence[str]) -> Config:
     from missy.config.load import load_chosen
 
-    named = next((after for word, after in pairwise(args) if word == "--config"), None)
-    entries = load_chosen(os.path.expanduser(named) if named else None).providers.values()
+    named = _value_of(args, "--config")
+    return load_chosen(os.path.expanduser(named) if named else None)
+
+
+def _models(args: Sequence[str], incomplete: str) -> list[CompletionItem[Any]]:
+    from missy.cli.model_lists import recall
+
+    names = recall(_config(args).entry(_value_of(args, "--provider", "-p")))
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+def _entries(args: Sequence[str], incomplete: str) -> list[CompletionItem[Any]]:
+    entries = _config(args).providers.values()
     found = [(entry.entry, entry.endpoint or entry.kind) for entry in entries if entry.enabled]
     found += [] if any(name == "local" for name, _ in found) else [("local", "the model on this machine")]
     return [CompletionItem(name, help=about) for name, about in found if name.startswith(incomplete)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from missy.cli.app import App, emit, emit_json
+from missy.cli.model_lists import keep
 from missy.cli.param_types import SECONDS
 
 
@@ -23,6 +24,7 @@ def command(app: App, provider: str | None, timeout: float | None, as_json: bool
     app.warn(provider)
     with app.assistant() as missy:
         names = missy.models(provider, timeout=timeout)
+    keep(app.config().entry(provider), names)
     if as_json:
         emit_json(names)
         return

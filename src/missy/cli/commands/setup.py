@@ -110,7 +110,7 @@ def _refuse_options(given: dict[str, Any]) -> None:
     if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()) or dumb:
         raise UsageError(
             "the wizard needs a terminal, and there is none",
-            hint="missy setup --no-prompt --provider KIND ...: see missy setup --help",
+            hint="for example: missy setup --no-prompt --provider openai --api-key-env OPENAI_API_KEY",
         )
 
 
@@ -162,6 +162,8 @@ def _read_key() -> Secret:
     if sys.stdin is None or sys.stdin.isatty():
         raise UsageError("--api-key-stdin reads a pipe, and stdin is a terminal", hint="or run: missy setup")
     data = sys.stdin.buffer.read(_LIMIT + 1)
+    if not data.strip():
+        raise UsageError("stdin is empty: no key came", hint="pipe the key alone into it")
     try:
         return check_key(data.decode("utf-8-sig"))
     except UnicodeDecodeError:
@@ -191,6 +193,7 @@ def _write(path: Path, made: Plan, tell: Say, warn: Say) -> None:
 
     vault = Vault(paths.home())
     new_vault = any(draft.store == "vault" for draft in made.secrets) and vault.key_place() is None
+    before = load(path).providers
     changed = commit.write(path, made)
     if new_vault and vault.key_place() == "file":
         warn(f"no system keyring here: the vault's key is in {vault.key_file}, readable by you alone")
@@ -202,8 +205,9 @@ def _write(path: Path, made: Plan, tell: Say, warn: Say) -> None:
         if names.intersection(caution.entries) - refused:
             warn(caution)
     for draft in made.drafts:
-        model = config.providers[draft.name].model
-        if draft.base_url and not draft.model and model == "gpt-4o":
+        old, model = before.get(draft.name), config.providers[draft.name].model
+        is_new = old is None or old.model != model
+        if draft.base_url and not draft.model and model == "gpt-4o" and is_new:
             warn(
                 f"no model was named: {draft.name} will ask for {model}; see: missy models --provider {draft.name}"
             )

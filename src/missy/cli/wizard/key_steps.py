@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from missy.cli.wizard.prompts import Option
 from missy.cli.wizard.state import Steps
-from missy.errors import MissyError, UsageError
+from missy.errors import CredentialError, MissyError, UsageError
 from missy.policy import parse
 from missy.secrets import keystore
 from missy.services import OPENAI, SERVICES, of_url
@@ -17,6 +17,7 @@ from missy.setup.plan import STORES
 
 if TYPE_CHECKING:
     from missy.cli.wizard.state import Answers, Turn
+    from missy.secrets.redact import Secret
 
 _OWN, _OTHER = "\0own", "\0other"  # no model is called so
 _STORE_LABELS = {
@@ -49,7 +50,11 @@ class KeySteps(Steps):
             self._talk.say(f"A key is made at {service.keys}")
         listed = (chosen.variable if chosen else "") or (service.variable if service else "")
         variable = plan.variable_for(draft.name, listed, os.environ)
-        default = "env" if os.environ.get(variable) else options[0].value
+        default = (
+            "env" if os.environ.get(variable) else (offered if answers.refused else [options[0].value])[0]
+        )
+        if answers.refused and draft.store:
+            default = draft.store
         store = self._talk.choose("Where is its key to live?", options, default)
         answers = answers.with_draft(store=store, variable=None, secret=None)
         if store == "env":
@@ -70,7 +75,15 @@ class KeySteps(Steps):
     def _ask_key(self, answers: Answers) -> Turn:
         if answers.draft.store == "config":
             self._talk.say("Whoever reads config.yaml, or a copy of it, has the key.")
-        secret = self._talk.ask_secret("The key (not shown):", plan.check_key)
+        url = answers.draft.base_url
+        free = ' to "It needs no key"' if url and parse(url).is_loopback else ""
+
+        def check_key(text: str) -> Secret:
+            if not text.strip():
+                raise UsageError("nothing was typed", hint=f"Esc goes back{free}")
+            return plan.check_key(text)
+
+        secret = self._talk.ask_secret("The key (not shown):", check_key)
         return "check", answers.with_draft(secret=secret)
 
     def _ask_login(self, answers: Answers) -> Turn:
@@ -126,7 +139,7 @@ class KeySteps(Steps):
             )
         except MissyError as error:
             self._talk.say(f"{error.message}\n{error.hint}".rstrip(), indent="  ! ")
-            return "failed", replace(answers, models=())
+            return "failed", replace(answers, models=(), refused=isinstance(error, CredentialError))
         if better is not None:
             self._talk.say(f"There is no /models here; {better.url} lists {len(better.models)} models.")
             if self._talk.agree(f"Take {better.url}?"):

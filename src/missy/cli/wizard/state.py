@@ -34,6 +34,7 @@ class Answers:
     parts: dict[str, str] = field(default_factory=dict)
     models: tuple[str, ...] = field(default=(), repr=False)
     default: str | None = None
+    refused: bool = False  # the check of the entry under way failed for want of a key
 
     def with_draft(self, **changes: Any) -> Answers:
         """Return these answers with others for the entry under way."""
@@ -41,7 +42,7 @@ class Answers:
 
     def finish(self) -> Answers:
         """Put the entry under way with those that are done."""
-        return replace(self, done=(*self.done, self.draft), draft=Draft(), models=())
+        return replace(self, done=(*self.done, self.draft), draft=Draft(), models=(), refused=False)
 
 
 Turn = tuple[str, Answers]  # the next step, and the answers it begins with
