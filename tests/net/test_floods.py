@@ -144,6 +144,12 @@ FLOODS: dict[str, tuple[Any, tuple[int, ...]]] = {
     "a hundred thousand chunks": (raw(many_chunks), (0,)),
     "text without end": (closing(STREAM, flood(delta(content="a" * 60_000))), (5, 6)),
     "text of wide characters without end": (closing(STREAM, flood(delta(content=EMOJI * 15_000))), (5, 6)),
+    "an event of 15 MiB of text": (closing(STREAM, once(delta(content="a" * (15 << 20)))), (5,)),
+    "an event of 15 MiB with one wide character": (closing(STREAM, once(delta(content=EMOJI + "a" * (15 << 20)))), (5,)),
+    "pictures of 12 MiB each": (
+        closing(STREAM, once(delta(content="hi", images=[{"image_url": {"url": "data:image/png;base64," + "a" * (12 << 20)}}]) * 3)), (6,)),
+    "details of 15 MiB each": (closing(STREAM, flood(delta(reasoning_details=[{"type": "reasoning.encrypted", "data": "a" * (15 << 20)}]))), (5, 6)),
+    "a whole reply of 15 MiB": (closing(JSON, once(b'{"choices":[{"message":{"content":"' + b"a" * (15 << 20) + b'"}}]}')), (5,)),
     "reasoning without end": (closing(STREAM, flood(delta(reasoning_content=EMOJI * 15_000))), (5, 6)),
 }  # fmt: skip
 

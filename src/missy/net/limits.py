@@ -35,6 +35,11 @@ def read_json(data: bytes | bytearray | str) -> Any:
     lists, objects, commas = (data.count(mark) for mark in marks)  # type: ignore[arg-type]
     if 4 * (lists + objects) + commas > _MARKS:
         raise ValueError("too many values")
+    if isinstance(data, bytes):  # the standard library would make a text of all of it first
+        try:
+            return from_json(data)
+        except ValueError:
+            pass
     return json.loads(data)
 
 

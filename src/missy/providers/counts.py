@@ -9,6 +9,8 @@ from missy.events import Usage
 
 MAX_TEXT = 8 << 20  # characters of one answer, thinking included; one that is not ASCII counts as eight
 
+_DEEPEST = 200  # levels of an item that is kept
+
 
 class Length:
     """The length of one answer so far."""
@@ -62,3 +64,24 @@ def responses_usage(usage: dict[str, Any]) -> Usage:
 def _count(value: object) -> int | None:
     """Return a count of tokens, or None for anything that is not one."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def size_of(value: Any) -> int:
+    """Return the characters of a JSON value, roughly. Raises BadReply where it is nested too deep."""
+    size, level, depth = 0, [value], 0
+    while level:
+        depth += 1
+        if depth > _DEEPEST:
+            raise BadReply("an item of the answer is nested too deep")
+        below: list[Any] = []
+        for one in level:
+            if isinstance(one, str):
+                size += len(one)
+            elif isinstance(one, dict):
+                below += one.values()
+                size += sum(map(len, one))
+            elif isinstance(one, list):
+                below += one
+            size += 4
+        level = below
+    return size

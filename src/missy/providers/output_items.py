@@ -11,11 +11,11 @@ import json
 from typing import Any
 
 from missy.errors import BadReply
+from missy.providers.counts import size_of
 from missy.providers.surrogates import joined
 
 _MOST_ITEMS = 1024  # of one answer
 _MOST_KEPT = 16 << 20  # characters of all items of one answer, each as often as it came
-_DEEPEST = 200  # levels of an item
 _OF_A_CALL = ("call_id", "namespace", "name", "arguments")
 
 
@@ -107,7 +107,7 @@ class OutputItems:
 
     def keep(self, item: Item, fields: dict[str, Any]) -> None:
         """Keep what is said of an item, within bounds: it goes back with the next turn."""
-        self._kept += _size(fields)
+        self._kept += size_of(fields)
         if self._kept > _MOST_KEPT:
             raise BadReply(f"the items of the answer are longer than {_MOST_KEPT >> 20} million characters")
         item.fields = fields
@@ -137,27 +137,6 @@ def _is_copy(one: dict[str, Any], other: dict[str, Any]) -> bool:
     """Tell whether two items say the same, but for their ids."""
     names = ("type", "content", "call_id", "arguments", "name", "encrypted_content")
     return all(one.get(name) == other.get(name) for name in names)
-
-
-def _size(value: Any) -> int:
-    """Return the characters of a JSON value, roughly. Raises BadReply where it is nested too deep."""
-    size, level, depth = 0, [value], 0
-    while level:
-        depth += 1
-        if depth > _DEEPEST:
-            raise BadReply("an item of the answer is nested too deep")
-        below: list[Any] = []
-        for one in level:
-            if isinstance(one, str):
-                size += len(one)
-            elif isinstance(one, dict):
-                below += one.values()
-                size += sum(map(len, one))
-            elif isinstance(one, list):
-                below += one
-            size += 4
-        level = below
-    return size
 
 
 def text_of(fields: dict[str, Any]) -> tuple[str, bool]:

@@ -6,17 +6,17 @@ Thinking goes back only under the name that it came by: there are endpoints that
 from __future__ import annotations
 
 import io
-import json
 from typing import TYPE_CHECKING, Any
 
 from missy.errors import BadReply
 from missy.providers.content import THINKING
+from missy.providers.counts import size_of
 
 if TYPE_CHECKING:
     from missy.events import Message
     from missy.providers.content import Content
 
-_MOST_KEPT = 16 << 20  # characters of all details of one answer
+_MOST_KEPT = 8 << 20  # characters of all details of one answer
 _GROWING = ("text", "summary", "data", "signature")  # fields of a detail that come in pieces
 _FIELDS = ("reasoning_details", *THINKING)
 
@@ -42,10 +42,7 @@ class Returned:
             self._add(detail)
 
     def _add(self, detail: Any) -> None:
-        try:
-            self._kept += len(json.dumps(detail))
-        except RecursionError:
-            raise BadReply("a detail of the thinking is nested too deep") from None
+        self._kept += size_of(detail)
         if self._kept > _MOST_KEPT:
             raise BadReply(
                 f"the details of the thinking are longer than {_MOST_KEPT >> 20} million characters"

@@ -216,8 +216,7 @@ class ResponsesReply:
     def _finish(self, response: object, end: str) -> list[Event]:
         response = response if isinstance(response, dict) else {}
         events = self._note_model(response)
-        output = response.get("output")
-        output = output if isinstance(output, list) else []
+        output = given if isinstance(given := response.get("output"), list) else []
         for place, fields in enumerate(output):
             item = self._items.in_last_event(output, place) if isinstance(fields, dict) else None
             if item is not None:
