@@ -72,6 +72,24 @@ class World:
             raise Failed(f"{' '.join(argv)} answered: {output[:200]!r}")
         return figures
 
+    def time_first_answer(self) -> dict[str, float]:
+        """Measure the first call of an endpoint, or after an upgrade: nothing is remembered. Raises Failed."""
+        (self.home / "request-heads.json").unlink(missing_ok=True)
+        return self.time_answer(*missy(), "ask", "hi")
+
+    def time_curl(self, curl: str, url: str) -> dict[str, float]:
+        """Measure curl with the same body; it shows the stream as it is. Raises Failed."""
+        body = json.dumps(
+            {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}], "stream": True}
+        )
+        head = "Content-Type: application/json"
+        figures, output = run(
+            [curl, "-sSN", "-H", head, "-d", body, f"{url}/chat/completions"], self.env, self.mock
+        )
+        if output.count(b"data: ") < SHORT:
+            raise Failed(f"curl got: {output[:200]!r}")
+        return figures
+
     def ask_script(self, script: str, *args: str) -> list[float]:
         """Return the numbers that a script measured in its own warm process. Raises Failed."""
         self.mock.watch(0)
@@ -86,8 +104,11 @@ def cases(world: World, scale: int):
         if name != "auth status" or _knows(world, "auth"):
             made[f"missy {name}"] = lambda args=args: world.time(*missy(), *args)
     made["missy ask"] = lambda: world.time_answer(*missy(), "ask", "hi")
+    made["missy first ask"] = world.time_first_answer
     for name in ("sdk", "httpx2", "stdlib"):
         made[f"{name} ask"] = lambda name=name: world.time_answer(*_script(f"ask_{name}.py"), answer)
+    if curl := shutil.which("curl"):
+        made["curl ask"] = lambda: world.time_curl(curl, answer)
     if llm := os.environ.get("LLM") or shutil.which("llm"):
         made["llm --version"] = lambda: world.time(llm, "--version")
         made["llm ask"] = lambda: world.time_answer(llm, "-m", "mock", "--no-log", "hi")

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from missy.net.lease import Account
     from missy.options import AskOptions
     from missy.providers._lent import Lease
-    from missy.providers.base import Preview, Request
-    from missy.providers.protocols import Provider
+    from missy.providers.base import Preview, Provider, Request
+    from missy.providers.heads import HeadStore
     from missy.providers.quirks import EndpointMemory
 
 LOCAL_MODEL = "smollm2-135m"
@@ -65,6 +65,7 @@ class _Shared:
         self._servers: dict[Entry, LocalServer] = {}
         self._mutex = threading.RLock()
         self._memory: EndpointMemory | None = None
+        self._heads: HeadStore | None = None
         self._starting = threading.Lock()  # one for what takes seconds, so that nobody else waits for it
         self._busy = 0  # answers under way
         self._retired: list[
@@ -178,7 +179,15 @@ class _Shared:
             catalogue=Catalogue(paths.home() / "models" / "codex.json"),
             limits=LimitsNote(paths.home() / NOTE_FILE),
             timeout=entry.timeout,
+            heads=self._head_store(),
         )
+
+    def _head_store(self) -> HeadStore:
+        if self._heads is None:
+            from missy.providers.heads import HeadStore
+
+            self._heads = HeadStore(paths.home() / "request-heads.json")
+        return self._heads
 
     def connect_ahead(self, name: str | None = None) -> None:
         """Begin the connection that an answer of this entry will need, while the caller gets ready to ask for it.
@@ -233,6 +242,7 @@ class _Shared:
             credentials=resolve,
             max_retries=entry.max_retries,
             memory=self._memory,
+            heads=self._head_store(),
             timeout=entry.timeout,
             # The vault and the keyring take a while, and a locked keyring asks the person first.
             may_wait=any("vault://" in text or "keyring://" in text for text in entry.secrets),

@@ -13,9 +13,7 @@ import pytest
 
 from missy import AsyncMissy, Missy, MissyError
 from missy.audit import Audit, whole_lines
-from missy.net.door import Door, calling
-from missy.net.gate import Call
-from missy.net.limits import Clock
+from missy.net.door import Door
 from missy.policy import Endpoint, Policy, Rules
 
 SAFETY = 20.0  # seconds; only a broken test ever waits so long
@@ -125,15 +123,14 @@ def send(
     """Send one request through a door, by its sync or its async client, and read the reply."""
     if way == "async":
         return asyncio.run(_send(door, url, timeout, method, kwargs))
-    with calling(Call(Clock(timeout))), door.client().stream(method, url, **kwargs) as response:
+    with door.httpx_client(timeout=timeout).stream(method, url, **kwargs) as response:
         return Got(response, response.read())
 
 
 async def _send(door: Door, url: str, silence: float, method: str, kwargs: dict[str, Any]) -> Got:
     try:
-        with calling(Call(Clock(silence))):
-            async with door.async_client().stream(method, url, **kwargs) as response:
-                return Got(response, await response.aread())
+        async with door.async_httpx_client(timeout=silence).stream(method, url, **kwargs) as response:
+            return Got(response, await response.aread())
     finally:
         await door.aclose()
 

@@ -11,8 +11,6 @@ from ipaddress import IPv4Address, IPv6Address, ip_network
 import pytest
 
 from missy import ConnectionFailed, MissyError, PolicyError, TimedOut
-from missy.net.door import calling
-from missy.net.gate import Call
 from missy.net.limits import Clock
 from tests.net.conftest import SAFETY, send
 from tests.servers import response
@@ -176,8 +174,9 @@ def test_flips_hit_nothing_for_async_code_either(pair, make_door, table, tried):
         reached = 0
         for _ in range(200):
             try:
-                with calling(Call(Clock(SAFETY))):
-                    reached += (await door.async_client().get(f"http://host.example.com:{port}/")).is_success
+                reached += (
+                    await door.async_httpx_client(timeout=SAFETY).get(f"http://host.example.com:{port}/")
+                ).is_success
             except PolicyError:
                 pass
         await door.aclose()
@@ -204,7 +203,7 @@ def test_a_kept_connection_needs_no_second_lookup(way, make_door, table, serve):
 
         async def send_all() -> None:
             for _ in range(3):
-                assert (await door.async_client().get(url)).status_code == 200
+                assert (await door.async_httpx_client(timeout=SAFETY).get(url)).status_code == 200
             await door.aclose()
 
         asyncio.run(send_all())

@@ -64,7 +64,7 @@ def test_two_thousand_hostile_urls_open_nothing(make_door, record, table, tried,
             door.request("GET", url, timeout=5, content=b"secret")
         if not is_mended(url):
             with pytest.raises(REFUSED):
-                door.client().post(url, content=b"secret")
+                door.httpx_client(timeout=5).post(url, content=b"secret")
     assert table.lookups == []
     assert tried() == []
     assert canary.connections == 0
@@ -82,7 +82,7 @@ def test_hostile_urls_open_nothing_for_async_code_either(make_door, table, tried
             if is_mended(url):
                 continue
             with pytest.raises(REFUSED):
-                await door.async_client().post(url, content=b"secret")
+                await door.async_httpx_client(timeout=5).post(url, content=b"secret")
         await door.aclose()
 
     asyncio.run(send_all())

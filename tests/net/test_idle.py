@@ -138,8 +138,10 @@ def test_a_body_that_cannot_be_read_twice_gets_a_new_connection(make_door):
     """A generator's bytes can be sent once only, so they are not risked on a kept connection."""
     with Fickle(response(200, b"ok"), first=9) as server:
         door = make_door(server.url)
-        assert door.client().get(server.url).content == b"ok"
-        reply = door.client().post(server.url, content=iter([b"once"]), headers={"Content-Length": "4"})
+        assert door.httpx_client(timeout=SAFETY).get(server.url).content == b"ok"
+        reply = door.httpx_client(timeout=SAFETY).post(
+            server.url, content=iter([b"once"]), headers={"Content-Length": "4"}
+        )
         assert reply.content == b"ok"
         assert (server.connections, server.spoilt) == (2, 0)
 

@@ -124,7 +124,7 @@ def test_an_endpoints_cookie_goes_to_nobody(way, make_door, serve):
 
         async def send_all() -> None:
             for origin in (first, second, first):
-                await door.async_client().get(origin.url)
+                await door.async_httpx_client(timeout=5).get(origin.url)
             await door.aclose()
 
         asyncio.run(send_all())

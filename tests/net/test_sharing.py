@@ -9,9 +9,6 @@ import pytest
 
 from missy import AsyncMissy, Missy, MissyError
 from missy.audit import verify
-from missy.net.door import calling
-from missy.net.gate import Call
-from missy.net.limits import Clock
 from tests.net.conftest import SAFETY, send
 from tests.servers import chat_stream, response
 
@@ -41,8 +38,7 @@ def test_tasks_get_their_own_answers(make_door, serve, record):
     door = make_door(origin.url)
 
     async def fetch(number: int) -> bool:
-        with calling(Call(Clock(SAFETY))):
-            reply = await door.async_client().get(f"{origin.url}/{number}")
+        reply = await door.async_httpx_client(timeout=SAFETY).get(f"{origin.url}/{number}")
         return reply.content == f"/v1/{number}".encode()
 
     async def fetch_all() -> list[bool]:
@@ -70,10 +66,13 @@ def test_a_task_that_is_cancelled_leaves_no_one_elses_answer_behind(make_door, s
 
     async def fetch() -> None:
         for _ in range(10):
-            with calling(Call(Clock(SAFETY))), pytest.raises(asyncio.TimeoutError):
-                await asyncio.wait_for(door.async_client().get(f"{origin.url}/slow"), 0.02)
-            with calling(Call(Clock(SAFETY))):
-                assert (await door.async_client().get(f"{origin.url}/fast")).content == b"right"
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(
+                    door.async_httpx_client(timeout=SAFETY).get(f"{origin.url}/slow"), 0.02
+                )
+            assert (
+                await door.async_httpx_client(timeout=SAFETY).get(f"{origin.url}/fast")
+            ).content == b"right"
         await door.aclose()
 
     asyncio.run(fetch())
@@ -94,14 +93,14 @@ def test_a_response_closed_twice_frees_its_connection_once(make_door, serve):
     """Closing again is no second connection to give away."""
     origin = serve(own_answer)
     door = make_door(origin.url)
-    with door.client().stream("GET", origin.url) as reply:
+    with door.httpx_client(timeout=SAFETY).stream("GET", origin.url) as reply:
         reply.read()
         reply.stream.close()
         reply.close()
         reply.stream.close()
     with (
-        door.client().stream("GET", f"{origin.url}/a") as first,
-        door.client().stream("GET", f"{origin.url}/b") as second,
+        door.httpx_client(timeout=SAFETY).stream("GET", f"{origin.url}/a") as first,
+        door.httpx_client(timeout=SAFETY).stream("GET", f"{origin.url}/b") as second,
     ):
         assert (first.read(), second.read()) == (b"/v1/a", b"/v1/b")
 
@@ -120,7 +119,7 @@ def test_a_connection_that_the_server_closed_is_replaced(way, make_door, serve):
 
         async def fetch() -> None:
             for _ in range(3):
-                assert (await door.async_client().get(origin.url)).content == b"ok"
+                assert (await door.async_httpx_client(timeout=SAFETY).get(origin.url)).content == b"ok"
                 await asyncio.to_thread(_wait_for_the_end, origin)
             await door.aclose()
 

@@ -79,12 +79,10 @@ class App:
         """
         config = self.config()
         from missy.assistant import Missy
-        from missy.cli.lightly import load_openai
 
         missy = Missy(config, notice=notice)
         if ahead is not False:
             missy.connect_ahead(ahead)
-        load_openai()
         return missy
 
     def door(self) -> Door:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import httpx2
-
 from missy.errors import BadReply
 from missy.net import connection_errors
 from missy.net.content_coding import Unpacker, coding_of
@@ -35,11 +33,11 @@ class BrokenOff(Exception):
 class _Body:
     """The bounded way of a reply's bytes: unpacked in small steps, counted, and on record when it ends."""
 
-    def __init__(self, gate: Gate, passage: Passage, response: httpcore2.Response, *, restart: bool) -> None:
+    def __init__(self, gate: Gate, passage: Passage, response: httpcore2.Response) -> None:
         self._gate = gate
         self._passage = passage
         self._status = response.status
-        self._restart = restart
+        self._restart = passage.call.live
         self._bytes = 0
         self._whole = False
         self._most = MAX_STREAM if 200 <= response.status < 300 else MAX_ERROR
@@ -71,7 +69,7 @@ class _Body:
         self._gate.end(self._passage, status=self._status, error=error)
 
 
-class SyncBody(_Body, httpx2.SyncByteStream):
+class SyncBody(_Body):
     """The body of a reply for sync code."""
 
     def __init__(self, *args: Any, stream: Any, release: Callable[[], None], **kwargs: Any) -> None:
@@ -82,7 +80,8 @@ class SyncBody(_Body, httpx2.SyncByteStream):
     def __iter__(self) -> Iterator[bytes]:
         try:
             for chunk in self._stream:
-                yield from self.unpacked(chunk)
+                for piece in self.unpacked(chunk):  # noqa: UP028 as its twin for async code has it
+                    yield piece
         except GeneratorExit:
             raise
         except BaseException as error:
@@ -93,10 +92,10 @@ class SyncBody(_Body, httpx2.SyncByteStream):
         """Give the connection back or close it, and end the audit's line."""
         self._stream.close()
         self._release()
-        self.ended(None if self._whole else BrokenOff())
+        self.ended(None if self._whole or self._passage.call.may_stop else BrokenOff())
 
 
-class AsyncBody(_Body, httpx2.AsyncByteStream):
+class AsyncBody(_Body):
     """The body of a reply for async code."""
 
     def __init__(
@@ -121,4 +120,4 @@ class AsyncBody(_Body, httpx2.AsyncByteStream):
         """Give the connection back or close it, and end the audit's line."""
         await self._stream.aclose()
         await self._release()
-        self.ended(None if self._whole else BrokenOff())
+        self.ended(None if self._whole or self._passage.call.may_stop else BrokenOff())

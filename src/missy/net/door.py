@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+import re
 import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from missy import __version__
 from missy.errors import BadReply
-from missy.net.gate import CALL, Call, Gate
+from missy.net.gate import Call, Gate
 from missy.net.limits import Clock, read_json
 from missy.policy import InvalidURL, parse
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     import httpx2
 
     from missy.audit import Audit
+    from missy.net.core import AsyncCore, Core, HttpResponse
     from missy.net.streams import Backend
-    from missy.net.transport import AsyncTransport, Transport
     from missy.policy import Category, Policy
 
+_TARGET = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?]|%[0-9A-Fa-f]{2})*")  # RFC 3986: path and query
 USER_AGENT = f"missy/{__version__}"
 
 
@@ -49,14 +50,24 @@ def parse_json(data: bytes | str) -> Any:
         raise BadReply(f"the reply is not JSON: {type(error).__name__}") from None
 
 
-@contextmanager
-def calling(call: Call) -> Iterator[None]:
-    """Put every request made in this context on the account of `call`."""
-    token = CALL.set(call)
+def read_whole(response: HttpResponse, limit: int, host: str) -> bytes:
+    """Read a reply's body to its end and close it. Raises BadReply where it is longer than `limit` bytes."""
+    body = bytearray()
     try:
-        yield
+        for piece in response.body:
+            body += piece
+            if len(body) > limit:
+                raise BadReply(f"the reply of {host} is longer than {limit} bytes")
     finally:
-        CALL.reset(token)
+        response.body.close()
+    return bytes(body)
+
+
+def _call_maker(category: Category, entry: str, timeout: float) -> Callable[[httpx2.Request], Call]:
+    def call_of(_: httpx2.Request) -> Call:
+        return Call(Clock(timeout), category=category, entry=entry, live=True, may_stop=True)
+
+    return call_of
 
 
 class Door:
@@ -70,56 +81,56 @@ class Door:
         self._ca_bundle = ca_bundle
         self._context: ssl.SSLContext | None = None
         self._backend: Backend | None = None
-        self._transport: Transport | None = None
-        self._async_transport: AsyncTransport | None = None
+        self._core: Core | None = None
+        self._async_core: AsyncCore | None = None
         self._loop: object = None
-        self._client: httpx2.Client | None = None
-        self._async_client: httpx2.AsyncClient | None = None
         self._making = threading.RLock()
 
-    def transport(self) -> Transport:
-        """Return the door itself, for sync code; made once."""
+    def core(self) -> Core:
+        """Return the way out for sync code; made once."""
         with self._making:
-            if self._transport is None:
+            if self._core is None:
                 import httpcore2
 
-                from missy.net import streams, transport
+                from missy.net.core import Core
                 from missy.net.pool import make_pools
+                from missy.net.streams import Backend
 
                 pools = make_pools(
                     httpcore2.ConnectionPool,
                     httpcore2.HTTPProxy,
                     self._direct(),
-                    streams.Backend(self.gate, proxy=True),
+                    Backend(self.gate, proxy=True),
                     self._tls,
                     self._proxy,
                 )
-                self._transport = transport.Transport(self.gate, pools)
-            return self._transport
+                self._core = Core(self.gate, pools)
+            return self._core
 
-    def async_transport(self) -> AsyncTransport:
-        """Return the door itself, for async code; made once for each event loop, whose connections are its own."""
+    def async_core(self) -> AsyncCore:
+        """Return the way out for async code; made once for each event loop, whose connections are its own."""
         import asyncio
 
         loop = asyncio.get_running_loop()
         with self._making:
-            if self._async_transport is None or self._loop is not loop:
-                self._loop, self._async_client = loop, None
+            if self._async_core is None or self._loop is not loop:
+                self._loop = loop
                 import httpcore2
 
-                from missy.net import streams, transport
+                from missy.net.core import AsyncCore
                 from missy.net.pool import make_pools
+                from missy.net.streams import AsyncBackend
 
                 pools = make_pools(
                     httpcore2.AsyncConnectionPool,
                     httpcore2.AsyncHTTPProxy,
-                    streams.AsyncBackend(self.gate),
-                    streams.AsyncBackend(self.gate, proxy=True),
+                    AsyncBackend(self.gate),
+                    AsyncBackend(self.gate, proxy=True),
                     self._tls,
                     self._proxy,
                 )
-                self._async_transport = transport.AsyncTransport(self.gate, pools)
-            return self._async_transport
+                self._async_core = AsyncCore(self.gate, pools)
+            return self._async_core
 
     def _direct(self) -> Backend:
         """Return the backend of direct connections, made once."""
@@ -152,27 +163,34 @@ class Door:
                 self._context = tls.context(self._ca_bundle)
             return self._context
 
-    def client(self) -> httpx2.Client:
-        """Return an httpx2 client over the door, made once."""
-        with self._making:
-            if self._client is None:
-                import httpx2
+    def httpx_client(
+        self, *, category: Category = "provider", entry: str = "", timeout: float = 30.0
+    ) -> httpx2.Client:
+        """Return an httpx2 client for a library that brings calls of its own; whoever asked for it closes it.
 
-                self._client = httpx2.Client(
-                    transport=self.transport(), headers=client_headers(), **client_options()
-                )
-            return self._client
+        Each request has a clock of its own: `timeout` is in seconds without a byte. A response may be closed early.
+        """
+        import httpx2
 
-    def async_client(self) -> httpx2.AsyncClient:
-        """Return an async httpx2 client over the door, made once."""
-        with self._making:
-            if self._async_client is None:
-                import httpx2
+        from missy.net.transport import Transport
 
-                self._async_client = httpx2.AsyncClient(
-                    transport=self.async_transport(), headers=client_headers(), **client_options()
-                )
-            return self._async_client
+        call_of = _call_maker(category, entry, timeout)
+        return httpx2.Client(
+            transport=Transport(self.core(), call_of), headers=client_headers(), **client_options()
+        )
+
+    def async_httpx_client(
+        self, *, category: Category = "provider", entry: str = "", timeout: float = 30.0
+    ) -> httpx2.AsyncClient:
+        """Return an httpx2 client for async code; see `httpx_client`."""
+        import httpx2
+
+        from missy.net.transport import AsyncTransport
+
+        call_of = _call_maker(category, entry, timeout)
+        return httpx2.AsyncClient(
+            transport=AsyncTransport(self.async_core(), call_of), headers=client_headers(), **client_options()
+        )
 
     def request(
         self,
@@ -193,42 +211,41 @@ class Door:
         Redirects are not followed: a 3xx is a reply like any other. Raises PolicyError, ConnectionFailed, TimedOut,
         BadReply.
         """
+        from missy.net.core import HttpRequest
+
         call = Call(
             Clock(timeout, deadline if deadline is not None else timeout * 2),
             category=category,
             entry=entry,
             credential=credential,
         )
-        client, target = self.client(), self._read(url, call)
-        with (
-            calling(call),
-            client.stream(method, target, headers=dict(headers or {}), content=content) as response,
-        ):
-            body = bytearray()
-            for piece in response.iter_raw():
-                body += piece
-                if len(body) > limit:
-                    raise BadReply(f"the reply of {response.url.host} is longer than {limit} bytes")
-            names = {name.lower(): value for name, value in response.headers.items()}
-            return Reply(response.status_code, names, bytes(body))
+        origin, target = self._split(url, call)
+        own = {name.lower() for name in headers or {}}
+        kept = {name: value for name, value in client_headers().items() if name.lower() not in own}
+        raw = [(name.encode(), value.encode()) for name, value in {**kept, **(headers or {})}.items()]
+        response = self.core().send(HttpRequest(method, origin, target, raw, content), call)
+        return Reply(response.status, response.headers, read_whole(response, limit, parse(url).host))
 
-    def _read(self, url: str, call: Call) -> httpx2.URL:
-        """Read a URL. Raises PolicyError for what is none, or for what httpx2 would first have to put right."""
-        import httpx2
-
+    def _split(self, url: str, call: Call) -> tuple[str, bytes]:
+        """Return origin and target of a URL. Raises PolicyError for what is none, or would first have to be put right."""
         try:
-            parse(url)
-            return httpx2.URL(url)
-        except (InvalidURL, httpx2.InvalidURL) as error:
+            origin = str(parse(url))
+            rest = url.partition("://")[2].partition("#")[0]
+            authority = re.match(r"[^/?]*", rest)
+            path = rest[authority.end() :] if authority else ""
+            if not _TARGET.fullmatch(path):
+                raise InvalidURL("its path holds characters that must be percent-encoded")
+        except InvalidURL as error:
             raise self.gate.invalid(str(error)[:200], call) from error
+        return origin, (path if path.startswith("/") else f"/{path}").encode("ascii")
 
     def close(self) -> None:
         """Close the connections of sync code."""
-        if self._transport is not None:
-            self._transport.close()
+        if self._core is not None:
+            self._core.close()
         if self._backend is not None:
             self._backend.forget()
-        self._transport = self._client = None
+        self._core = None
 
     async def aclose(self) -> None:
         """Close every connection: those of async code, and those of sync code that it had done in threads."""
@@ -236,9 +253,9 @@ class Door:
         import asyncio
 
         # Connections of a loop that is gone went with it.
-        if self._async_transport is not None and self._loop is asyncio.get_running_loop():
-            await self._async_transport.aclose()
-        self._async_transport = self._async_client = None
+        if self._async_core is not None and self._loop is asyncio.get_running_loop():
+            await self._async_core.aclose()
+        self._async_core = None
 
 
 def client_headers() -> dict[str, str]:

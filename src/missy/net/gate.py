@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from missy.errors import MissyError, PolicyError
@@ -27,9 +26,10 @@ class Call:
 
     `extras` names what the entry sends besides its key.
     `live`: every byte of the reply restarts the clock, since nobody here can tell which of them are events.
+    `may_stop`: whoever reads may stop before the reply is over, and that is no failure.
     """
 
-    __slots__ = ("category", "clock", "credential", "entry", "extras", "live")
+    __slots__ = ("category", "clock", "credential", "entry", "extras", "live", "may_stop")
 
     def __init__(
         self,
@@ -40,6 +40,7 @@ class Call:
         credential: str = "none",
         extras: Mapping[str, Any] | None = None,
         live: bool = False,
+        may_stop: bool = False,
     ) -> None:
         self.clock = clock
         self.category = category
@@ -47,9 +48,7 @@ class Call:
         self.credential = credential
         self.extras = extras or {}
         self.live = live
-
-
-CALL: ContextVar[Call | None] = ContextVar("missy_call", default=None)
+        self.may_stop = may_stop
 
 
 class Passage:

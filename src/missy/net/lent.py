@@ -16,9 +16,7 @@ from missy.net.door import client_headers, client_options
 from missy.net.gate import Call
 from missy.net.lease import passing
 from missy.net.limits import Clock
-from missy.net.resend import can_be_sent_twice
-from missy.net.transport import BODY
-from missy.net.urls import with_query
+from missy.net.transport import BODY, asend, send
 from missy.net.watched import AsyncWatched, SyncWatched
 from missy.policy import InvalidURL, parse
 
@@ -63,6 +61,14 @@ def _stay_home(request: httpx2.Request, account: Account) -> None:
     gate.require(str(target), call)
 
 
+def _with_query(url: httpx2.URL, query: str) -> httpx2.URL:
+    """Return a URL with parameters, encoded already, added to its query."""
+    if not query:
+        return url
+    before = url.query.decode("ascii")
+    return url.copy_with(query=(f"{before}&{query}" if before else query).encode("ascii"))
+
+
 def _is_ours(request: httpx2.Request) -> bool:
     return request.headers.get("authorization", "").lower() == _WRITTEN
 
@@ -78,7 +84,7 @@ def _dress(request: httpx2.Request, papers: Papers) -> tuple[httpx2.Request, str
     instead |= {name.lower().encode() for name in given}
     kept = [(k, v) for k, v in headers if k.lower() not in instead]
     headers = kept + [(name.encode(), value.encode()) for name, value in given.items()]
-    url = with_query(request.url, papers.query)
+    url = _with_query(request.url, papers.query)
     made = httpx2.Request(request.method, url, headers=headers, stream=request.stream)
     return made, credential
 
@@ -100,7 +106,7 @@ class Lent(httpx2.BaseTransport):
                 response.status_code == 401
                 and papers.renew
                 and _is_ours(request)
-                and can_be_sent_twice(request.stream)
+                and isinstance(request.stream, httpx2.ByteStream)
             ):
                 response.read()
                 response.close()
@@ -113,7 +119,7 @@ class Lent(httpx2.BaseTransport):
     @staticmethod
     def _send(request: httpx2.Request, account: Account, papers: Papers) -> httpx2.Response:
         outgoing, credential = _dress(request, papers)
-        return account.door.transport().send(outgoing, _call(request, account, credential, papers.extras))
+        return send(account.door.core(), outgoing, _call(request, account, credential, papers.extras))
 
 
 class AsyncLent(httpx2.AsyncBaseTransport):
@@ -133,7 +139,7 @@ class AsyncLent(httpx2.AsyncBaseTransport):
                 response.status_code == 401
                 and papers.renew
                 and _is_ours(request)
-                and can_be_sent_twice(request.stream)
+                and isinstance(request.stream, httpx2.ByteStream)
             ):
                 await response.aread()
                 await response.aclose()
@@ -146,8 +152,8 @@ class AsyncLent(httpx2.AsyncBaseTransport):
     @staticmethod
     async def _send(request: httpx2.Request, account: Account, papers: Papers) -> httpx2.Response:
         outgoing, credential = _dress(request, papers)
-        return await account.door.async_transport().send(
-            outgoing, _call(request, account, credential, papers.extras)
+        return await asend(
+            account.door.async_core(), outgoing, _call(request, account, credential, papers.extras)
         )
 
 

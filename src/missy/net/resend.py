@@ -11,7 +11,6 @@ import ssl
 from typing import TYPE_CHECKING
 
 import httpcore2
-import httpx2
 
 if TYPE_CHECKING:
     from missy.net.gate import Passage
@@ -24,11 +23,6 @@ _CLOSED = (
     ssl.SSLZeroReturnError,
 )
 _NUMBERS = (errno.ENOTCONN, errno.ESHUTDOWN)
-
-
-def can_be_sent_twice(body: object) -> bool:
-    """Tell whether a request's body can be read again; what is read from a file or a generator cannot."""
-    return isinstance(body, httpx2.ByteStream)
 
 
 def was_closed_unused(error: BaseException, passage: Passage) -> bool:

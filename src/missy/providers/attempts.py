@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from missy.errors import ConnectionFailed, CredentialError, LimitError, MissyError, ProviderError
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from missy.net.limits import Clock
-    from missy.providers.protocols import Credentials
     from missy.secrets.resolve import Credential
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.25, 8.0  # seconds
@@ -37,6 +36,17 @@ _LIMITS = ("max_tokens", "max_completion_tokens")
 _OUT_OF_RANGE = (
     r"between|range|at most|at least|less than|greater than|<=|>=|too large|too high|maximum|minimum"
 )
+
+
+class Credentials(Protocol):
+    """Where the credential of an attempt comes from."""
+
+    @property
+    def current(self) -> Credential:
+        """The credential to use now."""
+
+    def next(self, error: MissyError) -> bool:
+        """After `error`, take another credential; False where there is none that could help. May wait."""
 
 
 class KeyPool:
@@ -72,6 +82,7 @@ class Attempts:
         self.without = frozenset(without)
         self.learnt: frozenset[str] = frozenset()
         self._tries = 0
+        self.output_started = False  # something of the answer has been given out
 
     @property
     def credential(self) -> Credential:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from missy.events import Message, Tool
+    from collections.abc import AsyncIterator, Iterator
+
+    from missy.events import Event, Message, Tool
+    from missy.net.lease import Account
 
 
 class Request(NamedTuple):
@@ -37,3 +40,22 @@ class Preview(NamedTuple):
     headers: dict[str, str]
     body: bytes
     credential: str = "none"
+
+
+class Provider(Protocol):
+    """Answers requests. A generator that is closed early closes its connection."""
+
+    def stream(self, request: Request) -> Iterator[Event]:
+        """Yield the answer's events as they arrive; the last one is Done. Raises MissyError."""
+
+    def astream(self, request: Request) -> AsyncIterator[Event]:
+        """Like `stream`, for async code."""
+
+    def models(self, timeout: float) -> list[str]:
+        """Return the endpoint's live list of models. Raises MissyError."""
+
+    def preview(self, request: Request) -> Preview:
+        """Return what `stream` would send, without sending it."""
+
+    def account(self) -> Account:
+        """Return the account of a lent client's next request: endpoint, credential and timeout as they are now."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from missy.net.limits import Clock
-    from missy.providers._sdk import Sdk
+    from missy.providers.endpoint import Endpoint
     from missy.secrets.resolve import Credential
 
 _FRESH = 300.0  # seconds
@@ -43,7 +43,7 @@ class Catalogue:
         self._path = path
 
     def models(
-        self, sdk: Sdk, credential: Credential, headers: Mapping[str, str], clock: Clock, entry: str
+        self, endpoint: Endpoint, credential: Credential, headers: Mapping[str, str], clock: Clock, entry: str
     ) -> list[Model]:
         """Return the models, best first. Raises MissyError."""
         key = f"{entry} {headers.get('chatgpt-account-id', '')}"
@@ -52,21 +52,18 @@ class Catalogue:
         if note and 0 <= time.time() - _number(note.get("at")) < _FRESH:
             return _sorted(note.get("models"))
         asked = dict(headers) | ({"If-None-Match": str(note["etag"])} if note.get("etag") else {})
-        body = bytearray()
         path = f"/models?client_version={_CLIENT_VERSION}"
         try:
-            with sdk.send("get", path, credential=credential, clock=clock, headers=asked) as response:
-                for piece in response.iter_raw():
-                    body += piece
-                    if len(body) > MAX_BODY:
-                        raise BadReply(f"the list of models is longer than {MAX_BODY >> 20} MiB")
-                etag = response.headers.get("etag")
+            response, body = endpoint.fetch(
+                path, credential=credential, clock=clock, headers=asked, limit=MAX_BODY
+            )
+            etag = response.headers.get("etag")
         except ProviderError as error:
             if error.status != 304 or not note:
                 raise
             self._store(known | {key: note | {"at": time.time()}})
             return _sorted(note.get("models"))
-        value = parse_json(bytes(body))
+        value = parse_json(body)
         items = value.get("models") if isinstance(value, dict) else None
         if not isinstance(items, list):
             raise BadReply("the reply is no list of models", hint="try again later")

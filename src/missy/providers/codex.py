@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from missy.net.lease import Account, Papers
     from missy.providers.base import Request
     from missy.providers.catalogue import Catalogue, Model
+    from missy.providers.heads import HeadStore
 
 _CREDENTIAL = "oauth"  # how the audit names the login
 _STREAMED = {"Accept": "text/event-stream"}  # every answer is streamed, and the backend's own client says so
@@ -62,7 +63,7 @@ class LoginCredentials:
 
 
 class CodexProvider:
-    """See missy.providers.protocols.Provider and missy.providers.protocols.Dialect."""
+    """See missy.providers.base.Provider and missy.providers.driver.ProviderAdapter."""
 
     path = "/responses"
     may_wait = True
@@ -78,11 +79,14 @@ class CodexProvider:
         max_retries: int,
         catalogue: Catalogue,
         limits: LimitsNote,
+        heads: HeadStore,
         timeout: float = 60.0,
     ) -> None:
-        from missy.providers._sdk import Sdk
+        from missy.providers.endpoint import Endpoint
 
-        self.sdk = Sdk(door, base_url=base_url, host=host, entry=entry, explain=self._explain)
+        self.endpoint = Endpoint(
+            door, base_url=base_url, host=host, entry=entry, heads=heads, explain=self._explain
+        )
         self._host = host
         self._entry = entry
         self._logins = logins
@@ -93,18 +97,18 @@ class CodexProvider:
         self._account_id = ""
 
     def attempts(self, request: Request, clock: Clock) -> Attempts:  # noqa: ARG002
-        """See missy.providers.protocols.Dialect."""
+        """See missy.providers.driver.ProviderAdapter."""
         return Attempts(
             LoginCredentials(self._logins), max_retries=self._max_retries, clock=clock, without=()
         )
 
     def body(self, request: Request, attempts: Attempts | None = None) -> dict[str, Any]:
-        """See missy.providers.protocols.Dialect."""
+        """See missy.providers.driver.ProviderAdapter."""
         without = attempts.without if attempts else ()
         return {name: value for name, value in responses_body.body(request).items() if name not in without}
 
     def headers(self, attempts: Attempts) -> dict[str, str]:
-        """See missy.providers.protocols.Dialect."""
+        """See missy.providers.driver.ProviderAdapter."""
         login = attempts.credentials
         assert isinstance(login, LoginCredentials)
         self._account_id = login.access.account_id
@@ -113,7 +117,7 @@ class CodexProvider:
     def reader(
         self, request: Request, headers: Mapping[str, str]
     ) -> tuple[wire_responses.ResponsesReply, Reply]:
-        """See missy.providers.protocols.Dialect."""
+        """See missy.providers.driver.ProviderAdapter."""
         self._note_limits(headers)
         request_id = headers.get("x-request-id") or headers.get("x-oai-request-id") or headers.get("cf-ray")
         wire = wire_responses.ResponsesReply(
@@ -140,7 +144,7 @@ class CodexProvider:
             self._limits.write(self._account_id, limits)
 
     def succeeded(self, request: Request, attempts: Attempts) -> None:
-        """See missy.providers.protocols.Dialect."""
+        """See missy.providers.driver.ProviderAdapter."""
 
     def stream(self, request: Request) -> Iterator[Event]:
         """Yield the answer's events as they arrive. Raises MissyError."""
@@ -182,7 +186,11 @@ class CodexProvider:
         while True:
             try:
                 return self._catalogue.models(
-                    self.sdk, credentials.current, account_headers(credentials.access), clock, self._entry
+                    self.endpoint,
+                    credentials.current,
+                    account_headers(credentials.access),
+                    clock,
+                    self._entry,
                 )
             except CredentialError as error:
                 if not credentials.next(error):
@@ -212,19 +220,21 @@ class CodexProvider:
         credential = Credential(login.access_token, _CREDENTIAL, _CREDENTIAL)
         headers = account_headers(login.access()) | _STREAMED
         body = self.body(request)
-        made = self.sdk.preview("post", self.path, credential=credential, body=body, headers=headers)
-        return Preview(made.method, str(made.url), dict(made.headers), made.content, credential.source)
+        made = self.endpoint.preview("post", self.path, credential=credential, body=body, headers=headers)
+        return Preview(*made, credential.source)
 
     def account(self) -> Account:
-        """See missy.providers.protocols.Provider. The login is renewed for a lent client as for our own calls."""
-        return self.sdk.account(lambda: self._papers(LoginCredentials(self._logins)), timeout=self._timeout)
+        """See missy.providers.base.Provider. The login is renewed for a lent client as for our own calls."""
+        return self.endpoint.account(
+            lambda: self._papers(LoginCredentials(self._logins)), timeout=self._timeout
+        )
 
     def _papers(self, login: LoginCredentials) -> Papers:
         def renew() -> Papers:
             login.renew()
             return self._papers(login)
 
-        return self.sdk.papers(login.current, account_headers(login.access), renew)
+        return self.endpoint.papers(login.current, account_headers(login.access), renew)
 
 
 def _notices(request: Request) -> list[Event]:

@@ -1,163 +1,235 @@
-"""Driving one call: attempts, the reply's bytes to events, the clock. Sync and async are two thin loops over one design."""
+"""Driving one call: attempts, the reply's bytes to events, the clock.
+
+`answer_steps` is the call itself, written once: a generator that does no I/O. It yields what it needs done, is given the
+outcome, and yields the answer's events in between. `drive` and `adrive` do what it asks for, in sync and in async code.
+"""
 
 from __future__ import annotations
 
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from missy.errors import MissyError
 from missy.net.limits import Clock
-from missy.net.transport import BODY
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 
     from missy.events import Event
+    from missy.net.core import HttpRequest, HttpResponse
+    from missy.net.gate import Call
     from missy.providers.attempts import Attempts
     from missy.providers.base import Request
-    from missy.providers.protocols import Dialect, Wire
+    from missy.providers.endpoint import Endpoint
+    from missy.providers.reply import Reply, Wire
 
-_GRACE = 5.0  # seconds that usage and the end marker may take once the answer is finished
-_DRAIN = 0.05  # seconds to take the end of the body, so that the connection can serve again
+_END_SECONDS = 5.0  # that usage and the end marker may take once the answer is finished
+_DRAIN_SECONDS = 0.05  # to take the end of the body, so that the connection can serve again
 
 
-def drive(dialect: Dialect, request: Request) -> Iterator[Event]:
-    """Yield the answer's events as they arrive, trying again as `attempts` says. Raises MissyError."""
+class ProviderAdapter(Protocol):
+    """What a provider tells the driver: where to post, what, and how to read the reply.
+
+    `may_wait`: taking a credential may ask the network, so async code does it in a thread.
+    """
+
+    endpoint: Endpoint
+    may_wait: bool
+    path: str
+
+    def attempts(self, request: Request, clock: Clock) -> Attempts:
+        """Begin a call: its credentials, and what its endpoint is known to refuse."""
+
+    def body(self, request: Request, attempts: Attempts) -> dict[str, Any]:
+        """Build the body of the next attempt."""
+
+    def headers(self, attempts: Attempts) -> dict[str, str]:
+        """Return the headers that go with the credential of the next attempt."""
+
+    def reader(self, request: Request, headers: Mapping[str, str]) -> tuple[Wire, Reply]:
+        """Return the readers of a reply with these headers."""
+
+    def succeeded(self, request: Request, attempts: Attempts) -> None:
+        """Take note of a call that went well."""
+
+
+class _Open(NamedTuple):
+    """Send this; the outcome is the response, its body unread. Another response is closed first."""
+
+    request: HttpRequest
+    call: Call
+
+
+class _Run(NamedTuple):
+    """Call this; the outcome is what it returns. `may_wait`: it may take long, so not on an event loop."""
+
+    function: Callable[[], Any]
+    may_wait: bool
+
+
+class _Sleep(NamedTuple):
+    """Close the response and wait."""
+
+    seconds: float
+
+
+class _Read:
+    """Read on; the outcome is the next bytes of the body, None at its end."""
+
+
+_READ = _Read()
+_Step = _Open | _Run | _Sleep | _Read
+_STEPS = (_Open, _Run, _Sleep, _Read)  # all else that is yielded is an event
+
+
+def answer_steps(adapter: ProviderAdapter, request: Request) -> Generator[Event | _Step, Any, None]:
+    """Yield the answer's events and the steps to them, trying again as `attempts` says. Raises MissyError.
+
+    A step that fails with a MissyError has it thrown in at its yield.
+    """
     clock = Clock(request.timeout, request.deadline, request.patience)
-    attempts = dialect.attempts(request, clock)
+    attempts: Attempts = yield _Run(partial(adapter.attempts, request, clock), adapter.may_wait)
     while True:
-        body, shown = dialect.body(request, attempts), False
+        body = adapter.body(request, attempts)
         try:
-            for event in _attempt(dialect, request, body, attempts, clock):
-                shown = True
-                yield event
+            yield from _attempt(adapter, request, body, attempts, clock)
         except MissyError as error:
-            time.sleep(attempts.after(error, sent=body, shown=shown))
+            pause = partial(attempts.after, error, sent=body, shown=attempts.output_started)
+            yield _Sleep((yield _Run(pause, adapter.may_wait)))
             continue
-        dialect.succeeded(request, attempts)
+        adapter.succeeded(request, attempts)
         return
 
 
 def _attempt(
-    dialect: Dialect, request: Request, body: dict[str, Any], attempts: Attempts, clock: Clock
-) -> Iterator[Event]:
-    clock.restart()
-    call: dict[str, Any] = {
-        "credential": attempts.credential,
-        "clock": clock,
-        "headers": dialect.headers(attempts),
-    }
-    with dialect.sdk.send("post", dialect.path, body=body, **call) as response:
-        wire, reply = dialect.reader(request, response.headers)
-        source: Any = response.extensions[BODY]
-        chunks, cut = iter(source), None
-        while not reply.over:
-            try:
-                chunk = next(chunks, None)
-            except MissyError as error:
-                cut = error
-                break
-            if chunk is None:
-                break
-            before = wire.progress
-            events, _ = reply.feed(chunk)
-            _note_life(clock, wire, before)
-            if events:
-                paused = clock.pause()
-                yield from events
-                clock.resume(paused)
+    adapter: ProviderAdapter, request: Request, body: dict[str, Any], attempts: Attempts, clock: Clock
+) -> Generator[Event | _Step, Any, None]:
+    credential, headers = attempts.credential, adapter.headers(attempts)
+    http = adapter.endpoint.build("post", adapter.path, credential, body, headers)
+    clock.restart()  # not before: the first request to an endpoint loads the package that makes it
+    response: HttpResponse = yield _Open(http, adapter.endpoint.attribution(credential, clock))
+    if not 200 <= response.status < 300:
+        raw = bytearray()
+        while (chunk := (yield _READ)) is not None:
+            raw += chunk
+        raise adapter.endpoint.error(response, bytes(raw), credential, body)
+    wire, reply = adapter.reader(request, response.headers)
+    cut: MissyError | None = None
+    while not reply.over:
         try:
-            yield from reply.flush(cut)
-            yield from reply.end(cut)
+            chunk = yield _READ
         except MissyError as error:
-            source.ended(error)  # the record says that this was no whole answer
-            raise
-        source.ended()  # the answer is over; what follows is housekeeping
-        clock.restart(_DRAIN)
-        try:
-            for _ in chunks:
-                pass
-        except MissyError:
+            cut = error
+            break
+        if chunk is None:
+            break
+        before = wire.progress
+        events, _ = reply.feed(chunk)
+        _note_life(clock, wire, before)
+        if events:
+            paused = clock.pause()
+            attempts.output_started = True
+            yield from events
+            clock.resume(paused)
+    try:
+        for last_events in (reply.flush, reply.end):
+            for event in last_events(cut):
+                attempts.output_started = True
+                yield event
+    except MissyError as error:
+        response.body.ended(error)  # the record says that this was no whole answer
+        raise
+    response.body.ended()  # the answer is over; what follows is housekeeping
+    clock.restart(_DRAIN_SECONDS)
+    try:
+        while (yield _READ) is not None:
             pass
+    except MissyError:
+        pass
 
 
 def _note_life(clock: Clock, wire: Wire, before: int) -> None:
     """Tell the clock what bytes have shown: progress, life, or that no more is to come than the end."""
     if wire.progress != before:
-        clock.restart(_GRACE if wire.settled else None)
+        clock.restart(_END_SECONDS if wire.settled else None)
     elif wire.settled:
-        clock.finish(_GRACE)
+        clock.finish(_END_SECONDS)
     else:
         clock.alive()
 
 
-async def adrive(dialect: Dialect, request: Request) -> AsyncIterator[Event]:
-    """Like `drive`, for async code. A credential that needs a refresh is waited for in a thread."""
+def drive(adapter: ProviderAdapter, request: Request) -> Iterator[Event]:
+    """Yield the answer's events as they arrive. Raises MissyError."""
+    steps = answer_steps(adapter, request)
+    response: HttpResponse | None = None
+    chunks: Any = None
+    outcome, failure = None, None
+    try:
+        while True:
+            try:
+                step = steps.send(outcome) if failure is None else steps.throw(failure)
+            except StopIteration:
+                return
+            outcome, failure = None, None
+            try:
+                if isinstance(step, _Read):
+                    outcome = next(chunks, None)
+                elif not isinstance(step, _STEPS):
+                    yield step
+                elif isinstance(step, _Run):
+                    outcome = step.function()
+                else:
+                    if response is not None:
+                        closing = response
+                        response = None
+                        closing.body.close()
+                    if isinstance(step, _Sleep):
+                        time.sleep(step.seconds)
+                    else:
+                        outcome = response = adapter.endpoint.core().send(step.request, step.call)
+                        chunks = iter(response.body)
+            except MissyError as error:
+                failure = error
+    finally:
+        if response is not None:
+            response.body.close()
+
+
+async def adrive(adapter: ProviderAdapter, request: Request) -> AsyncIterator[Event]:
+    """Like `drive`, for async code. What may wait for a file, a child or the network is done in a thread."""
     import asyncio
 
-    clock = Clock(request.timeout, request.deadline, request.patience)
-    waits = dialect.may_wait  # for a login's renewal: not on the event loop
-    attempts = (
-        await asyncio.to_thread(dialect.attempts, request, clock)
-        if waits
-        else dialect.attempts(request, clock)
-    )
-    while True:
-        body, shown = dialect.body(request, attempts), False
-        try:
-            async for event in _aattempt(dialect, request, body, attempts, clock):
-                shown = True
-                yield event
-        except MissyError as error:
-            after = partial(attempts.after, error, sent=body, shown=shown)
-            await asyncio.sleep(await asyncio.to_thread(after) if waits else after())
-            continue
-        dialect.succeeded(request, attempts)
-        return
-
-
-async def _aattempt(
-    dialect: Dialect, request: Request, body: dict[str, Any], attempts: Attempts, clock: Clock
-) -> AsyncIterator[Event]:
-    clock.restart()
-    call: dict[str, Any] = {
-        "credential": attempts.credential,
-        "clock": clock,
-        "headers": dialect.headers(attempts),
-    }
-    async with dialect.sdk.asend("post", dialect.path, body=body, **call) as response:
-        wire, reply = dialect.reader(request, response.headers)
-        source: Any = response.extensions[BODY]
-        chunks, cut = aiter(source), None
-        while not reply.over:
+    steps = answer_steps(adapter, request)
+    response: HttpResponse | None = None
+    chunks: Any = None
+    outcome, failure = None, None
+    try:
+        while True:
             try:
-                chunk = await anext(chunks, None)
+                step = steps.send(outcome) if failure is None else steps.throw(failure)
+            except StopIteration:
+                return
+            outcome, failure = None, None
+            try:
+                if isinstance(step, _Read):
+                    outcome = await anext(chunks, None)
+                elif not isinstance(step, _STEPS):
+                    yield step
+                elif isinstance(step, _Run):
+                    outcome = await asyncio.to_thread(step.function) if step.may_wait else step.function()
+                else:
+                    if response is not None:
+                        closing = response
+                        response = None
+                        await closing.body.aclose()
+                    if isinstance(step, _Sleep):
+                        await asyncio.sleep(step.seconds)
+                    else:
+                        outcome = response = await adapter.endpoint.async_core().send(step.request, step.call)
+                        chunks = aiter(response.body)
             except MissyError as error:
-                cut = error
-                break
-            if chunk is None:
-                break
-            before = wire.progress
-            events, _ = reply.feed(chunk)
-            _note_life(clock, wire, before)
-            if events:
-                paused = clock.pause()
-                for event in events:
-                    yield event
-                clock.resume(paused)
-        try:
-            for event in reply.flush(cut):
-                yield event
-            for event in reply.end(cut):
-                yield event
-        except MissyError as error:
-            source.ended(error)
-            raise
-        source.ended()
-        clock.restart(_DRAIN)
-        try:
-            async for _ in chunks:
-                pass
-        except MissyError:
-            pass
+                failure = error
+    finally:
+        if response is not None:
+            await response.body.aclose()

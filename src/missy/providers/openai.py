@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from missy.net.door import Door
     from missy.net.lease import Account
     from missy.providers.base import Request
+    from missy.providers.heads import HeadStore
     from missy.providers.quirks import EndpointMemory
     from missy.secrets.resolve import Credential
 
 
 class OpenAIProvider:
-    """See missy.providers.protocols.Provider. `credentials` is asked on each call, so that a changed key is seen."""
+    """See missy.providers.base.Provider. `credentials` is asked on each call, so that a changed key is seen."""
 
     path = "/chat/completions"
 
@@ -40,12 +41,13 @@ class OpenAIProvider:
         credentials: Callable[[], Sequence[Credential]],
         max_retries: int,
         memory: EndpointMemory,
+        heads: HeadStore,
         timeout: float = 30.0,
         may_wait: bool = False,
     ) -> None:
-        from missy.providers._sdk import Sdk
+        from missy.providers.endpoint import Endpoint
 
-        self.sdk = Sdk(door, base_url=base_url, host=host, entry=entry)
+        self.endpoint = Endpoint(door, base_url=base_url, host=host, entry=entry, heads=heads)
         self._base_url = base_url
         self._host = host
         self._credentials = credentials
@@ -55,24 +57,24 @@ class OpenAIProvider:
         self.may_wait = may_wait
 
     def attempts(self, request: Request, clock: Clock) -> Attempts:
-        """See missy.providers.protocols.Dialect."""
+        """See missy.providers.driver.ProviderAdapter."""
         refused = self._memory.refused(self._base_url, request.model)
         return Attempts(self._keys(), max_retries=self._max_retries, clock=clock, without=refused)
 
     def _keys(self) -> KeyPool:
-        self.sdk.require()
+        self.endpoint.require()
         return KeyPool(self._credentials())
 
     def body(self, request: Request, attempts: Attempts) -> dict[str, Any]:
-        """See missy.providers.protocols.Dialect."""
+        """See missy.providers.driver.ProviderAdapter."""
         return chat_body.body(request, host=self._host, without=attempts.without)
 
     def headers(self, attempts: Attempts) -> dict[str, str]:  # noqa: ARG002
-        """See missy.providers.protocols.Dialect."""
+        """See missy.providers.driver.ProviderAdapter."""
         return {}
 
     def reader(self, request: Request, headers: Mapping[str, str]) -> tuple[wire_chat.ChatReply, Reply]:
-        """See missy.providers.protocols.Dialect."""
+        """See missy.providers.driver.ProviderAdapter."""
         request_id = headers.get("x-request-id") or headers.get("x-litellm-call-id")
         wire = wire_chat.ChatReply(
             host=self._host,
@@ -83,7 +85,7 @@ class OpenAIProvider:
         return wire, Reply(headers.get("content-type", ""), wire)
 
     def succeeded(self, request: Request, attempts: Attempts) -> None:
-        """See missy.providers.protocols.Dialect."""
+        """See missy.providers.driver.ProviderAdapter."""
         if attempts.learnt:
             self._memory.learn(self._base_url, request.model, attempts.without)
 
@@ -107,15 +109,10 @@ class OpenAIProvider:
 
     def _models(self, credential: Credential, clock: Clock) -> list[str]:
         clock.restart()
-        body = bytearray()
-        with self.sdk.send("get", "/models", credential=credential, clock=clock) as response:
-            for piece in response.iter_raw():
-                body += piece
-                if len(body) > MAX_BODY:
-                    raise BadReply(f"the list of models is longer than {MAX_BODY >> 20} MiB")
+        _, body = self.endpoint.fetch("/models", credential=credential, clock=clock, limit=MAX_BODY)
         if body.lstrip()[:1] == b"<":
             raise not_an_api()
-        value = parse_json(bytes(body))
+        value = parse_json(body)
         items = value.get("data", value.get("models")) if isinstance(value, dict) else value
         if not isinstance(items, list):
             raise BadReply("the reply is no list of models", hint="is base_url right? most end in /v1")
@@ -126,10 +123,11 @@ class OpenAIProvider:
         """Return what `stream` would send first, secrets masked, without sending it."""
         attempts = self.attempts(request, Clock(request.timeout))
         body = self.body(request, attempts)
-        made = self.sdk.preview("post", self.path, credential=attempts.credential, body=body)
-        source = attempts.credential.source
-        return Preview(made.method, str(made.url), dict(made.headers), made.content, source)
+        made = self.endpoint.preview("post", self.path, credential=attempts.credential, body=body)
+        return Preview(*made, attempts.credential.source)
 
     def account(self) -> Account:
-        """See missy.providers.protocols.Provider."""
-        return self.sdk.account(lambda: self.sdk.papers(self._credentials()[0]), timeout=self._timeout)
+        """See missy.providers.base.Provider."""
+        return self.endpoint.account(
+            lambda: self.endpoint.papers(self._credentials()[0]), timeout=self._timeout
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from missy.errors import BadReply, MissyError, TimedOut
 from missy.providers.payload import MAX_EVENT, is_marked, read_object, read_whole
@@ -10,13 +10,59 @@ from missy.providers.sniff import kind_of, label_of, other_kind
 from missy.providers.sse import Decoder
 
 if TYPE_CHECKING:
+    from missy.errors import IncompleteError
     from missy.events import Event
-    from missy.providers.protocols import Wire
 
 _FIELDS = ("data", "event", "id", "retry", ":")  # what a line of an event stream begins with
 _HEAD = 64 << 10  # bytes of white space that are waited through
 _MARKS = ("[DONE]", '"[DONE]"', "'[DONE]'")
 _ALIVE = ("ping", "keepalive", "keep-alive", "heartbeat")  # names of events that say no more than that
+
+
+class Wire(Protocol):
+    """One wire format's reading of one reply. Pure. `tolerant`: data that is no JSON object is passed over."""
+
+    tolerant: bool
+
+    def event(self, name: str, data: dict[str, Any]) -> list[Event]:
+        """Take one event of a stream. Raises ProviderError for an error inside the stream."""
+
+    def whole(self, data: dict[str, Any]) -> list[Event]:
+        """Take a reply that came whole, as JSON."""
+
+    failure: MissyError | None  # an error that stands beside a part of the answer: `end` raises it
+
+    @property
+    def finished(self) -> bool:
+        """Tell whether the reply said that it is complete."""
+
+    @property
+    def settled(self) -> bool:
+        """Tell whether nothing of the answer is to be waited for any more, only what may stand after it."""
+
+    @property
+    def stands_cut(self) -> bool:
+        """Tell whether the reply is over even where its connection broke."""
+
+    @property
+    def text_seen(self) -> bool:
+        """Tell whether anything of the answer has been given out."""
+
+    @property
+    def progress(self) -> int:
+        """Return how much of an answer has come: it grows with each piece of text, of thinking, or of a call."""
+
+    def done(self) -> None:
+        """Take the end marker of the stream (`[DONE]`)."""
+
+    def incomplete(self, what: str, hint: str) -> IncompleteError:
+        """Return the error for an answer that is not whole, with what is known of it."""
+
+    def flush(self) -> list[Event]:
+        """Give out what was held back, once no more comes."""
+
+    def end(self) -> list[Event]:
+        """End the reply. Raises IncompleteError or BadReply where it is not a whole answer."""
 
 
 class Reply:

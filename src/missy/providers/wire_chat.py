@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class ChatReply:
-    """Reads one reply, streamed or whole. See missy.providers.protocols.Wire.
+    """Reads one reply, streamed or whole. See missy.providers.reply.Wire.
 
     A finish reason ends the answer unless text, thinking or a call follows it: some servers put one into every chunk.
     A bad one stays, whatever comes after it.

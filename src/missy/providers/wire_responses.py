@@ -36,7 +36,7 @@ _SHOWN = ("message", "reasoning", "function_call")
 
 
 class ResponsesReply:
-    """Reads one reply. See missy.providers.protocols.Wire. What ended badly is not taken back by a good end after it."""
+    """Reads one reply. See missy.providers.reply.Wire. What ended badly is not taken back by a good end after it."""
 
     tolerant = True  # data that is no JSON is passed over, as the protocol's own client does: an item's end has it all
 

@@ -1,0 +1,187 @@
+"""The way out itself, over httpcore2: decide, record, connect or take a connection that serves again, send, bound.
+
+Everything that Missy sends passes here; `transport` is this in the shape of httpx2, for programs that bring calls of
+their own. It never follows a redirect, never reads the environment, and sends only what was allowed, to where it was
+allowed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import httpcore2
+
+from missy.net.bodies import AsyncBody, SyncBody, tell
+from missy.net.resend import was_closed_unused
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from missy.net.gate import Call, Gate, Passage
+    from missy.net.pool import Pool, Pools
+
+    Headers = Sequence[tuple[bytes, bytes]]
+
+
+class HttpRequest(NamedTuple):
+    """One request as it goes out. The Host header is made from what was decided on, and stands in no `headers`.
+
+    `origin` is scheme, host and port; `target` is path and query, as they are sent. `content` is bytes, or an iterable
+    of them; `repeatable` tells whether it can be sent a second time.
+    """
+
+    method: str
+    origin: str
+    target: bytes
+    headers: Headers
+    content: Any = None
+    repeatable: bool = True
+
+
+class HttpResponse(NamedTuple):
+    """The head of a reply, and its body, unread: iterate over it for raw bytes, and close it."""
+
+    status: int
+    raw_headers: Headers
+    body: Any
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers by lower-case name; of several with one name, the last."""
+        return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self.raw_headers}
+
+
+def _authorize(gate: Gate, request: HttpRequest, call: Call) -> Passage:
+    path = request.target.partition(b"?")[0].decode("latin-1")
+    return gate.admit(request.origin, request.method, path, call)
+
+
+def _outgoing(request: HttpRequest, passage: Passage) -> httpcore2.Request:
+    """Build the request from what was decided on; no extension of a caller's (SNI, socket options) gets through."""
+    target = passage.target
+    headers = [(b"Host", target.authority.encode()), *request.headers]
+    if isinstance(request.content, bytes):
+        headers.append((b"Content-Length", str(len(request.content)).encode()))
+    return httpcore2.Request(
+        request.method,
+        httpcore2.URL(
+            scheme=target.scheme.encode(), host=target.host.encode(), port=target.port, target=request.target
+        ),
+        headers=headers,
+        content=request.content,
+        extensions={"timeout": {"connect": passage, "read": passage, "write": passage, "pool": None}},
+    )
+
+
+class Core:
+    """The way out for sync code."""
+
+    def __init__(self, gate: Gate, pools: Pools) -> None:
+        self.gate = gate
+        self._pools = pools
+
+    def send(self, request: HttpRequest, call: Call) -> HttpResponse:
+        """Send one request on the account of `call`, if the policy allows. Raises MissyError of the fitting kind."""
+        passage = _authorize(self.gate, request, call)
+        outgoing, pool = _outgoing(request, passage), self._pools.of(passage)
+        connection: Any = None
+
+        def release() -> None:
+            if not pool.give(outgoing.url.origin, connection):
+                connection.close()
+
+        try:
+            connection, response = self._exchange(pool, outgoing, passage, repeatable=request.repeatable)
+            body = SyncBody(self.gate, passage, response, stream=response.stream, release=release)
+        except BaseException as error:
+            if connection is not None:
+                connection.close()
+            tell(self.gate, passage, error)
+        return HttpResponse(response.status, response.headers, body)
+
+    def _exchange(
+        self, pool: Pool, outgoing: httpcore2.Request, passage: Passage, *, repeatable: bool
+    ) -> tuple[Any, httpcore2.Response]:
+        """Send over a connection that serves again, else over a new one; what cannot be repeated needs a new one."""
+        connection, dead = pool.take(outgoing.url.origin) if repeatable else (None, [])
+        for old in dead:
+            old.close()
+        if connection is not None:
+            try:
+                return connection, connection.handle_request(outgoing)
+            except BaseException as error:
+                connection.close()
+                if not was_closed_unused(error, passage):
+                    raise
+        while True:
+            connection = pool.make(outgoing.url.origin)
+            try:
+                return connection, connection.handle_request(outgoing)
+            except BaseException as error:
+                connection.close()
+                begun_ahead, passage.begun_ahead = passage.begun_ahead, False
+                if not (repeatable and begun_ahead and was_closed_unused(error, passage)):
+                    raise
+
+    def close(self) -> None:
+        """Close every idle connection; one in use is closed by its answer."""
+        for connection in self._pools.drain():
+            connection.close()
+
+
+class AsyncCore:
+    """The way out for async code."""
+
+    def __init__(self, gate: Gate, pools: Pools) -> None:
+        self.gate = gate
+        self._pools = pools
+
+    async def send(self, request: HttpRequest, call: Call) -> HttpResponse:
+        """Send one request on the account of `call`, if the policy allows. Raises MissyError of the fitting kind."""
+        passage = _authorize(self.gate, request, call)
+        outgoing, pool = _outgoing(request, passage), self._pools.of(passage)
+        connection: Any = None
+
+        async def release() -> None:
+            if not pool.give(outgoing.url.origin, connection):
+                await connection.aclose()
+
+        try:
+            connection, response = await self._exchange(
+                pool, outgoing, passage, repeatable=request.repeatable
+            )
+            body = AsyncBody(self.gate, passage, response, stream=response.stream, release=release)
+        except BaseException as error:
+            if connection is not None:
+                await connection.aclose()
+            tell(self.gate, passage, error)
+        return HttpResponse(response.status, response.headers, body)
+
+    async def _exchange(
+        self, pool: Pool, outgoing: httpcore2.Request, passage: Passage, *, repeatable: bool
+    ) -> tuple[Any, httpcore2.Response]:
+        """Send over a connection that serves again, else over a new one; what cannot be repeated needs a new one."""
+        connection, dead = pool.take(outgoing.url.origin) if repeatable else (None, [])
+        for old in dead:
+            await old.aclose()
+        if connection is not None:
+            try:
+                return connection, await connection.handle_async_request(outgoing)
+            except BaseException as error:
+                await connection.aclose()
+                if not was_closed_unused(error, passage):
+                    raise
+        while True:
+            connection = pool.make(outgoing.url.origin)
+            try:
+                return connection, await connection.handle_async_request(outgoing)
+            except BaseException as error:
+                await connection.aclose()
+                begun_ahead, passage.begun_ahead = passage.begun_ahead, False
+                if not (repeatable and begun_ahead and was_closed_unused(error, passage)):
+                    raise
+
+    async def aclose(self) -> None:
+        """Close every idle connection; one in use is closed by its answer."""
+        for connection in self._pools.drain():
+            await connection.aclose()

@@ -1,0 +1,173 @@
+"""One endpoint of one entry: builds its requests, sends them through the door, and types its HTTP errors."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from missy.net.core import HttpRequest
+from missy.net.door import read_whole
+from missy.net.gate import Call
+from missy.net.limits import MAX_ERROR, Clock
+from missy.policy import parse
+from missy.providers import faults
+from missy.providers.heads import HeadKey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from missy.errors import MissyError
+    from missy.net.core import AsyncCore, Core, HttpResponse
+    from missy.net.door import Door
+    from missy.net.lease import Account, Papers
+    from missy.providers.heads import HeadStore
+    from missy.secrets.resolve import Credential
+
+
+class BuiltRequest(NamedTuple):
+    """A request as a preview shows it: nothing of it is sent."""
+
+    method: str
+    url: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class Endpoint:
+    """Builds and sends the calls of one endpoint. `explain` turns an HTTP error into a typed one; the default is Chat's."""
+
+    def __init__(
+        self,
+        door: Door,
+        *,
+        base_url: str,
+        host: str,
+        entry: str,
+        heads: HeadStore,
+        explain: Callable[..., MissyError] = faults.from_response,
+    ) -> None:
+        self._door = door
+        self._base_url = base_url
+        self._home = parse(base_url)
+        self._host = host
+        self._entry = entry
+        self._heads = heads
+        self._explain = explain
+
+    def require(self) -> None:
+        """Raise PolicyError where the policy refuses the endpoint: before its credential is looked for."""
+        self._door.gate.require(self._base_url, Call(Clock(1), entry=self._entry))
+
+    def core(self) -> Core:
+        """Return the way out for sync code."""
+        return self._door.core()
+
+    def async_core(self) -> AsyncCore:
+        """Return the way out for async code on the running loop."""
+        return self._door.async_core()
+
+    def attribution(self, credential: Credential, clock: Clock) -> Call:
+        """Return on whose account a request goes, and with whose clock."""
+        return Call(clock, entry=self._entry, credential=credential.id, extras=credential.extras.names)
+
+    def build(
+        self,
+        method: str,
+        path: str,
+        credential: Credential,
+        body: Mapping[str, Any] | None,
+        headers: Mapping[str, str],
+    ) -> HttpRequest:
+        """Put the body and the caller's headers into the head that the package makes for this endpoint."""
+        values = {**headers, **credential.extras.plain_headers(), **_key_header(credential)}
+        key = HeadKey(method.upper(), self._base_url, path, tuple(values), body is not None)
+        head = self._heads.find(key)
+        if head is None:
+            from missy.providers._sdk import make_head
+
+            head = make_head(key)
+            self._heads.keep(key, head)
+        content = None
+        if body is not None:
+            content = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+        target, query = head.target, credential.extras.url_query()
+        if query:
+            target += ("&" if "?" in target else "?") + query
+        filled = head.fill({name.lower(): value for name, value in values.items()})
+        return HttpRequest(head.method, str(self._home), target.encode("ascii"), filled, content)
+
+    def fetch(
+        self,
+        path: str,
+        *,
+        credential: Credential,
+        clock: Clock,
+        headers: Mapping[str, str] | None = None,
+        limit: int,
+    ) -> tuple[HttpResponse, bytes]:
+        """GET a whole reply of at most `limit` bytes. Raises a MissyError for any status but 2xx."""
+        request = self.build("get", path, credential, None, headers or {})
+        response = self.core().send(request, self.attribution(credential, clock))
+        raw = read_whole(response, limit if response.status < 300 else MAX_ERROR, self._host)
+        if not 200 <= response.status < 300:
+            raise self.error(response, raw, credential, None)
+        return response, raw
+
+    def error(
+        self, response: HttpResponse, raw: bytes, credential: Credential, body: Mapping[str, Any] | None
+    ) -> MissyError:
+        """Return what a reply with an error status means; `body` is what was asked."""
+        keyed = credential.secret is not None
+        model = body.get("model") if body else None
+        return self._explain(
+            response.status, response.headers, raw, host=self._host, keyed=keyed, model=model
+        )
+
+    def preview(
+        self,
+        method: str,
+        path: str,
+        *,
+        credential: Credential,
+        body: Mapping[str, Any] | None,
+        headers: Mapping[str, str] | None = None,
+    ) -> BuiltRequest:
+        """Build the request that `send` would send, without a secret in it."""
+        made = self.build(method, path, credential.masked(), body, headers or {})
+        shown = {name.decode("ascii"): value.decode("ascii") for name, value in made.headers}
+        return BuiltRequest(
+            made.method, made.origin + made.target.decode("ascii"), shown, made.content or b""
+        )
+
+    def account(self, papers: Callable[[], Papers], *, timeout: float) -> Account:
+        """Return whose account a request of a lent client is on; `papers` gives its credential when it is sent."""
+        from missy.net.lease import Account
+
+        return Account(self._door, self._base_url, self._home, self._entry, timeout, papers)
+
+    def papers(
+        self,
+        credential: Credential,
+        headers: Mapping[str, str] | None = None,
+        renew: Callable[[], Papers] | None = None,
+    ) -> Papers:
+        """Return what a request of a lent client goes out with."""
+        from missy.net.lease import Papers
+
+        extras = credential.extras
+        return Papers(
+            credential.id,
+            {**_key_header(credential), **(headers or {})},
+            renew,
+            extras.plain_headers(),
+            extras.url_query(),
+            extras.names,
+        )
+
+
+def _key_header(credential: Credential) -> dict[str, str]:
+    """Return the header that carries the key, none without one."""
+    if not credential.secret:
+        return {}
+    key, bare = credential.secret.reveal(), credential.extras.key_header
+    return {bare: key} if bare else {"Authorization": f"Bearer {key}"}
