@@ -392,3 +392,14 @@ def test_an_entry_named_after_a_service_is_no_other(missy):
         assert "providers.anthropic has no base_url; anthropic's is https://api.anthropic.com/v1" in said
         assert "for-openai" not in said
     assert missy.attempts() == []
+
+
+def test_a_key_in_a_path_is_not_on_record(missy, serve):
+    """A base URL whose path holds a key: it is asked as it stands, and the record masks the key."""
+    server = serve(chat_stream("hi"))
+    missy.entry(server.url.replace("/v1", "/sk-proj-inpath12345/v1"))
+    assert missy("ask", "hi").code == 0
+    assert "/sk-proj-inpath12345/v1/" in server.last.path
+    assert "inpath" not in (missy.home / "audit.jsonl").read_text()
+    assert "inpath" not in missy("providers").text + missy("audit", "recent").text
+    assert "inpath" not in missy("ask", "hi", "--dry-run").text

@@ -18,6 +18,9 @@ from missy.errors import MissyError
 from missy.masking import mask
 
 MAX_VALUE_CHARS = 512  # of one value, so that no line comes near the longest
+_OURS = frozenset(
+    ("id", "category", "port", "method", "credential", "rule", "address")
+)  # nobody else's words
 MAX_LOCK_SECONDS = 10.0  # to wait for other writers, who need microseconds each
 MAX_ROTATIONS = 100  # of the file while one line waits to be written
 
@@ -80,7 +83,10 @@ class Audit:
             what["address"] = address
         for key, value in extra.items():
             what.setdefault(key, value)
-        token = PendingRecord({key: _plain(value) for key, value in what.items()}, is_open=allowed)
+        token = PendingRecord(
+            {key: _plain(value) if key in _OURS else _masked(value) for key, value in what.items()},
+            is_open=allowed,
+        )
         try:
             self._append(kind if allowed else "refused", token.fields)
         except MissyError as error:
@@ -227,7 +233,12 @@ def _now() -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value that JSON has a short form for: text is masked and cut, anything else becomes its text."""
+    """Return a value that JSON has a short form for: text is cut, anything else becomes its text."""
     if value is None or type(value) in (bool, int):
         return value
-    return mask(str(value))[:MAX_VALUE_CHARS]
+    return str(value)[:MAX_VALUE_CHARS]
+
+
+def _masked(value: Any) -> Any:
+    """Return a value that others have a say in, a path or a name: whole keys in it are masked before it is cut."""
+    return _plain(mask(value) if isinstance(value, str) else value)

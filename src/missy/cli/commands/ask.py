@@ -194,15 +194,17 @@ def _show(preview: Preview, *, as_json: bool) -> None:
     """Print a request as it would be sent."""
     import json
 
+    from missy.secrets.redact import redact
+
     if as_json:
         body = json.loads(preview.body) if preview.body else None
-        request = {"method": preview.method, "url": preview.url, "credential": preview.credential}
+        request = {"method": preview.method, "url": redact(preview.url), "credential": preview.credential}
         emit_json({**request, "headers": preview.headers, "body": body}, masked=False)
         return
     from missy.cli.output.sanitize import safe
 
     head = [
-        f"{preview.method} {preview.url}",
+        f"{preview.method} {redact(preview.url)}",
         f"# credential: {preview.credential}",  # no header: only where the key comes from
         *(f"{name}: {value}" for name, value in preview.headers.items()),
     ]
