@@ -7,7 +7,7 @@ import inspect
 
 import pytest
 
-from missy.net import bodies, core, lent, transport, watched
+from missy.net import bodies, core, scoped, transport, watched_body
 from missy.providers import driver
 
 # async name -> sync name, besides a leading Async
@@ -87,9 +87,9 @@ def plain(thing: object) -> str:
         (bodies.SyncBody, bodies.AsyncBody),
         (transport.send, transport.asend),
         (transport.Transport, transport.AsyncTransport),
-        (lent.Lent, lent.AsyncLent),
-        (lent.LentClient, lent.AsyncLentClient),
-        (watched.SyncWatched, watched.AsyncWatched),
+        (scoped.ScopedTransport, scoped.AsyncScopedTransport),
+        (scoped.ScopedClient, scoped.AsyncScopedClient),
+        (watched_body.SyncWatched, watched_body.AsyncWatched),
         (driver.drive, driver.adrive),
     ],
     ids=lambda thing: thing.__name__,

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from missy import paths
 from missy.audit import Audit
 from missy.config.load import load_chosen
-from missy.net.gate import Call, Gate
+from missy.net.gate import Attribution, Gate
 from missy.net.limits import Clock
 from missy.policy import Policy
 
@@ -16,7 +16,7 @@ config = load_chosen(None)
 gate = Gate(Policy(config.rules()), Audit(paths.home() / "audit.jsonl"))
 url = urlsplit(config.entry(None).endpoint)
 origin = f"{url.scheme}://{url.netloc}"
-call = Call(Clock(30.0), entry="test")
+call = Attribution(Clock(30.0), entry="test")
 
 
 def measure():

@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from missy.events import Event, Message
     from missy.local.server import LocalServer
     from missy.login import LoginStatus, Method
+    from missy.net.client_lease import Account
     from missy.net.door import Door
-    from missy.net.lease import Account
     from missy.options import AskOptions
-    from missy.providers._lent import Lease
+    from missy.providers._scoped_clients import Lease
     from missy.providers.base import Preview, Provider, Request
     from missy.providers.heads import HeadStore
     from missy.providers.quirks import EndpointMemory
@@ -275,7 +275,7 @@ class _Shared:
 
     def _lease(self, name: str | None) -> Lease:
         """Return what a lent client of an entry stands on: the entry as it is at each request, until we are closed."""
-        from missy.providers._lent import Lease
+        from missy.providers._scoped_clients import Lease
 
         entry = self.entry(name).entry
 
@@ -401,7 +401,7 @@ class Missy(_Shared):
 
     def openai_client(self, entry: str | None = None) -> openai.OpenAI:
         """Return a real `openai.OpenAI` that reaches this entry's endpoint: same policy, credential and audit."""
-        from missy.providers._lent import make_client
+        from missy.providers._scoped_clients import make_client
 
         return make_client(self._lease(entry))
 
@@ -517,7 +517,7 @@ class AsyncMissy(_Shared):
 
     def openai_client(self, entry: str | None = None) -> openai.AsyncOpenAI:
         """Return a real `openai.AsyncOpenAI`; see Missy.openai_client."""
-        from missy.providers._lent import make_async_client
+        from missy.providers._scoped_clients import make_async_client
 
         return make_async_client(self._lease(entry))
 

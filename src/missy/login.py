@@ -197,10 +197,10 @@ def ask_limits(
 
 def _require(door: Door, url: str, entry: str) -> None:
     """Raise PolicyError, on record, for an issuer that the policy refuses: before a person signs in there in vain."""
-    from missy.net.gate import Call
+    from missy.net.gate import Attribution
     from missy.net.limits import Clock
 
-    door.gate.require(f"{url}/oauth/token", Call(Clock(1.0), entry=entry, credential="oauth"))
+    door.gate.require(f"{url}/oauth/token", Attribution(Clock(1.0), entry=entry, credential="oauth"))
 
 
 def _other_account(path: Path, found: Login, prompter: Prompter) -> Login | None:

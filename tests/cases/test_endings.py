@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from missy import Done, IncompleteError, MissyError, Text
-from missy.providers.reply import Reply
+from missy.providers.reply import ResponseReader
 from missy.providers.wire_chat import ChatReply
 from tests.cases.conftest import Asker, chat, data, http, read_case, whole
 from tests.servers import Gate
@@ -166,7 +166,7 @@ def test_a_secret_that_comes_back_as_a_reason_is_masked(asker: Asker):
 
 
 def read(*choices: dict, marked: bool) -> tuple[str, MissyError | None, list]:
-    reply = Reply("text/event-stream", ChatReply(host="h", model="m"))
+    reply = ResponseReader("text/event-stream", ChatReply(host="h", model="m"))
     events, error = [], None
     try:
         events += reply.feed(

@@ -127,12 +127,12 @@ def test_a_refused_parameter_is_recognised_however_it_is_named(name, shape, stat
     raw = json.dumps(_refusals(name)[shape]).encode()
     error = from_response(status, {"content-type": "application/json"}, raw, host="h")
     attempts = Attempts(
-        KeyPool([Credential(None, "none", "none")]), max_retries=0, clock=Clock(5), without=()
+        KeyPool([Credential(None, "none", "none")]), max_retries=0, clock=Clock(5), omitted=()
     )
-    assert attempts.after(error, sent=[*SPARE, "model", "messages"], shown=False) == 0.0
-    assert attempts.without == {name}
+    assert attempts.next_delay(error, sent=[*SPARE, "model", "messages"], output_started=False) == 0.0
+    assert attempts.omitted == {name}
     with pytest.raises(type(error)):
-        attempts.after(error, sent=[*SPARE, "model", "messages"], shown=False)
+        attempts.next_delay(error, sent=[*SPARE, "model", "messages"], output_started=False)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from missy import MissyError, Text
 from missy.net.content_coding import coding_of
-from missy.providers.reply import Reply
+from missy.providers.reply import ResponseReader
 from missy.providers.wire_chat import ChatReply
 from tests.cases.conftest import Asker, chat, data, http, read_case
 
@@ -80,10 +80,10 @@ def test_no_label_and_no_cut_changes_an_answer(body, label, places):
     """Whatever the label, in whatever chunks the bytes come."""
     raw = body.encode()
     ends = [0, *sorted(place % (len(raw) + 1) for place in places), len(raw)]
-    reply = Reply(label, ChatReply(host="h", model="m"))
+    reply = ResponseReader(label, ChatReply(host="h", model="m"))
     events = []
     for start, end in itertools.pairwise(ends):
-        if not reply.over:
+        if not reply.finished_reading:
             events += reply.feed(raw[start:end])[0]
     events += reply.flush(None) + reply.end(None)
     assert "".join(event.text for event in events if isinstance(event, Text)) == "Hello world."

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from missy import Done, IncompleteError, Message, MissyError, Reasoning, Text, ToolCall
-from missy.providers.reply import Reply
+from missy.providers.reply import ResponseReader
 from missy.providers.wire_responses import ResponsesReply
 from tests.cases.conftest import Asker, chat, data, http, read_case
 
@@ -189,7 +189,7 @@ def test_wherever_a_text_stands_it_is_said_once(messages, in_last_event, rotate)
         output.append(message(text, id=f"{index}-last" if rotate else f"{index}"))
         told += [text] if text else []
     events.append(completed(output=output if in_last_event else []))
-    reply = Reply("text/event-stream", ResponsesReply(host="h", model="m"))
+    reply = ResponseReader("text/event-stream", ResponsesReply(host="h", model="m"))
     came: list[Any] = []
     error: MissyError | None = None
     try:

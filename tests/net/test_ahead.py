@@ -18,8 +18,8 @@ OWN = {"allowed_cidrs": ("127.0.0.1/32",)}
 def begin(door, url: str) -> None:
     """Begin ahead, and wait until that has come to its end."""
     door.connect_ahead(url, entry="e0", timeout=10)
-    for ahead in list(door._direct()._ahead.values()):
-        ahead._thread.join(20)
+    for preconnect in list(door._direct()._preconnects.values()):
+        preconnect._thread.join(20)
 
 
 @pytest.fixture
@@ -90,4 +90,4 @@ def test_nothing_is_begun_towards_this_machine(make_door, serve, url):
     origin = serve(response(200, b"here"))
     door = make_door(url.format(origin.port))
     door.connect_ahead(url.format(origin.port), entry="e0", timeout=10)
-    assert not door._direct()._ahead
+    assert not door._direct()._preconnects

@@ -84,7 +84,7 @@ def test_each_request_has_a_clock_of_its_own(make_door, serve):
     origin = serve(response(200, b"hello"))
     door = make_door(origin.url)
     with door.httpx_client(timeout=SAFETY) as client:
-        calls = [client._transport._call_of(client.build_request("GET", origin.url)) for _ in range(2)]
+        calls = [client._transport._attribution_of(client.build_request("GET", origin.url)) for _ in range(2)]
         assert [client.get(origin.url).content for _ in range(3)] == [b"hello"] * 3
     assert calls[0].clock is not calls[1].clock
-    assert calls[0].clock.total_left() is None
+    assert calls[0].clock.total_remaining() is None

@@ -26,16 +26,16 @@ KEYS = [Credential(Secret(f"sk-{n}"), "config", f"config:{n}") for n in range(3)
 
 
 def begin(
-    *, keys: int = 1, retries: int = 2, timeout: float = 30.0, deadline: float | None = None, without=()
+    *, keys: int = 1, retries: int = 2, timeout: float = 30.0, deadline: float | None = None, omitted=()
 ) -> Attempts:
     clock = Clock(timeout, deadline)
-    return Attempts(KeyPool(KEYS[:keys]), max_retries=retries, clock=clock, without=without)
+    return Attempts(KeyPool(KEYS[:keys]), max_retries=retries, clock=clock, omitted=omitted)
 
 
-def after(attempts: Attempts, error: MissyError, *sent: str, shown: bool = False) -> float | None:
+def after(attempts: Attempts, error: MissyError, *sent: str, output_started: bool = False) -> float | None:
     """Return the wait before the next attempt, or None where there is none."""
     try:
-        return attempts.after(error, sent=sent, shown=shown)
+        return attempts.next_delay(error, sent=sent, output_started=output_started)
     except type(error) as raised:
         return None if raised is error else pytest.fail(f"another error: {raised}")
 
@@ -91,7 +91,7 @@ def test_what_will_not_pass_is_told_at_once(error):
 )
 def test_nothing_is_tried_again_once_something_was_shown(error):
     """The reader has seen a part: a second answer would be another one."""
-    assert after(begin(keys=3, retries=5), error, "max_tokens", shown=True) is None
+    assert after(begin(keys=3, retries=5), error, "max_tokens", output_started=True) is None
 
 
 def test_no_retries_means_none():
@@ -189,7 +189,7 @@ def test_a_field_that_is_named_as_refused_is_left_out_once(name, code):
     attempts = begin(retries=0)
     error = status(code, f"Unsupported parameter: '{name}' is not supported")
     assert after(attempts, error, "model", name) == 0.0
-    assert attempts.without == attempts.learnt == {name}
+    assert attempts.omitted == attempts.newly_omitted == {name}
     assert after(attempts, error, "model", name) is None
 
 
@@ -210,7 +210,7 @@ def test_a_field_is_left_out_only_where_it_is_refused_as_such(code, message, sen
     """Not when it was not sent, nor when its value is what is wrong: that is the user's to mend."""
     attempts = begin()
     assert after(attempts, status(code, message), *sent) is None
-    assert attempts.without == frozenset()
+    assert attempts.omitted == frozenset()
 
 
 def test_of_the_two_names_of_the_length_limit_only_one_can_be_left_out():
@@ -225,15 +225,15 @@ def test_the_field_named_first_is_the_one_left_out():
     attempts = begin()
     message = "'temperature' is not supported with 'tool_choice'"
     assert after(attempts, status(400, message), "tool_choice", "temperature") == 0.0
-    assert attempts.learnt == {"temperature"}
+    assert attempts.newly_omitted == {"temperature"}
 
 
 def test_several_fields_are_left_out_one_after_the_other():
     """Each refusal costs one attempt and no retry, and what was known before is not learnt anew."""
-    attempts = begin(retries=0, without=["store"])
+    attempts = begin(retries=0, omitted=["store"])
     for name in ("temperature", "stream_options"):
         assert (
             after(attempts, status(400, f"{name} is not supported"), "temperature", "stream_options") == 0.0
         )
-    assert attempts.without == {"store", "temperature", "stream_options"}
-    assert attempts.learnt == {"temperature", "stream_options"}
+    assert attempts.omitted == {"store", "temperature", "stream_options"}
+    assert attempts.newly_omitted == {"temperature", "stream_options"}

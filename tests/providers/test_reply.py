@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from missy.errors import BadReply, ConnectionFailed, IncompleteError, MissyError, PolicyError, TimedOut
 from missy.events import Done, Text
 from missy.providers.payload import MAX_EVENT
-from missy.providers.reply import Reply
+from missy.providers.reply import ResponseReader
 from missy.providers.wire_chat import ChatReply
 from tests.servers import chat_chunk, sse
 
@@ -26,10 +26,10 @@ CUT = ConnectionFailed("broke off")
 
 def read(kind: str, *chunks: bytes, cut: MissyError | None = None) -> tuple[str, list[Any]]:
     """Read a reply to its end; return its text and its events."""
-    reply = Reply(kind, ChatReply(host="h", model="m"))
+    reply = ResponseReader(kind, ChatReply(host="h", model="m"))
     events: list[Any] = []
     for chunk in chunks:
-        if not reply.over:
+        if not reply.finished_reading:
             events += reply.feed(chunk)[0]
     events += reply.flush(cut)
     events += reply.end(cut)
@@ -93,7 +93,7 @@ def test_the_chunks_make_no_difference_to_a_whole_answer(places, kind):
 
 def test_events_count_as_life_and_other_bytes_do_not():
     """Comments, empty events and half events are no sign of the model's."""
-    reply = Reply(STREAM, ChatReply(host="h", model="m"))
+    reply = ResponseReader(STREAM, ChatReply(host="h", model="m"))
     assert [reply.feed(chunk)[1] for chunk in (b": x\n\n", b"data:\n\n", b"data: {", b"}", b"\n\n", b"id: 1\n\n")] == [
         False, False, False, False, True, False,
     ]  # fmt: skip
@@ -101,9 +101,9 @@ def test_events_count_as_life_and_other_bytes_do_not():
 
 def test_after_the_end_marker_nothing_counts():
     """What follows [DONE] is not read, in the same chunk neither."""
-    reply = Reply(STREAM, ChatReply(host="h", model="m"))
+    reply = ResponseReader(STREAM, ChatReply(host="h", model="m"))
     events, _ = reply.feed(HELLO + sse(chat_chunk("more"), "no json"))
-    assert reply.over
+    assert reply.finished_reading
     assert "".join(event.text for event in events if isinstance(event, Text)) == "Hello"
 
 
@@ -142,7 +142,7 @@ def test_a_finished_answer_is_whole_however_its_connection_ends(cut):
 
 def test_a_tag_that_never_came_is_text_at_the_end():
     """What was held back because it might have begun a tag is given out, cut or not."""
-    reply = Reply(STREAM, ChatReply(host="h", model="m"))
+    reply = ResponseReader(STREAM, ChatReply(host="h", model="m"))
     assert reply.feed(sse(chat_chunk("<thi")))[0] == []
     assert reply.flush(CUT) == [Text("<thi")]
     with pytest.raises(IncompleteError):
@@ -152,7 +152,7 @@ def test_a_tag_that_never_came_is_text_at_the_end():
 @pytest.mark.parametrize("kind", ["", "text/plain"])
 def test_white_space_is_not_collected_for_ever(kind):
     """A reply that does not begin is an error at some point."""
-    reply = Reply(kind, ChatReply(host="h", model="m"))
+    reply = ResponseReader(kind, ChatReply(host="h", model="m"))
     with pytest.raises(BadReply, match="white space"):
         for _ in range(1000):
             reply.feed(b" " * 1000)
@@ -160,7 +160,7 @@ def test_white_space_is_not_collected_for_ever(kind):
 
 def test_json_is_bounded():
     """A whole answer has a longest length."""
-    reply = Reply("application/json", ChatReply(host="h", model="m"))
+    reply = ResponseReader("application/json", ChatReply(host="h", model="m"))
     with pytest.raises(BadReply, match="longer than"):
         for _ in range(MAX_EVENT // 65536 + 2):
             reply.feed(b"[" + b" " * 65536)

@@ -53,7 +53,7 @@ def _examine_remote(missy: Missy, entry: Entry, timeout: float) -> Iterator[Chec
         )
         yield Check(f"{entry.entry}: models", "skip", why)
         return
-    missy.door().gate.heard = ()
+    missy.door().gate.last_headers = ()
     yield _ask_models(missy, entry, timeout)
     yield from _examine_clock(missy, entry)
 
@@ -154,7 +154,7 @@ def _examine_clock(missy: Missy, entry: Entry) -> Iterator[Check]:
     """Compare our clock with the Date of the reply that has just come."""
     from email.utils import parsedate_to_datetime
 
-    heard = {name.lower(): value for name, value in missy.door().gate.heard}
+    heard = {name.lower(): value for name, value in missy.door().gate.last_headers}
     if b"date" not in heard or b"age" in heard:  # a cache's reply is as old as it says
         return
     try:

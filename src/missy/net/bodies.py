@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
     import httpcore2
 
-    from missy.net.gate import Gate, Passage
+    from missy.net.gate import Gate, RequestContext
 
 
-def tell(gate: Gate, passage: Passage, error: BaseException, *, status: int | None = None) -> NoReturn:
+def tell(gate: Gate, context: RequestContext, error: BaseException, *, status: int | None = None) -> NoReturn:
     """Put on record how a request failed, and raise it in our own words."""
-    told = connection_errors.translate(error, passage.target.host, passage.target.port)
-    gate.end(passage, status=status, error=told)
+    told = connection_errors.translate(error, context.target.host, context.target.port)
+    gate.end(context, status=status, error=told)
     if told is error:
         raise error
     raise told from error
@@ -33,15 +33,15 @@ class BrokenOff(Exception):
 class _Body:
     """The bounded way of a reply's bytes: unpacked in small steps, counted, and on record when it ends."""
 
-    def __init__(self, gate: Gate, passage: Passage, response: httpcore2.Response) -> None:
+    def __init__(self, gate: Gate, context: RequestContext, response: httpcore2.Response) -> None:
         self._gate = gate
-        self._passage = passage
+        self._passage = context
         self._status = response.status
-        self._restart = passage.call.live
+        self._restart = context.attribution.live
         self._bytes = 0
         self._whole = False
         self._most = MAX_STREAM if 200 <= response.status < 300 else MAX_ERROR
-        gate.heard = response.headers
+        gate.last_headers = response.headers
         self._unpacker = Unpacker(coding_of(response.headers))
 
     def count(self, length: int) -> None:
@@ -49,7 +49,7 @@ class _Body:
         if self._bytes > self._most:
             raise BadReply(f"the reply ({self._status}) is longer than {self._most >> 20} MiB")
         if self._restart:
-            self._passage.clock.restart()
+            self._passage.clock.reset_idle()
 
     def unpacked(self, chunk: bytes) -> list[bytes]:
         pieces = self._unpacker.feed(chunk)
@@ -59,7 +59,7 @@ class _Body:
     def hurry(self, seconds: float) -> None:
         """Give the rest of the body so many seconds altogether: whoever reads has all that was wanted."""
         self._restart = False
-        self._passage.clock.restart(seconds)
+        self._passage.clock.reset_idle(seconds)
 
     def failed(self, error: BaseException) -> NoReturn:
         tell(self._gate, self._passage, error, status=self._status)
@@ -92,7 +92,7 @@ class SyncBody(_Body):
         """Give the connection back or close it, and end the audit's line."""
         self._stream.close()
         self._release()
-        self.ended(None if self._whole or self._passage.call.may_stop else BrokenOff())
+        self.ended(None if self._whole or self._passage.attribution.may_stop else BrokenOff())
 
 
 class AsyncBody(_Body):
@@ -120,4 +120,4 @@ class AsyncBody(_Body):
         """Give the connection back or close it, and end the audit's line."""
         await self._stream.aclose()
         await self._release()
-        self.ended(None if self._whole or self._passage.call.may_stop else BrokenOff())
+        self.ended(None if self._whole or self._passage.attribution.may_stop else BrokenOff())

@@ -17,7 +17,7 @@ from missy.net.resend import was_closed_unused
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from missy.net.gate import Call, Gate, Passage
+    from missy.net.gate import Attribution, Gate, RequestContext
     from missy.net.pool import Pool, Pools
 
     Headers = Sequence[tuple[bytes, bytes]]
@@ -51,14 +51,14 @@ class HttpResponse(NamedTuple):
         return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self.raw_headers}
 
 
-def _authorize(gate: Gate, request: HttpRequest, call: Call) -> Passage:
+def _authorize(gate: Gate, request: HttpRequest, attribution: Attribution) -> RequestContext:
     path = request.target.partition(b"?")[0].decode("latin-1")
-    return gate.admit(request.origin, request.method, path, call)
+    return gate.authorize(request.origin, request.method, path, attribution)
 
 
-def _outgoing(request: HttpRequest, passage: Passage) -> httpcore2.Request:
+def _outgoing(request: HttpRequest, context: RequestContext) -> httpcore2.Request:
     """Build the request from what was decided on; no extension of a caller's (SNI, socket options) gets through."""
-    target = passage.target
+    target = context.target
     headers = [(b"Host", target.authority.encode()), *request.headers]
     if isinstance(request.content, bytes):
         headers.append((b"Content-Length", str(len(request.content)).encode()))
@@ -69,7 +69,7 @@ def _outgoing(request: HttpRequest, passage: Passage) -> httpcore2.Request:
         ),
         headers=headers,
         content=request.content,
-        extensions={"timeout": {"connect": passage, "read": passage, "write": passage, "pool": None}},
+        extensions={"timeout": {"connect": context, "read": context, "write": context, "pool": None}},
     )
 
 
@@ -80,10 +80,10 @@ class Core:
         self.gate = gate
         self._pools = pools
 
-    def send(self, request: HttpRequest, call: Call) -> HttpResponse:
+    def send(self, request: HttpRequest, attribution: Attribution) -> HttpResponse:
         """Send one request on the account of `call`, if the policy allows. Raises MissyError of the fitting kind."""
-        passage = _authorize(self.gate, request, call)
-        outgoing, pool = _outgoing(request, passage), self._pools.of(passage)
+        context = _authorize(self.gate, request, attribution)
+        outgoing, pool = _outgoing(request, context), self._pools.of(context)
         connection: Any = None
 
         def release() -> None:
@@ -91,16 +91,16 @@ class Core:
                 connection.close()
 
         try:
-            connection, response = self._exchange(pool, outgoing, passage, repeatable=request.repeatable)
-            body = SyncBody(self.gate, passage, response, stream=response.stream, release=release)
+            connection, response = self._exchange(pool, outgoing, context, repeatable=request.repeatable)
+            body = SyncBody(self.gate, context, response, stream=response.stream, release=release)
         except BaseException as error:
             if connection is not None:
                 connection.close()
-            tell(self.gate, passage, error)
+            tell(self.gate, context, error)
         return HttpResponse(response.status, response.headers, body)
 
     def _exchange(
-        self, pool: Pool, outgoing: httpcore2.Request, passage: Passage, *, repeatable: bool
+        self, pool: Pool, outgoing: httpcore2.Request, context: RequestContext, *, repeatable: bool
     ) -> tuple[Any, httpcore2.Response]:
         """Send over a connection that serves again, else over a new one; what cannot be repeated needs a new one."""
         connection, dead = pool.take(outgoing.url.origin) if repeatable else (None, [])
@@ -111,7 +111,7 @@ class Core:
                 return connection, connection.handle_request(outgoing)
             except BaseException as error:
                 connection.close()
-                if not was_closed_unused(error, passage):
+                if not was_closed_unused(error, context):
                     raise
         while True:
             connection = pool.make(outgoing.url.origin)
@@ -119,8 +119,8 @@ class Core:
                 return connection, connection.handle_request(outgoing)
             except BaseException as error:
                 connection.close()
-                begun_ahead, passage.begun_ahead = passage.begun_ahead, False
-                if not (repeatable and begun_ahead and was_closed_unused(error, passage)):
+                is_preconnected, context.is_preconnected = context.is_preconnected, False
+                if not (repeatable and is_preconnected and was_closed_unused(error, context)):
                     raise
 
     def close(self) -> None:
@@ -136,10 +136,10 @@ class AsyncCore:
         self.gate = gate
         self._pools = pools
 
-    async def send(self, request: HttpRequest, call: Call) -> HttpResponse:
+    async def send(self, request: HttpRequest, attribution: Attribution) -> HttpResponse:
         """Send one request on the account of `call`, if the policy allows. Raises MissyError of the fitting kind."""
-        passage = _authorize(self.gate, request, call)
-        outgoing, pool = _outgoing(request, passage), self._pools.of(passage)
+        context = _authorize(self.gate, request, attribution)
+        outgoing, pool = _outgoing(request, context), self._pools.of(context)
         connection: Any = None
 
         async def release() -> None:
@@ -148,17 +148,17 @@ class AsyncCore:
 
         try:
             connection, response = await self._exchange(
-                pool, outgoing, passage, repeatable=request.repeatable
+                pool, outgoing, context, repeatable=request.repeatable
             )
-            body = AsyncBody(self.gate, passage, response, stream=response.stream, release=release)
+            body = AsyncBody(self.gate, context, response, stream=response.stream, release=release)
         except BaseException as error:
             if connection is not None:
                 await connection.aclose()
-            tell(self.gate, passage, error)
+            tell(self.gate, context, error)
         return HttpResponse(response.status, response.headers, body)
 
     async def _exchange(
-        self, pool: Pool, outgoing: httpcore2.Request, passage: Passage, *, repeatable: bool
+        self, pool: Pool, outgoing: httpcore2.Request, context: RequestContext, *, repeatable: bool
     ) -> tuple[Any, httpcore2.Response]:
         """Send over a connection that serves again, else over a new one; what cannot be repeated needs a new one."""
         connection, dead = pool.take(outgoing.url.origin) if repeatable else (None, [])
@@ -169,7 +169,7 @@ class AsyncCore:
                 return connection, await connection.handle_async_request(outgoing)
             except BaseException as error:
                 await connection.aclose()
-                if not was_closed_unused(error, passage):
+                if not was_closed_unused(error, context):
                     raise
         while True:
             connection = pool.make(outgoing.url.origin)
@@ -177,8 +177,8 @@ class AsyncCore:
                 return connection, await connection.handle_async_request(outgoing)
             except BaseException as error:
                 await connection.aclose()
-                begun_ahead, passage.begun_ahead = passage.begun_ahead, False
-                if not (repeatable and begun_ahead and was_closed_unused(error, passage)):
+                is_preconnected, context.is_preconnected = context.is_preconnected, False
+                if not (repeatable and is_preconnected and was_closed_unused(error, context)):
                     raise
 
     async def aclose(self) -> None:

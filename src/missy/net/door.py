@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from missy import __version__
 from missy.errors import BadReply
-from missy.net.gate import Call, Gate
+from missy.net.gate import Attribution, Gate
 from missy.net.limits import Clock, read_json
 from missy.policy import InvalidURL, parse
 
@@ -63,11 +63,13 @@ def read_whole(response: HttpResponse, limit: int, host: str) -> bytes:
     return bytes(body)
 
 
-def _call_maker(category: Category, entry: str, timeout: float) -> Callable[[httpx2.Request], Call]:
-    def call_of(_: httpx2.Request) -> Call:
-        return Call(Clock(timeout), category=category, entry=entry, live=True, may_stop=True)
+def _attribution_maker(
+    category: Category, entry: str, timeout: float
+) -> Callable[[httpx2.Request], Attribution]:
+    def attribution_of(_: httpx2.Request) -> Attribution:
+        return Attribution(Clock(timeout), category=category, entry=entry, live=True, may_stop=True)
 
-    return call_of
+    return attribution_of
 
 
 class Door:
@@ -148,11 +150,11 @@ class Door:
         target = parse(url)
         if target.scheme != "https" or target.is_loopback or self._proxy is not None:
             return
-        from missy.net.preconnect import Ahead
+        from missy.net.preconnect import Preconnect
 
         with self._making:
             backend = self._direct()
-            backend.expect(Ahead(backend, url, entry=entry, timeout=timeout, tls=self._tls))
+            backend.adopt(Preconnect(backend, url, entry=entry, timeout=timeout, tls=self._tls))
 
     def _tls(self) -> ssl.SSLContext:
         """Return the TLS context, made with the first connection that needs it."""
@@ -174,9 +176,9 @@ class Door:
 
         from missy.net.transport import Transport
 
-        call_of = _call_maker(category, entry, timeout)
+        attribution_of = _attribution_maker(category, entry, timeout)
         return httpx2.Client(
-            transport=Transport(self.core(), call_of), headers=client_headers(), **client_options()
+            transport=Transport(self.core(), attribution_of), headers=client_headers(), **client_options()
         )
 
     def async_httpx_client(
@@ -187,9 +189,11 @@ class Door:
 
         from missy.net.transport import AsyncTransport
 
-        call_of = _call_maker(category, entry, timeout)
+        attribution_of = _attribution_maker(category, entry, timeout)
         return httpx2.AsyncClient(
-            transport=AsyncTransport(self.async_core(), call_of), headers=client_headers(), **client_options()
+            transport=AsyncTransport(self.async_core(), attribution_of),
+            headers=client_headers(),
+            **client_options(),
         )
 
     def request(
@@ -213,20 +217,20 @@ class Door:
         """
         from missy.net.core import HttpRequest
 
-        call = Call(
+        attribution = Attribution(
             Clock(timeout, deadline if deadline is not None else timeout * 2),
             category=category,
             entry=entry,
             credential=credential,
         )
-        origin, target = self._split(url, call)
+        origin, target = self._split(url, attribution)
         own = {name.lower() for name in headers or {}}
         kept = {name: value for name, value in client_headers().items() if name.lower() not in own}
         raw = [(name.encode(), value.encode()) for name, value in {**kept, **(headers or {})}.items()]
-        response = self.core().send(HttpRequest(method, origin, target, raw, content), call)
+        response = self.core().send(HttpRequest(method, origin, target, raw, content), attribution)
         return Reply(response.status, response.headers, read_whole(response, limit, parse(url).host))
 
-    def _split(self, url: str, call: Call) -> tuple[str, bytes]:
+    def _split(self, url: str, attribution: Attribution) -> tuple[str, bytes]:
         """Return origin and target of a URL. Raises PolicyError for what is none, or would first have to be put right."""
         try:
             origin = str(parse(url))
@@ -236,7 +240,7 @@ class Door:
             if not _TARGET.fullmatch(path):
                 raise InvalidURL("its path holds characters that must be percent-encoded")
         except InvalidURL as error:
-            raise self.gate.invalid(str(error)[:200], call) from error
+            raise self.gate.invalid(str(error)[:200], attribution) from error
         return origin, (path if path.startswith("/") else f"/{path}").encode("ascii")
 
     def close(self) -> None:
@@ -244,7 +248,7 @@ class Door:
         if self._core is not None:
             self._core.close()
         if self._backend is not None:
-            self._backend.forget()
+            self._backend.discard()
         self._core = None
 
     async def aclose(self) -> None:

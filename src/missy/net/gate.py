@@ -1,7 +1,7 @@
 """The decision and the record of every request: what is shared by the sync and the async way out.
 
-`Gate.admit` decides on the name and writes the audit's opening line; `Gate.connecting` decides on the addresses;
-`Passage` is the request on its way: its clock, its decision, the bytes that it moved.
+`Gate.authorize` decides on the name and writes the audit's opening line; `Gate.check_addresses` decides on the addresses;
+`RequestContext` is the request on its way: its clock, its decision, the bytes that it moved.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _CACHED = 256  # decisions kept; a process talks to a handful of origins
 
 
-class Call:
+class Attribution:
     """Who sends and on whose account: set around a request by the room that makes it.
 
     `extras` names what the entry sends besides its key.
@@ -51,35 +51,35 @@ class Call:
         self.may_stop = may_stop
 
 
-class Passage:
+class RequestContext:
     """One request on its way through the door.
 
-    httpcore2 hands a request's timeouts to the network backend and its streams unread; a Passage travels in their
+    httpcore2 hands a request's timeouts to the network backend and its streams unread; a RequestContext travels in their
     place, so that each read and write knows the clock, the decision and the counters of the request that it serves.
     """
 
     __slots__ = (
-        "begun_ahead",
+        "attribution",
         "bytes_in",
         "bytes_out",
-        "call",
         "clock",
         "decision",
         "ended",
+        "is_preconnected",
         "opened",
         "target",
     )
 
-    def __init__(self, call: Call, target: Target, decision: Decision) -> None:
-        self.call = call
-        self.clock = call.clock
+    def __init__(self, attribution: Attribution, target: Target, decision: Decision) -> None:
+        self.attribution = attribution
+        self.clock = attribution.clock
         self.target = target
         self.decision = decision
         self.opened: PendingRecord | None = None
         self.bytes_out = 0
         self.bytes_in = 0
         self.ended = False
-        self.begun_ahead = False  # whether its connection was there before it
+        self.is_preconnected = False  # whether its connection was there before it
 
 
 def refusal(decision: Decision) -> PolicyError:
@@ -103,133 +103,147 @@ class Gate:
     def __init__(self, policy: Policy, audit: Audit) -> None:
         self.policy = policy
         self.audit = audit
-        self.heard: Sequence[tuple[bytes, bytes]] = ()  # the headers of the last reply, for a diagnosis
+        self.last_headers: Sequence[
+            tuple[bytes, bytes]
+        ] = ()  # the headers of the last reply, for a diagnosis
         self._decided: dict[tuple[str, Category], tuple[Target, Decision]] = {}
 
-    def admit(self, origin: str, method: str, path: str, call: Call) -> Passage:
+    def authorize(self, origin: str, method: str, path: str, attribution: Attribution) -> RequestContext:
         """Decide on one request and open its audit line. Raises PolicyError; nothing has been sent or looked up."""
-        target, decision = self._decide(origin, call)
-        passage = Passage(call, target, decision)
+        target, decision = self._decide(origin, attribution)
+        context = RequestContext(attribution, target, decision)
         if not decision.allowed:
-            self.refuse(passage, decision, method, path)
-        passage.opened = self.audit.begin(
+            self.deny(context, decision, method, path)
+        context.opened = self.audit.begin(
             kind="request",
-            category=call.category,
+            category=attribution.category,
             host=target.host,
             port=target.port,
             method=method,
             path=path,
-            credential=call.credential,
+            credential=attribution.credential,
             rule=decision.rule,
-            entry=call.entry,
-            **call.extras,
+            entry=attribution.entry,
+            **attribution.extras,
         )
-        return passage
+        return context
 
-    def require(self, url: str, call: Call) -> None:
+    def require(self, url: str, attribution: Attribution) -> None:
         """Raise PolicyError, and put it on record, where a request to `url` would be refused for its name.
 
         For who is about to look for a credential: what may not be reached needs none.
         """
-        target, decision = self._decide(url, call)
+        target, decision = self._decide(url, attribution)
         if not decision.allowed:
             path = "/" + url.partition("://")[2].partition("/")[2]
-            self.refuse(Passage(call, target, decision), decision, "POST", path)
+            self.deny(RequestContext(attribution, target, decision), decision, "POST", path)
 
-    def _decide(self, origin: str, call: Call) -> tuple[Target, Decision]:
-        key = (origin, call.category)
+    def _decide(self, origin: str, attribution: Attribution) -> tuple[Target, Decision]:
+        key = (origin, attribution.category)
         known = self._decided.get(key)
         if known is None:
             try:
                 target = parse(origin)
             except InvalidURL as error:
-                raise self.invalid(str(error), call, host=origin) from error
-            known = target, self.policy.decide(target, call.category)
+                raise self.invalid(str(error), attribution, host=origin) from error
+            known = target, self.policy.decide(target, attribution.category)
             if len(self._decided) < _CACHED:
                 self._decided[key] = known
         return known
 
-    def invalid(self, why: str, call: Call, *, host: str = "") -> PolicyError:
+    def invalid(self, why: str, attribution: Attribution, *, host: str = "") -> PolicyError:
         """Put a request on record whose URL is none, and return its refusal. `host` holds nothing secret."""
         self.audit.begin(
             kind="request",
-            category=call.category,
+            category=attribution.category,
             host=host[:200],
             port=0,
-            credential=call.credential,
+            credential=attribution.credential,
             rule="invalid",
-            entry=call.entry,
+            entry=attribution.entry,
             allowed=False,
         )
         return PolicyError(f"refused: {why}", hint="give a plain https URL", rule="invalid", host=host)
 
-    def deny(
-        self, target: Target, call: Call, why: str, *, rule: str, hint: str, method: str = "", path: str = ""
+    def deny_outright(
+        self,
+        target: Target,
+        attribution: Attribution,
+        why: str,
+        *,
+        rule: str,
+        hint: str,
+        method: str = "",
+        path: str = "",
     ) -> PolicyError:
         """Put a request on record that no rule of the configuration could allow, and return its refusal."""
         self.audit.begin(
             kind="request" if path else "connect",
-            category=call.category,
+            category=attribution.category,
             host=target.host,
             port=target.port,
             method=method,
             path=path,
-            credential=call.credential,
+            credential=attribution.credential,
             rule=rule,
-            entry=call.entry,
+            entry=attribution.entry,
             allowed=False,
         )
         return PolicyError(f"refused by the policy ({rule}): {why}", hint=hint, rule=rule, host=target.host)
 
-    def refuse(self, passage: Passage, decision: Decision, method: str = "CONNECT", path: str = "") -> None:
+    def deny(
+        self, context: RequestContext, decision: Decision, method: str = "CONNECT", path: str = ""
+    ) -> None:
         """Put a refusal on record and raise it as PolicyError."""
-        target, call = passage.target, passage.call
+        target, attribution = context.target, context.attribution
         self.audit.begin(
             kind="request" if path else "connect",
-            category=call.category,
+            category=attribution.category,
             host=target.host,
             port=target.port,
             method=method,
             path=path,
-            credential=call.credential,
+            credential=attribution.credential,
             rule=decision.rule,
-            entry=call.entry,
+            entry=attribution.entry,
             allowed=False,
         )
         raise refusal(decision)
 
-    def connecting(self, passage: Passage, addresses: Sequence[str]) -> None:
+    def check_addresses(self, context: RequestContext, addresses: Sequence[str]) -> None:
         """Decide on the addresses of a name before any is connected to. Raises PolicyError."""
-        decision = self.policy.check_addresses(passage.target, passage.decision, addresses)
+        decision = self.policy.check_addresses(context.target, context.decision, addresses)
         if not decision.allowed:
-            self.refuse(passage, decision)
+            self.deny(context, decision)
 
     def attempt(
-        self, passage: Passage, host: str, address: str, port: int, *, proxy: bool = False
+        self, context: RequestContext, host: str, address: str, port: int, *, proxy: bool = False
     ) -> PendingRecord:
         """Open the audit line of one connection attempt: to `host`, which is the proxy's where one stands between."""
-        call = passage.call
+        attribution = context.attribution
         return self.audit.begin(
             kind="connect",
-            category="proxy" if proxy else call.category,
+            category="proxy" if proxy else attribution.category,
             host=host,
             port=port,
             credential="none",
-            rule=passage.decision.rule,
-            entry=call.entry,
+            rule=context.decision.rule,
+            entry=attribution.entry,
             address=address,
         )
 
-    def end(self, passage: Passage, *, status: int | None = None, error: BaseException | None = None) -> None:
+    def end(
+        self, context: RequestContext, *, status: int | None = None, error: BaseException | None = None
+    ) -> None:
         """Close the request's audit line, once."""
-        if passage.ended or passage.opened is None:
+        if context.ended or context.opened is None:
             return
-        passage.ended = True
+        context.ended = True
         self.audit.finish(
-            passage.opened,
+            context.opened,
             status=status,
-            bytes_out=passage.bytes_out,
-            bytes_in=passage.bytes_in,
+            bytes_out=context.bytes_out,
+            bytes_in=context.bytes_in,
             outcome="ok" if error is None else "failed",
             error=error.type if isinstance(error, MissyError) else type(error).__name__ if error else "",
         )

@@ -58,9 +58,9 @@ class Clock:
         self.deadline = deadline
         self.patience = patience if patience is not None else PATIENCE * timeout
         self._ends = monotonic() + deadline if deadline is not None else None
-        self.restart()
+        self.reset_idle()
 
-    def restart(self, at_most: float | None = None) -> None:
+    def reset_idle(self, at_most: float | None = None) -> None:
         """Begin anew after progress: a silence of `timeout` seconds, or of `at_most` if that is less."""
         now = monotonic()
         self._brief = at_most is not None
@@ -77,7 +77,7 @@ class Clock:
     def finish(self, at_most: float) -> None:
         """Leave what follows an answer `at_most` seconds, once."""
         if not self._brief:
-            self.restart(at_most)
+            self.reset_idle(at_most)
 
     def pause(self) -> float:
         """Return the moment, for `resume`: while the reader of an answer takes its time, nobody is silent."""
@@ -89,7 +89,7 @@ class Clock:
         self._until += waited
         self._due += waited
 
-    def left(self) -> float:
+    def remaining(self) -> float:
         """Return the seconds left, more than 0. Raises TimedOut when there are none."""
         ends = min(self._until, self._due)
         left = (ends if self._ends is None else min(ends, self._ends)) - monotonic()
@@ -97,7 +97,7 @@ class Clock:
             raise self.expired()
         return left
 
-    def total_left(self) -> float | None:
+    def total_remaining(self) -> float | None:
         """Return the seconds left to the deadline, or None without one."""
         return None if self._ends is None else max(0.0, self._ends - monotonic())
 

@@ -34,7 +34,7 @@ def resolve(host: str, port: int, clock: Clock) -> tuple[str, ...]:
     if addresses is not None:
         return addresses
     found: list[_Found] = []
-    _start(host, port, found.append).join(clock.left())
+    _start(host, port, found.append).join(clock.remaining())
     if not found:
         raise clock.expired()
     return _taken(host, found[0])
@@ -56,7 +56,7 @@ async def resolve_async(host: str, port: int, clock: Clock) -> tuple[str, ...]:
 
     _start(host, port, lambda found: loop.call_soon_threadsafe(take, found))
     try:
-        return _taken(host, await asyncio.wait_for(answer, clock.left()))
+        return _taken(host, await asyncio.wait_for(answer, clock.remaining()))
     except TimeoutError:
         raise clock.expired() from None
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import httpcore2
 
-    from missy.net.gate import Passage
+    from missy.net.gate import RequestContext
 
 _MOST_IDLE = 128  # connections kept for one origin
 _KEEP_ALIVE = 60.0  # seconds that an idle connection is kept
@@ -67,9 +67,9 @@ class Pools:
         self._direct = direct
         self._proxied = proxied
 
-    def of(self, passage: Passage) -> Pool:
+    def of(self, request_context: RequestContext) -> Pool:
         """Choose. Plain http and this machine itself never go through a proxy."""
-        own = passage.target.scheme == "http" or passage.target.is_loopback
+        own = request_context.target.scheme == "http" or request_context.target.is_loopback
         return self._direct if own or self._proxied is None else self._proxied
 
     def drain(self) -> list[Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from missy.net.gate import Call, Passage
+from missy.net.gate import Attribution, RequestContext
 from missy.net.limits import Clock
 from missy.policy import parse
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from missy.net.streams import Backend, Stream
 
 
-class Ahead:
+class Preconnect:
     """One connection on its way, made in a thread of its own."""
 
     def __init__(
@@ -45,13 +45,13 @@ class Ahead:
         decision = backend.gate.policy.decide(self._target)
         if not decision.allowed:
             return  # the request itself is refused in a moment, and that is put on record
-        passage = Passage(Call(Clock(timeout), entry=entry), self._target, decision)
+        request_context = RequestContext(Attribution(Clock(timeout), entry=entry), self._target, decision)
         try:
-            stream = backend.connect(*self.place, passage)
+            stream = backend.connect(*self.place, request_context)
             if self._target.scheme == "https":
                 context = tls()
                 context.set_alpn_protocols(["http/1.1"])
-                stream = stream.start_tls(context, self._target.host, passage)
+                stream = stream.start_tls(context, self._target.host, request_context)
                 stream.secured_for = self._target.host
         except Exception:  # whatever it was: of a thread nobody would hear it
             return  # the request meets the same trouble, and tells it
@@ -61,16 +61,16 @@ class Ahead:
                 return
         stream.close()
 
-    def take(self, clock: Clock) -> Stream | None:
+    def claim(self, clock: Clock) -> Stream | None:
         """Return the connection as soon as it is there; None where there is none to be had. Raises TimedOut."""
-        self._thread.join(clock.left())
+        self._thread.join(clock.remaining())
         with self._turn:
             stream, self._stream, self._wanted = self._stream, None, False
         if stream is None and self._thread.is_alive():
             raise clock.expired()
         return stream
 
-    def drop(self) -> None:
+    def cancel(self) -> None:
         """Close the connection, which nobody took."""
         with self._turn:
             stream, self._stream, self._wanted = self._stream, None, False

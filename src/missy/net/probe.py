@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from missy.errors import MissyError
 from missy.net import names
-from missy.net.gate import Call, Passage, refusal
+from missy.net.gate import Attribution, RequestContext, refusal
 from missy.net.limits import Clock
 from missy.policy import parse
 
@@ -40,31 +40,31 @@ def probe(
     if proxied:
         yield Step("dns", "left to network.proxy")
         return
-    passage = Passage(Call(Clock(timeout), entry=entry), target, decision)
+    request_context = RequestContext(Attribution(Clock(timeout), entry=entry), target, decision)
 
     def look_up() -> str:
-        addresses = names.resolve(target.host, target.port, passage.clock)
-        gate.connecting(passage, addresses)
+        addresses = names.resolve(target.host, target.port, request_context.clock)
+        gate.check_addresses(request_context, addresses)
         return ", ".join(addresses)
 
     step = _take("dns", look_up)
     yield step
     if step.error is None:
-        yield from _connect(gate, passage, ca_bundle)
+        yield from _connect(gate, request_context, ca_bundle)
 
 
-def _connect(gate: Gate, passage: Passage, ca_bundle: str | None) -> Iterator[Step]:
+def _connect(gate: Gate, request_context: RequestContext, ca_bundle: str | None) -> Iterator[Step]:
     from missy.net import tls
     from missy.net.streams import Backend, Stream
 
-    target, streams = passage.target, list[Stream]()
+    target, streams = request_context.target, list[Stream]()
 
     def connect() -> str:
-        streams.append(Backend(gate).connect_tcp(target.host, target.port, passage))
+        streams.append(Backend(gate).connect_tcp(target.host, target.port, request_context))
         return f"connected to port {target.port}"
 
     def start_tls() -> str:
-        streams.append(streams[0].start_tls(tls.context(ca_bundle), target.host, passage))
+        streams.append(streams[0].start_tls(tls.context(ca_bundle), target.host, request_context))
         return str(streams[-1].get_extra_info("ssl_object").version())
 
     try:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import httpcore2
 
 if TYPE_CHECKING:
-    from missy.net.gate import Passage
+    from missy.net.gate import RequestContext
 
 _CLOSED = (
     ConnectionResetError,
@@ -25,9 +25,9 @@ _CLOSED = (
 _NUMBERS = (errno.ENOTCONN, errno.ESHUTDOWN)
 
 
-def was_closed_unused(error: BaseException, passage: Passage) -> bool:
+def was_closed_unused(error: BaseException, context: RequestContext) -> bool:
     """Tell whether a request failed because its connection was closed before any byte of the reply; no timeout is that."""
-    if passage.bytes_in:
+    if context.bytes_in:
         return False
     if isinstance(error, httpcore2.RemoteProtocolError):  # without a byte, it can only be the end
         return True

@@ -17,10 +17,10 @@ from missy.net.tunnel import Tunnel
 if TYPE_CHECKING:
     import ssl
 
-    from missy.net.gate import Gate, Passage
-    from missy.net.preconnect import Ahead
+    from missy.net.gate import Gate, RequestContext
+    from missy.net.preconnect import Preconnect
 
-# A Passage where httpcore2 says `timeout`: see missy.net.gate.Passage.
+# A RequestContext where httpcore2 says `timeout`: see missy.net.gate.RequestContext.
 _Timeout = Any
 _PIECE = 16 << 10  # bytes that are sent at a time, each within the clock's silence
 
@@ -50,25 +50,25 @@ class Stream(httpcore2.NetworkStream):
 
     def read(self, max_bytes: int, timeout: _Timeout = None) -> bytes:
         """Read what is there, up to `max_bytes`. Raises TimedOut."""
-        passage: Passage = timeout
+        context: RequestContext = timeout
         try:
-            data = self._inner.read(max_bytes, passage.clock.left())
+            data = self._inner.read(max_bytes, context.clock.remaining())
         except httpcore2.ReadTimeout:
-            raise passage.clock.expired() from None
-        passage.bytes_in += len(data)
+            raise context.clock.expired() from None
+        context.bytes_in += len(data)
         return data
 
     def write(self, buffer: bytes, timeout: _Timeout = None) -> None:
         """Write all of `buffer`. Raises TimedOut."""
-        passage: Passage = timeout
+        context: RequestContext = timeout
         for start in range(0, len(buffer), _PIECE):
             piece = buffer[start : start + _PIECE]
             try:
-                self._inner.write(piece, passage.clock.left())
+                self._inner.write(piece, context.clock.remaining())
             except httpcore2.WriteTimeout:
-                raise passage.clock.expired() from None
-            passage.bytes_out += len(piece)
-            passage.clock.restart()  # a long prompt on a slow line is no silence
+                raise context.clock.expired() from None
+            context.bytes_out += len(piece)
+            context.clock.reset_idle()  # a long prompt on a slow line is no silence
 
     def close(self) -> None:
         """Close the connection."""
@@ -80,13 +80,13 @@ class Stream(httpcore2.NetworkStream):
         """Start TLS under the origin's name. Raises ConnectionFailed for a certificate that does not fit."""
         if self.secured_for is not None and self.secured_for == server_hostname:
             return self
-        passage: Passage = timeout
+        context: RequestContext = timeout
         try:
             if self._inner.get_extra_info("ssl_object") is not None:
-                return Stream(Tunnel(self._inner, ssl_context, server_hostname, passage.clock.left()))
-            return Stream(self._inner.start_tls(ssl_context, server_hostname, passage.clock.left()))
+                return Stream(Tunnel(self._inner, ssl_context, server_hostname, context.clock.remaining()))
+            return Stream(self._inner.start_tls(ssl_context, server_hostname, context.clock.remaining()))
         except Exception as error:
-            raise _tls_failed(error, passage, server_hostname) from error
+            raise _tls_failed(error, context, server_hostname) from error
 
     def get_extra_info(self, info: str) -> Any:
         """Pass on what httpcore2 asks of a stream."""
@@ -101,25 +101,25 @@ class AsyncStream(httpcore2.AsyncNetworkStream):
 
     async def read(self, max_bytes: int, timeout: _Timeout = None) -> bytes:  # noqa: ASYNC109
         """Read what is there, up to `max_bytes`. Raises TimedOut."""
-        passage: Passage = timeout
+        context: RequestContext = timeout
         try:
-            data = await self._inner.read(max_bytes, passage.clock.left())
+            data = await self._inner.read(max_bytes, context.clock.remaining())
         except httpcore2.ReadTimeout:
-            raise passage.clock.expired() from None
-        passage.bytes_in += len(data)
+            raise context.clock.expired() from None
+        context.bytes_in += len(data)
         return data
 
     async def write(self, buffer: bytes, timeout: _Timeout = None) -> None:  # noqa: ASYNC109
         """Write all of `buffer`. Raises TimedOut."""
-        passage: Passage = timeout
+        context: RequestContext = timeout
         for start in range(0, len(buffer), _PIECE):
             piece = buffer[start : start + _PIECE]
             try:
-                await self._inner.write(piece, passage.clock.left())
+                await self._inner.write(piece, context.clock.remaining())
             except httpcore2.WriteTimeout:
-                raise passage.clock.expired() from None
-            passage.bytes_out += len(piece)
-            passage.clock.restart()  # a long prompt on a slow line is no silence
+                raise context.clock.expired() from None
+            context.bytes_out += len(piece)
+            context.clock.reset_idle()  # a long prompt on a slow line is no silence
 
     async def aclose(self) -> None:
         """Close the connection."""
@@ -132,26 +132,26 @@ class AsyncStream(httpcore2.AsyncNetworkStream):
         timeout: _Timeout = None,  # noqa: ASYNC109
     ) -> AsyncStream:
         """Start TLS under the origin's name. Raises ConnectionFailed for a certificate that does not fit."""
-        passage: Passage = timeout
+        context: RequestContext = timeout
         try:
             return AsyncStream(
-                await self._inner.start_tls(ssl_context, server_hostname, passage.clock.left())
+                await self._inner.start_tls(ssl_context, server_hostname, context.clock.remaining())
             )
         except Exception as error:
-            raise _tls_failed(error, passage, server_hostname) from error
+            raise _tls_failed(error, context, server_hostname) from error
 
     def get_extra_info(self, info: str) -> Any:
         """Pass on what httpcore2 asks of a stream."""
         return self._inner.get_extra_info(info)
 
 
-def _tls_failed(error: Exception, passage: Passage, name: str | None) -> MissyError:
+def _tls_failed(error: Exception, context: RequestContext, name: str | None) -> MissyError:
     if isinstance(error, MissyError):
         return error
     if isinstance(error, httpcore2.TimeoutException):
-        return passage.clock.expired()
+        return context.clock.expired()
     return connection_errors.untrusted(
-        name or passage.target.host, passage.target.port, cast(Exception, error.__cause__ or error)
+        name or context.target.host, context.target.port, cast(Exception, error.__cause__ or error)
     )
 
 
@@ -175,16 +175,16 @@ class Backend(httpcore2.NetworkBackend):
         self.gate = gate
         self._proxy = proxy
         self._sockets = httpcore2.SyncBackend()
-        self._ahead: dict[tuple[str, int], Ahead] = {}
+        self._preconnects: dict[tuple[str, int], Preconnect] = {}
 
-    def expect(self, ahead: Ahead) -> None:
+    def adopt(self, preconnect: Preconnect) -> None:
         """Take the next connection to this place from what was begun ahead."""
-        self._ahead[ahead.place] = ahead
+        self._preconnects[preconnect.place] = preconnect
 
-    def forget(self) -> None:
+    def discard(self) -> None:
         """Close what was begun ahead and never taken."""
-        while self._ahead:
-            self._ahead.popitem()[1].drop()
+        while self._preconnects:
+            self._preconnects.popitem()[1].cancel()
 
     def connect_tcp(
         self,
@@ -195,36 +195,36 @@ class Backend(httpcore2.NetworkBackend):
         socket_options: Any = None,  # noqa: ARG002
     ) -> Stream:
         """Connect to a checked address of `host`. Raises PolicyError, ConnectionFailed, TimedOut."""
-        passage: Passage = timeout
-        ahead = self._ahead.pop((host, port), None)
-        begun = ahead.take(passage.clock) if ahead is not None else None
+        context: RequestContext = timeout
+        preconnect = self._preconnects.pop((host, port), None)
+        begun = preconnect.claim(context.clock) if preconnect is not None else None
         if begun is not None:
-            passage.begun_ahead = True
-            passage.clock.restart()
+            context.is_preconnected = True
+            context.clock.reset_idle()
             return begun
-        return self.connect(host, port, passage)
+        return self.connect(host, port, context)
 
-    def connect(self, host: str, port: int, passage: Passage) -> Stream:
+    def connect(self, host: str, port: int, context: RequestContext) -> Stream:
         """Make a connection of its own to a checked address. Raises PolicyError, ConnectionFailed, TimedOut."""
-        addresses = names.resolve(host, port, passage.clock)
+        addresses = names.resolve(host, port, context.clock)
         if not self._proxy:
-            self.gate.connecting(passage, addresses)
+            self.gate.check_addresses(context, addresses)
         failures: list[Exception] = []
         for address in addresses:
-            attempt = self.gate.attempt(passage, host, address, port, proxy=self._proxy)
+            attempt = self.gate.attempt(context, host, address, port, proxy=self._proxy)
             try:
-                inner = self._sockets.connect_tcp(address, port, passage.clock.left(), None, ())
+                inner = self._sockets.connect_tcp(address, port, context.clock.remaining(), None, ())
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout, MissyError) as error:
                 self.gate.audit.finish(attempt, outcome="failed", error=type(error).__name__)
                 failures.append(
-                    passage.clock.expired() if isinstance(error, httpcore2.ConnectTimeout) else error
+                    context.clock.expired() if isinstance(error, httpcore2.ConnectTimeout) else error
                 )
                 continue
             self.gate.audit.finish(attempt)
             if _peer_differs(inner, address):
                 inner.close()
                 raise _moved(host)
-            passage.clock.restart()
+            context.clock.reset_idle()
             return Stream(inner)
         _none_left(f"the proxy {host}" if self._proxy else host, port, failures)
 
@@ -251,26 +251,26 @@ class AsyncBackend(httpcore2.AsyncNetworkBackend):
         """Connect to a checked address of `host`. Raises PolicyError, ConnectionFailed, TimedOut."""
         from missy.net import async_socket
 
-        passage: Passage = timeout
-        addresses = await names.resolve_async(host, port, passage.clock)
+        context: RequestContext = timeout
+        addresses = await names.resolve_async(host, port, context.clock)
         if not self._proxy:
-            self._gate.connecting(passage, addresses)
+            self._gate.check_addresses(context, addresses)
         failures: list[Exception] = []
         for address in addresses:
-            attempt = self._gate.attempt(passage, host, address, port, proxy=self._proxy)
+            attempt = self._gate.attempt(context, host, address, port, proxy=self._proxy)
             try:
-                inner = await async_socket.connect(address, port, passage.clock.left())
+                inner = await async_socket.connect(address, port, context.clock.remaining())
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout, MissyError) as error:
                 self._gate.audit.finish(attempt, outcome="failed", error=type(error).__name__)
                 failures.append(
-                    passage.clock.expired() if isinstance(error, httpcore2.ConnectTimeout) else error
+                    context.clock.expired() if isinstance(error, httpcore2.ConnectTimeout) else error
                 )
                 continue
             self._gate.audit.finish(attempt)
             if _peer_differs(inner, address):
                 await inner.aclose()
                 raise _moved(host)
-            passage.clock.restart()
+            context.clock.reset_idle()
             return AsyncStream(inner)
         _none_left(f"the proxy {host}" if self._proxy else host, port, failures)
 

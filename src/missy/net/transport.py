@@ -12,21 +12,21 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
     from missy.net.core import AsyncCore, Core
-    from missy.net.gate import Call, Gate
+    from missy.net.gate import Attribution, Gate
 
 BODY = (
     "missy.body"  # the response extension that is its body: raw bytes by iteration, `ended()` for the audit
 )
 
 
-def _converted(request: httpx2.Request, gate: Gate, call: Call) -> HttpRequest:
+def _converted(request: httpx2.Request, gate: Gate, attribution: Attribution) -> HttpRequest:
     """Return the request without anything that a caller could change after the decision. Raises PolicyError."""
     url = request.url
     netloc = url.netloc.decode("latin-1")
     if url.userinfo:
-        raise gate.invalid("credentials before the host in a URL", call, host=url.host)
+        raise gate.invalid("credentials before the host in a URL", attribution, host=url.host)
     if request.headers.get("host", "").lower() != netloc.lower():
-        raise gate.invalid(f"the Host header is not {url.host}", call, host=url.host)
+        raise gate.invalid(f"the Host header is not {url.host}", attribution, host=url.host)
     headers = [header for header in request.headers.raw if header[0].lower() != b"host"]
     repeatable = isinstance(request.stream, httpx2.ByteStream)  # not so a file or a generator
     return HttpRequest(
@@ -65,37 +65,37 @@ class _AsyncStream(httpx2.AsyncByteStream):
         await self._body.aclose()
 
 
-def send(core: Core, request: httpx2.Request, call: Call) -> httpx2.Response:
+def send(core: Core, request: httpx2.Request, attribution: Attribution) -> httpx2.Response:
     """Send one request on the account of `call`, if the policy allows. Raises MissyError of the fitting kind."""
-    response = core.send(_converted(request, core.gate, call), call)
+    response = core.send(_converted(request, core.gate, attribution), attribution)
     return _response(response, _SyncStream(response.body))
 
 
-async def asend(core: AsyncCore, request: httpx2.Request, call: Call) -> httpx2.Response:
+async def asend(core: AsyncCore, request: httpx2.Request, attribution: Attribution) -> httpx2.Response:
     """Like `send`, for async code."""
-    response = await core.send(_converted(request, core.gate, call), call)
+    response = await core.send(_converted(request, core.gate, attribution), attribution)
     return _response(response, _AsyncStream(response.body))
 
 
 class Transport(httpx2.BaseTransport):
     """The door for an httpx2 client. `call_of` says on whose account a request is, and begins its clock."""
 
-    def __init__(self, core: Core, call_of: Callable[[httpx2.Request], Call]) -> None:
+    def __init__(self, core: Core, attribution_of: Callable[[httpx2.Request], Attribution]) -> None:
         self._core = core
-        self._call_of = call_of
+        self._attribution_of = attribution_of
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send one request; see `send`."""
-        return send(self._core, request, self._call_of(request))
+        return send(self._core, request, self._attribution_of(request))
 
 
 class AsyncTransport(httpx2.AsyncBaseTransport):
     """The same for async code."""
 
-    def __init__(self, core: AsyncCore, call_of: Callable[[httpx2.Request], Call]) -> None:
+    def __init__(self, core: AsyncCore, attribution_of: Callable[[httpx2.Request], Attribution]) -> None:
         self._core = core
-        self._call_of = call_of
+        self._attribution_of = attribution_of
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send one request; see `send`."""
-        return await asend(self._core, request, self._call_of(request))
+        return await asend(self._core, request, self._attribution_of(request))

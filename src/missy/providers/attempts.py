@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.25, 8.0  # seconds
 # Parameters that some endpoint refuses, and that a call can do without.
-_SPARE = (
+OPTIONAL_PARAMS = (
     "max_tokens",
     "max_completion_tokens",
     "stream_options",
@@ -30,7 +30,7 @@ _SPARE = (
     "tool_choice",
 )
 # Fields of the messages that some endpoint refuses.
-_SPARE_IN_MESSAGES = ("reasoning_content", "reasoning_details", "reasoning")
+OPTIONAL_MESSAGE_FIELDS = ("reasoning_content", "reasoning_details", "reasoning")
 _LIMITS = ("max_tokens", "max_completion_tokens")
 # A value out of range is the user's to mend; leaving it out would hide that.
 _OUT_OF_RANGE = (
@@ -73,14 +73,14 @@ class Attempts:
     """The state of one call over its attempts: `credential` and `without` are what the next one is made with."""
 
     def __init__(
-        self, credentials: Credentials, *, max_retries: int, clock: Clock, without: Collection[str]
+        self, credentials: Credentials, *, max_retries: int, clock: Clock, omitted: Collection[str]
     ) -> None:
         self.credentials = credentials
         self._retries_left = max_retries
         self._clock = clock
         self._patience = clock.timeout  # seconds that all waits together may take
-        self.without = frozenset(without)
-        self.learnt: frozenset[str] = frozenset()
+        self.omitted = frozenset(omitted)
+        self.newly_omitted: frozenset[str] = frozenset()
         self._tries = 0
         self.output_started = False  # something of the answer has been given out
 
@@ -89,19 +89,19 @@ class Attempts:
         """The credential to use now."""
         return self.credentials.current
 
-    def after(self, error: MissyError, *, sent: Collection[str], shown: bool) -> float:
+    def next_delay(self, error: MissyError, *, sent: Collection[str], output_started: bool) -> float:
         """Return the seconds to wait before the next attempt, or raise `error` where there is none.
 
         `sent` are the parameters of the body; `shown` says that something of the answer has been given out.
         """
-        if shown:
+        if output_started:
             raise error
         if self._leave_out(error, sent) or self.credentials.next(error):
             return 0.0
         if not _is_passing(error) or self._retries_left == 0:
             raise error
         wait = self._wait(error)
-        left = self._clock.total_left()
+        left = self._clock.total_remaining()
         if wait > self._patience or (left is not None and wait >= left):
             raise error
         self._retries_left -= 1
@@ -115,12 +115,12 @@ class Attempts:
         name = _blamed(error, sent)
         if name is None:
             return False
-        if name in self.without or (name in _LIMITS and self.without & set(_LIMITS)):
+        if name in self.omitted or (name in _LIMITS and self.omitted & set(_LIMITS)):
             return False
         if name not in _LIMITS and re.search(_OUT_OF_RANGE, error.message, re.IGNORECASE):
             return False
-        self.without |= {name}
-        self.learnt |= {name}
+        self.omitted |= {name}
+        self.newly_omitted |= {name}
         return True
 
     def _wait(self, error: MissyError) -> float:
@@ -134,7 +134,7 @@ class Attempts:
 
 def _blamed(error: ProviderError, sent: Collection[str]) -> str | None:
     """Return the parameter that an error blames: by the field that names it, else by the first name in its words."""
-    found = [name for name in (*_SPARE, *_SPARE_IN_MESSAGES) if _is_sent(name, sent)]
+    found = [name for name in (*OPTIONAL_PARAMS, *OPTIONAL_MESSAGE_FIELDS) if _is_sent(name, sent)]
     for name in error.params:
         if name in found:
             return name
@@ -143,7 +143,7 @@ def _blamed(error: ProviderError, sent: Collection[str]) -> str | None:
 
 
 def _is_sent(name: str, sent: Collection[str]) -> bool:
-    if name not in _SPARE_IN_MESSAGES:
+    if name not in OPTIONAL_MESSAGE_FIELDS:
         return name in sent
     messages = sent.get("messages", ()) if isinstance(sent, dict) else ()
     return any(name in message for message in messages)

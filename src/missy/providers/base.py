@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from missy.events import Event, Message, Tool
-    from missy.net.lease import Account
+    from missy.net.client_lease import Account
 
 
 class Request(NamedTuple):

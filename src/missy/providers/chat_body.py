@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _REASONING_MODEL = re.compile(r"^(o\d|gpt-[5-9])")
 
 
-def body(request: Request, *, host: str, without: Collection[str] = ()) -> dict[str, Any]:
+def body(request: Request, *, host: str, omitted: Collection[str] = ()) -> dict[str, Any]:
     """Build the body of a request for the endpoint at `host`.
 
     `without` names what this endpoint has refused before: `max_tokens` means that it wants `max_completion_tokens`, and
@@ -35,14 +35,14 @@ def body(request: Request, *, host: str, without: Collection[str] = ()) -> dict[
     if request.temperature is not None:
         made["temperature"] = request.temperature
     if request.max_tokens is not None:
-        made[_limit_name(request.model or "", host, without)] = request.max_tokens
+        made[_limit_name(request.model or "", host, omitted)] = request.max_tokens
     if request.reasoning is not None:
         made["reasoning_effort"] = request.reasoning
     if request.tools:
         made["tools"] = [_tool(tool) for tool in request.tools]
         if request.tool_choice is not None:
             made["tool_choice"] = request.tool_choice
-    for name in without:
+    for name in omitted:
         if name not in ("max_tokens", "max_completion_tokens"):
             made.pop(name, None)
             for message in made["messages"]:
@@ -55,10 +55,10 @@ def _is_reasoning_model(model: str, host: str) -> bool:
     return is_openai_host(host) and _REASONING_MODEL.match(model) is not None
 
 
-def _limit_name(model: str, host: str, without: Collection[str]) -> str:
-    if "max_tokens" in without:
+def _limit_name(model: str, host: str, omitted: Collection[str]) -> str:
+    if "max_tokens" in omitted:
         return "max_completion_tokens"
-    if "max_completion_tokens" in without:
+    if "max_completion_tokens" in omitted:
         return "max_tokens"
     return "max_completion_tokens" if _is_reasoning_model(model, host) else "max_tokens"
 

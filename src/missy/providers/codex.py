@@ -16,7 +16,7 @@ from missy.providers import faults, responses_body, responses_faults, wire_respo
 from missy.providers.attempts import Attempts
 from missy.providers.base import Preview
 from missy.providers.driver import adrive, drive
-from missy.providers.reply import Reply
+from missy.providers.reply import ResponseReader
 from missy.secrets.resolve import Credential
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from missy.auth.tokens import Logins
     from missy.auth.usage import LimitsNote
     from missy.events import Event
+    from missy.net.client_lease import Account, RequestCredentials
     from missy.net.door import Door
-    from missy.net.lease import Account, Papers
     from missy.providers.base import Request
     from missy.providers.catalogue import Catalogue, Model
     from missy.providers.heads import HeadStore
@@ -99,13 +99,13 @@ class CodexProvider:
     def attempts(self, request: Request, clock: Clock) -> Attempts:  # noqa: ARG002
         """See missy.providers.driver.ProviderAdapter."""
         return Attempts(
-            LoginCredentials(self._logins), max_retries=self._max_retries, clock=clock, without=()
+            LoginCredentials(self._logins), max_retries=self._max_retries, clock=clock, omitted=()
         )
 
     def body(self, request: Request, attempts: Attempts | None = None) -> dict[str, Any]:
         """See missy.providers.driver.ProviderAdapter."""
-        without = attempts.without if attempts else ()
-        return {name: value for name, value in responses_body.body(request).items() if name not in without}
+        omitted = attempts.omitted if attempts else ()
+        return {name: value for name, value in responses_body.body(request).items() if name not in omitted}
 
     def headers(self, attempts: Attempts) -> dict[str, str]:
         """See missy.providers.driver.ProviderAdapter."""
@@ -116,18 +116,18 @@ class CodexProvider:
 
     def reader(
         self, request: Request, headers: Mapping[str, str]
-    ) -> tuple[wire_responses.ResponsesReply, Reply]:
+    ) -> tuple[wire_responses.ResponsesReply, ResponseReader]:
         """See missy.providers.driver.ProviderAdapter."""
         self._note_limits(headers)
         request_id = headers.get("x-request-id") or headers.get("x-oai-request-id") or headers.get("cf-ray")
-        wire = wire_responses.ResponsesReply(
+        parser = wire_responses.ResponsesReply(
             host=self._host,
             model=request.model,
             request_id=request_id,
             offered=frozenset(tool.name for tool in request.tools),
         )
-        wire.on_limits = self._note_event
-        return wire, Reply(headers.get("content-type", ""), wire)
+        parser.on_limits = self._note_event
+        return parser, ResponseReader(headers.get("content-type", ""), parser)
 
     def _explain(self, status: int, headers: Mapping[str, str], body: bytes, **call: Any) -> MissyError:
         self._note_limits(headers)  # a refusal tells them too, and most of all when they are used up
@@ -226,15 +226,15 @@ class CodexProvider:
     def account(self) -> Account:
         """See missy.providers.base.Provider. The login is renewed for a lent client as for our own calls."""
         return self.endpoint.account(
-            lambda: self._papers(LoginCredentials(self._logins)), timeout=self._timeout
+            lambda: self._request_credentials(LoginCredentials(self._logins)), timeout=self._timeout
         )
 
-    def _papers(self, login: LoginCredentials) -> Papers:
-        def renew() -> Papers:
+    def _request_credentials(self, login: LoginCredentials) -> RequestCredentials:
+        def renew() -> RequestCredentials:
             login.renew()
-            return self._papers(login)
+            return self._request_credentials(login)
 
-        return self.endpoint.papers(login.current, account_headers(login.access), renew)
+        return self.endpoint.request_credentials(login.current, account_headers(login.access), renew)
 
 
 def _notices(request: Request) -> list[Event]:

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
     from missy.events import Event
     from missy.net.core import HttpRequest, HttpResponse
-    from missy.net.gate import Call
+    from missy.net.gate import Attribution
     from missy.providers.attempts import Attempts
     from missy.providers.base import Request
     from missy.providers.endpoint import Endpoint
-    from missy.providers.reply import Reply, Wire
+    from missy.providers.reply import EventParser, ResponseReader
 
 _END_SECONDS = 5.0  # that usage and the end marker may take once the answer is finished
 _DRAIN_SECONDS = 0.05  # to take the end of the body, so that the connection can serve again
@@ -47,7 +47,7 @@ class ProviderAdapter(Protocol):
     def headers(self, attempts: Attempts) -> dict[str, str]:
         """Return the headers that go with the credential of the next attempt."""
 
-    def reader(self, request: Request, headers: Mapping[str, str]) -> tuple[Wire, Reply]:
+    def reader(self, request: Request, headers: Mapping[str, str]) -> tuple[EventParser, ResponseReader]:
         """Return the readers of a reply with these headers."""
 
     def succeeded(self, request: Request, attempts: Attempts) -> None:
@@ -58,7 +58,7 @@ class _Open(NamedTuple):
     """Send this; the outcome is the response, its body unread. Another response is closed first."""
 
     request: HttpRequest
-    call: Call
+    attribution: Attribution
 
 
 class _Run(NamedTuple):
@@ -95,7 +95,7 @@ def answer_steps(adapter: ProviderAdapter, request: Request) -> Generator[Event 
         try:
             yield from _attempt(adapter, request, body, attempts, clock)
         except MissyError as error:
-            pause = partial(attempts.after, error, sent=body, shown=attempts.output_started)
+            pause = partial(attempts.next_delay, error, sent=body, output_started=attempts.output_started)
             yield _Sleep((yield _Run(pause, adapter.may_wait)))
             continue
         adapter.succeeded(request, attempts)
@@ -107,16 +107,16 @@ def _attempt(
 ) -> Generator[Event | _Step, Any, None]:
     credential, headers = attempts.credential, adapter.headers(attempts)
     http = adapter.endpoint.build("post", adapter.path, credential, body, headers)
-    clock.restart()  # not before: the first request to an endpoint loads the package that makes it
+    clock.reset_idle()  # not before: the first request to an endpoint loads the package that makes it
     response: HttpResponse = yield _Open(http, adapter.endpoint.attribution(credential, clock))
     if not 200 <= response.status < 300:
         raw = bytearray()
         while (chunk := (yield _READ)) is not None:
             raw += chunk
         raise adapter.endpoint.error(response, bytes(raw), credential, body)
-    wire, reply = adapter.reader(request, response.headers)
+    parser, reply = adapter.reader(request, response.headers)
     cut: MissyError | None = None
-    while not reply.over:
+    while not reply.finished_reading:
         try:
             chunk = yield _READ
         except MissyError as error:
@@ -124,9 +124,9 @@ def _attempt(
             break
         if chunk is None:
             break
-        before = wire.progress
+        before = parser.progress
         events, _ = reply.feed(chunk)
-        _note_life(clock, wire, before)
+        _note_life(clock, parser, before)
         if events:
             paused = clock.pause()
             attempts.output_started = True
@@ -141,7 +141,7 @@ def _attempt(
         response.body.ended(error)  # the record says that this was no whole answer
         raise
     response.body.ended()  # the answer is over; what follows is housekeeping
-    clock.restart(_DRAIN_SECONDS)
+    clock.reset_idle(_DRAIN_SECONDS)
     try:
         while (yield _READ) is not None:
             pass
@@ -149,11 +149,11 @@ def _attempt(
         pass
 
 
-def _note_life(clock: Clock, wire: Wire, before: int) -> None:
+def _note_life(clock: Clock, parser: EventParser, before: int) -> None:
     """Tell the clock what bytes have shown: progress, life, or that no more is to come than the end."""
-    if wire.progress != before:
-        clock.restart(_END_SECONDS if wire.settled else None)
-    elif wire.settled:
+    if parser.progress != before:
+        clock.reset_idle(_END_SECONDS if parser.settled else None)
+    elif parser.settled:
         clock.finish(_END_SECONDS)
     else:
         clock.alive()
@@ -187,7 +187,7 @@ def drive(adapter: ProviderAdapter, request: Request) -> Iterator[Event]:
                     if isinstance(step, _Sleep):
                         time.sleep(step.seconds)
                     else:
-                        outcome = response = adapter.endpoint.core().send(step.request, step.call)
+                        outcome = response = adapter.endpoint.core().send(step.request, step.attribution)
                         chunks = iter(response.body)
             except MissyError as error:
                 failure = error
@@ -226,7 +226,9 @@ async def adrive(adapter: ProviderAdapter, request: Request) -> AsyncIterator[Ev
                     if isinstance(step, _Sleep):
                         await asyncio.sleep(step.seconds)
                     else:
-                        outcome = response = await adapter.endpoint.async_core().send(step.request, step.call)
+                        outcome = response = await adapter.endpoint.async_core().send(
+                            step.request, step.attribution
+                        )
                         chunks = aiter(response.body)
             except MissyError as error:
                 failure = error

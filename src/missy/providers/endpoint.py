@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from missy.net.core import HttpRequest
 from missy.net.door import read_whole
-from missy.net.gate import Call
+from missy.net.gate import Attribution
 from missy.net.limits import MAX_ERROR, Clock
 from missy.policy import parse
 from missy.providers import faults
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from missy.errors import MissyError
+    from missy.net.client_lease import Account, RequestCredentials
     from missy.net.core import AsyncCore, Core, HttpResponse
     from missy.net.door import Door
-    from missy.net.lease import Account, Papers
     from missy.providers.heads import HeadStore
     from missy.secrets.resolve import Credential
 
@@ -56,7 +56,7 @@ class Endpoint:
 
     def require(self) -> None:
         """Raise PolicyError where the policy refuses the endpoint: before its credential is looked for."""
-        self._door.gate.require(self._base_url, Call(Clock(1), entry=self._entry))
+        self._door.gate.require(self._base_url, Attribution(Clock(1), entry=self._entry))
 
     def core(self) -> Core:
         """Return the way out for sync code."""
@@ -66,9 +66,9 @@ class Endpoint:
         """Return the way out for async code on the running loop."""
         return self._door.async_core()
 
-    def attribution(self, credential: Credential, clock: Clock) -> Call:
+    def attribution(self, credential: Credential, clock: Clock) -> Attribution:
         """Return on whose account a request goes, and with whose clock."""
-        return Call(clock, entry=self._entry, credential=credential.id, extras=credential.extras.names)
+        return Attribution(clock, entry=self._entry, credential=credential.id, extras=credential.extras.names)
 
     def build(
         self,
@@ -139,23 +139,23 @@ class Endpoint:
             made.method, made.origin + made.target.decode("ascii"), shown, made.content or b""
         )
 
-    def account(self, papers: Callable[[], Papers], *, timeout: float) -> Account:
+    def account(self, request_credentials: Callable[[], RequestCredentials], *, timeout: float) -> Account:
         """Return whose account a request of a lent client is on; `papers` gives its credential when it is sent."""
-        from missy.net.lease import Account
+        from missy.net.client_lease import Account
 
-        return Account(self._door, self._base_url, self._home, self._entry, timeout, papers)
+        return Account(self._door, self._base_url, self._home, self._entry, timeout, request_credentials)
 
-    def papers(
+    def request_credentials(
         self,
         credential: Credential,
         headers: Mapping[str, str] | None = None,
-        renew: Callable[[], Papers] | None = None,
-    ) -> Papers:
+        renew: Callable[[], RequestCredentials] | None = None,
+    ) -> RequestCredentials:
         """Return what a request of a lent client goes out with."""
-        from missy.net.lease import Papers
+        from missy.net.client_lease import RequestCredentials
 
         extras = credential.extras
-        return Papers(
+        return RequestCredentials(
             credential.id,
             {**_key_header(credential), **(headers or {})},
             renew,

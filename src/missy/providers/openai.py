@@ -12,14 +12,14 @@ from missy.providers import chat_body, wire_chat
 from missy.providers.attempts import Attempts, KeyPool
 from missy.providers.base import Preview
 from missy.providers.driver import adrive, drive
-from missy.providers.reply import Reply, not_an_api
+from missy.providers.reply import ResponseReader, not_an_api
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
     from missy.events import Event
+    from missy.net.client_lease import Account
     from missy.net.door import Door
-    from missy.net.lease import Account
     from missy.providers.base import Request
     from missy.providers.heads import HeadStore
     from missy.providers.quirks import EndpointMemory
@@ -59,7 +59,7 @@ class OpenAIProvider:
     def attempts(self, request: Request, clock: Clock) -> Attempts:
         """See missy.providers.driver.ProviderAdapter."""
         refused = self._memory.refused(self._base_url, request.model)
-        return Attempts(self._keys(), max_retries=self._max_retries, clock=clock, without=refused)
+        return Attempts(self._keys(), max_retries=self._max_retries, clock=clock, omitted=refused)
 
     def _keys(self) -> KeyPool:
         self.endpoint.require()
@@ -67,27 +67,29 @@ class OpenAIProvider:
 
     def body(self, request: Request, attempts: Attempts) -> dict[str, Any]:
         """See missy.providers.driver.ProviderAdapter."""
-        return chat_body.body(request, host=self._host, without=attempts.without)
+        return chat_body.body(request, host=self._host, omitted=attempts.omitted)
 
     def headers(self, attempts: Attempts) -> dict[str, str]:  # noqa: ARG002
         """See missy.providers.driver.ProviderAdapter."""
         return {}
 
-    def reader(self, request: Request, headers: Mapping[str, str]) -> tuple[wire_chat.ChatReply, Reply]:
+    def reader(
+        self, request: Request, headers: Mapping[str, str]
+    ) -> tuple[wire_chat.ChatReply, ResponseReader]:
         """See missy.providers.driver.ProviderAdapter."""
         request_id = headers.get("x-request-id") or headers.get("x-litellm-call-id")
-        wire = wire_chat.ChatReply(
+        parser = wire_chat.ChatReply(
             host=self._host,
             model=request.model,
             request_id=request_id,
             offered=frozenset(tool.name for tool in request.tools),
         )
-        return wire, Reply(headers.get("content-type", ""), wire)
+        return parser, ResponseReader(headers.get("content-type", ""), parser)
 
     def succeeded(self, request: Request, attempts: Attempts) -> None:
         """See missy.providers.driver.ProviderAdapter."""
-        if attempts.learnt:
-            self._memory.learn(self._base_url, request.model, attempts.without)
+        if attempts.newly_omitted:
+            self._memory.learn(self._base_url, request.model, attempts.omitted)
 
     def stream(self, request: Request) -> Iterator[Event]:
         """Yield the answer's events as they arrive. Raises MissyError."""
@@ -100,15 +102,15 @@ class OpenAIProvider:
     def models(self, timeout: float) -> list[str]:
         """Return the ids of the endpoint's list of models, in its order. Raises MissyError."""
         clock = Clock(timeout, timeout * 2)
-        attempts = Attempts(self._keys(), max_retries=self._max_retries, clock=clock, without=())
+        attempts = Attempts(self._keys(), max_retries=self._max_retries, clock=clock, omitted=())
         while True:
             try:
                 return self._models(attempts.credential, clock)
             except MissyError as error:
-                time.sleep(attempts.after(error, sent=(), shown=False))
+                time.sleep(attempts.next_delay(error, sent=(), output_started=False))
 
     def _models(self, credential: Credential, clock: Clock) -> list[str]:
-        clock.restart()
+        clock.reset_idle()
         _, body = self.endpoint.fetch("/models", credential=credential, clock=clock, limit=MAX_BODY)
         if body.lstrip()[:1] == b"<":
             raise not_an_api()
@@ -129,5 +131,5 @@ class OpenAIProvider:
     def account(self) -> Account:
         """See missy.providers.base.Provider."""
         return self.endpoint.account(
-            lambda: self.endpoint.papers(self._credentials()[0]), timeout=self._timeout
+            lambda: self.endpoint.request_credentials(self._credentials()[0]), timeout=self._timeout
         )

@@ -19,7 +19,7 @@ _MARKS = ("[DONE]", '"[DONE]"', "'[DONE]'")
 _ALIVE = ("ping", "keepalive", "keep-alive", "heartbeat")  # names of events that say no more than that
 
 
-class Wire(Protocol):
+class EventParser(Protocol):
     """One wire format's reading of one reply. Pure. `tolerant`: data that is no JSON object is passed over."""
 
     tolerant: bool
@@ -27,7 +27,7 @@ class Wire(Protocol):
     def event(self, name: str, data: dict[str, Any]) -> list[Event]:
         """Take one event of a stream. Raises ProviderError for an error inside the stream."""
 
-    def whole(self, data: dict[str, Any]) -> list[Event]:
+    def parse_complete(self, data: dict[str, Any]) -> list[Event]:
         """Take a reply that came whole, as JSON."""
 
     failure: MissyError | None  # an error that stands beside a part of the answer: `end` raises it
@@ -65,20 +65,20 @@ class Wire(Protocol):
         """End the reply. Raises IncompleteError or BadReply where it is not a whole answer."""
 
 
-class Reply:
+class ResponseReader:
     """Reads one reply with status 200: an event stream, one JSON object, or something that is no answer.
 
     Its first bytes tell which, whatever the label says.
     """
 
-    def __init__(self, content_type: str, wire: Wire) -> None:
-        self._wire = wire
+    def __init__(self, content_type: str, parser: EventParser) -> None:
+        self._parser = parser
         self._sse = Decoder()
         self._label = label_of(content_type)
         self._kind = ""
         self._head = b""  # what came before the kind was known
         self._body = bytearray()  # of a whole reply, and of a stream that may be something else
-        self.over = False  # the end marker has come: the rest is of no interest
+        self.finished_reading = False  # the end marker has come: the rest is of no interest
         self._heard = False  # an event has come
         self._answered = False  # an event has come that is a JSON object
         self._failure: MissyError | None = None
@@ -99,8 +99,8 @@ class Reply:
             self._body += chunk
             if len(self._body) > MAX_EVENT:
                 raise BadReply(f"the reply is longer than {MAX_EVENT >> 20} MiB")
-            self.over = is_marked(self._body)
-            return [], self.over
+            self.finished_reading = is_marked(self._body)
+            return [], self.finished_reading
         if not self._answered and (
             len(self._body) < _HEAD or other_kind(bytes(self._body[:_HEAD])) == "json"
         ):
@@ -116,8 +116,8 @@ class Reply:
                 if not mark:  # a keep-alive in the clothes of an event
                     continue
                 if mark.upper() in _MARKS:
-                    self.over = heard = self._heard = True
-                    self._wire.done()
+                    self.finished_reading = heard = self._heard = True
+                    self._parser.done()
                     break
             heard = True
             try:
@@ -126,12 +126,12 @@ class Reply:
                 if not events:
                     raise
                 # what came before it in these bytes is given out first
-                self._failure, self.over = error, True
-            if self._wire.failure is not None:
-                self.over = True
-            if self.over:
+                self._failure, self.finished_reading = error, True
+            if self._parser.failure is not None:
+                self.finished_reading = True
+            if self.finished_reading:
                 break
-        if self._sse.unframed and not self.over:
+        if self._sse.unframed and not self.finished_reading:
             self._refuse_unframed(events)
         return events, heard
 
@@ -141,7 +141,7 @@ class Reply:
         if error is not None and not events:
             raise error
         if error is not None:
-            self._failure, self.over = error, True
+            self._failure, self.finished_reading = error, True
 
     def _unframed(self) -> MissyError | None:
         from missy.net.error_body import complains
@@ -149,7 +149,7 @@ class Reply:
         try:
             value = read_object(self._sse.rest())
             if complains(value):
-                self._wire.event("error", value)
+                self._parser.event("error", value)
         except BadReply:
             return None
         except MissyError as error:
@@ -162,15 +162,15 @@ class Reply:
             value = read_object(data)
         except BadReply:
             if name == "error":  # a complaint in plain text is one all the same
-                return self._wire.event(name, {"error": data if isinstance(data, str) else "too long"})
+                return self._parser.event(name, {"error": data if isinstance(data, str) else "too long"})
             broken = isinstance(data, bytes) or data.lstrip().startswith("{")
-            if broken and not (self._wire.tolerant or self._wire.finished or name.lower() in _ALIVE):
+            if broken and not (self._parser.tolerant or self._parser.finished or name.lower() in _ALIVE):
                 raise
             return []
         self._heard = self._answered = True
         if self._body:
             self._body = bytearray()
-        return self._wire.event(name, value)
+        return self._parser.event(name, value)
 
     def flush(self, error: MissyError | None) -> list[Event]:
         """Take the end of the bytes, which `error` cut short if it is not None; return the events still held back."""
@@ -180,13 +180,13 @@ class Reply:
             return self._whole()
         if error is None and not self._answered:
             return self._unanswered()
-        if not self._wire.finished and self._failure is None:
+        if not self._parser.finished and self._failure is None:
             self._failure = self._unframed()
-        return self._wire.flush()
+        return self._parser.flush()
 
     def _whole(self) -> list[Event]:
         body, self._body = bytes(self._body or self._head), bytearray()
-        return self._wire.whole(read_whole(body)) + self._wire.flush()
+        return self._parser.parse_complete(read_whole(body)) + self._parser.flush()
 
     def _unanswered(self) -> list[Event]:
         """A stream without a piece of an answer: nothing at all, or something else under a wrong label."""
@@ -196,10 +196,10 @@ class Reply:
         if kind == "json":
             return self._whole()
         if self._heard:  # the end marker alone
-            return self._wire.flush()
+            return self._parser.flush()
         words = self._body.decode("utf-8", "replace").strip()
         if words and not any(line.lstrip().startswith(_FIELDS) for line in words.splitlines()):
-            return self._wire.event("error", {"error": words})
+            return self._parser.event("error", {"error": words})
         if b"data" in self._body and b"{" in self._body:
             raise BadReply("the stream ended within its first event", hint="ask again")
         raise BadReply(
@@ -211,13 +211,13 @@ class Reply:
         """Return the last events of a whole answer. Raises what is wrong with any other."""
         if self._failure is not None:
             raise self._failure
-        if error is not None and not self._wire.stands_cut:
+        if error is not None and not self._parser.stands_cut:
             raise self._cut(error)
-        return self._wire.end()
+        return self._parser.end()
 
     def _cut(self, error: MissyError) -> MissyError:
         """Say how a broken reply counts: cut off if something of the answer was given out, else as what broke it."""
-        if not self._wire.text_seen or error.exit_code != 5:
+        if not self._parser.text_seen or error.exit_code != 5:
             return error
         stopped = isinstance(error, TimedOut)
         why, hint = (
@@ -225,7 +225,7 @@ class Reply:
             if stopped
             else ("the connection broke", "ask again")
         )
-        return self._wire.incomplete(f"is cut off: {why} ({error.message})", hint)
+        return self._parser.incomplete(f"is cut off: {why} ({error.message})", hint)
 
 
 def not_an_api() -> BadReply:

@@ -96,7 +96,7 @@ class ChatReply:
             self._refuse_complaint(data)
         return self._take(data, "delta", data if name == "error" else None)
 
-    def whole(self, data: dict[str, Any]) -> list[Event]:
+    def parse_complete(self, data: dict[str, Any]) -> list[Event]:
         """Take a completion that came whole; servers may answer so although a stream was asked for."""
         if not data.get("choices"):
             self._refuse_complaint(data)

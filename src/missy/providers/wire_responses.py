@@ -132,7 +132,7 @@ class ResponsesReply:
             raise self._classified(data)
         return []
 
-    def whole(self, data: dict[str, Any]) -> list[Event]:
+    def parse_complete(self, data: dict[str, Any]) -> list[Event]:
         """Take a response object that came whole."""
         if not isinstance(data.get("output"), list):
             if complains(data):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from missy.policy import Target
 
 
-class Papers(NamedTuple):
+class RequestCredentials(NamedTuple):
     """What a request goes out with: `credential` is its name in the audit, `renew` gives new ones after a 401.
 
     `headers` take the place of the stand-in. What the entry sends besides goes with every request: `extra_headers`,
@@ -24,7 +24,7 @@ class Papers(NamedTuple):
 
     credential: str
     headers: Mapping[str, str]
-    renew: Callable[[], Papers] | None = None
+    renew: Callable[[], RequestCredentials] | None = None
     extra_headers: Mapping[str, str] = {}
     query: str = ""
     extras: Mapping[str, str] = {}
@@ -38,7 +38,7 @@ class Account(NamedTuple):
     home: Target
     entry: str
     timeout: float
-    papers: Callable[[], Papers]
+    request_credentials: Callable[[], RequestCredentials]
 
 
 class Ending(Protocol):
@@ -63,11 +63,11 @@ class Lease(Protocol):
         """Return what tells a whole stream from a cut one; None where nothing can."""
 
 
-class Unconnected(ConnectionFailed, httpx2.ConnectError):
+class RetryableConnectError(ConnectionFailed, httpx2.ConnectError):
     """A failed connection that an HTTP client's own retry understands."""
 
 
-class Silent(TimedOut, httpx2.ReadTimeout):
+class RetryableTimeout(TimedOut, httpx2.ReadTimeout):
     """A timeout that an HTTP client's own retry understands."""
 
 
@@ -79,12 +79,12 @@ def recast(kind: type[Any], error: MissyError, **more: Any) -> Any:
     return made
 
 
-def passing(error: MissyError, request: httpx2.Request, lease: Lease) -> Exception:
+def translate_error(error: MissyError, request: httpx2.Request, lease: Lease) -> Exception:
     """Return the error of a request that may be sent again; whoever sends it may do so for a broken connection alone."""
     kind = (
-        Unconnected
+        RetryableConnectError
         if isinstance(error, ConnectionFailed)
-        else Silent
+        else RetryableTimeout
         if isinstance(error, TimedOut)
         else None
     )

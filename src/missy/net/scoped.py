@@ -12,53 +12,53 @@ from typing import TYPE_CHECKING
 import httpx2
 
 from missy.errors import MissyError
+from missy.net.client_lease import translate_error
 from missy.net.door import client_headers, client_options
-from missy.net.gate import Call
-from missy.net.lease import passing
+from missy.net.gate import Attribution
 from missy.net.limits import Clock
 from missy.net.transport import BODY, asend, send
-from missy.net.watched import AsyncWatched, SyncWatched
+from missy.net.watched_body import AsyncWatched, SyncWatched
 from missy.policy import InvalidURL, parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from missy.net.lease import Account, Lease, Papers
+    from missy.net.client_lease import Account, Lease, RequestCredentials
 
 STAND_IN = "held-by-missy"  # where a client has a key: the entry's credential goes there
 _WRITTEN = f"bearer {STAND_IN}"
 _FINGERPRINT = b"x-stainless-"  # the package's own headers: system, versions, how often it tried
 
 
-def _call(
+def _attribution(
     request: httpx2.Request, account: Account, credential: str, extras: Mapping[str, str] | None = None
-) -> Call:
+) -> Attribution:
     """Begin the clock: of the entry's silence and the caller's, the shorter one."""
     asked = request.extensions.get("timeout", {})
     read, connect = asked.get("read"), asked.get("connect")
     clock = Clock(account.timeout if read is None else min(account.timeout, read))
-    clock.restart(connect)
-    return Call(clock, entry=account.entry, credential=credential, extras=extras, live=True)
+    clock.reset_idle(connect)
+    return Attribution(clock, entry=account.entry, credential=credential, extras=extras, live=True)
 
 
-def _stay_home(request: httpx2.Request, account: Account) -> None:
+def _require_own_origin(request: httpx2.Request, account: Account) -> None:
     """Refuse whatever does not go to the entry's own origin. Raises PolicyError; nothing was looked up or sent."""
-    url, call, gate = request.url, _call(request, account, "none"), account.door.gate
+    url, attribution, gate = request.url, _attribution(request, account, "none"), account.door.gate
     try:
         target = parse(f"{url.scheme}://{url.netloc.decode('latin-1')}")
     except InvalidURL as error:
-        raise gate.invalid(str(error), call, host=url.host) from error
+        raise gate.invalid(str(error), attribution, host=url.host) from error
     if target != account.home:
-        raise gate.deny(
+        raise gate.deny_outright(
             target,
-            call,
+            attribution,
             f"this client is for {account.home}, not for {target}",
             rule="entry_only",
             hint="ask for a client of the entry that names this endpoint",
             method=request.method,
             path=url.raw_path.decode("latin-1"),
         )
-    gate.require(str(target), call)
+    gate.require(str(target), attribution)
 
 
 def _with_query(url: httpx2.URL, query: str) -> httpx2.URL:
@@ -69,27 +69,29 @@ def _with_query(url: httpx2.URL, query: str) -> httpx2.URL:
     return url.copy_with(query=(f"{before}&{query}" if before else query).encode("ascii"))
 
 
-def _is_ours(request: httpx2.Request) -> bool:
+def _has_stand_in(request: httpx2.Request) -> bool:
     return request.headers.get("authorization", "").lower() == _WRITTEN
 
 
-def _dress(request: httpx2.Request, papers: Papers) -> tuple[httpx2.Request, str]:
+def _with_credentials(
+    request: httpx2.Request, request_credentials: RequestCredentials
+) -> tuple[httpx2.Request, str]:
     """Return the request as it goes out, and whose credential it carries. The client's own request stays as it is."""
     headers = [(k, v) for k, v in request.headers.raw if not k.lower().startswith(_FINGERPRINT)]
     credential = "caller" if "authorization" in request.headers else "none"
-    given, instead = dict(papers.extra_headers), set[bytes]()
-    if _is_ours(request):
-        given |= papers.headers
-        instead, credential = {b"authorization"}, papers.credential
+    given, instead = dict(request_credentials.extra_headers), set[bytes]()
+    if _has_stand_in(request):
+        given |= request_credentials.headers
+        instead, credential = {b"authorization"}, request_credentials.credential
     instead |= {name.lower().encode() for name in given}
     kept = [(k, v) for k, v in headers if k.lower() not in instead]
     headers = kept + [(name.encode(), value.encode()) for name, value in given.items()]
-    url = _with_query(request.url, papers.query)
+    url = _with_query(request.url, request_credentials.query)
     made = httpx2.Request(request.method, url, headers=headers, stream=request.stream)
     return made, credential
 
 
-class Lent(httpx2.BaseTransport):
+class ScopedTransport(httpx2.BaseTransport):
     """The door for a lent client, sync."""
 
     def __init__(self, lease: Lease) -> None:
@@ -99,30 +101,36 @@ class Lent(httpx2.BaseTransport):
         """Send one request home. Raises MissyError of the fitting kind, in the client's own shape."""
         try:
             account = self._lease.account()
-            _stay_home(request, account)
-            papers = account.papers()
-            response = self._send(request, account, papers)
+            _require_own_origin(request, account)
+            request_credentials = account.request_credentials()
+            response = self._send(request, account, request_credentials)
             if (
                 response.status_code == 401
-                and papers.renew
-                and _is_ours(request)
+                and request_credentials.renew
+                and _has_stand_in(request)
                 and isinstance(request.stream, httpx2.ByteStream)
             ):
                 response.read()
                 response.close()
-                response = self._send(request, account, papers.renew())
+                response = self._send(request, account, request_credentials.renew())
         except MissyError as error:
-            raise passing(error, request, self._lease) from error
+            raise translate_error(error, request, self._lease) from error
         response.stream = SyncWatched(response.extensions[BODY], self._lease, request, response)
         return response
 
     @staticmethod
-    def _send(request: httpx2.Request, account: Account, papers: Papers) -> httpx2.Response:
-        outgoing, credential = _dress(request, papers)
-        return send(account.door.core(), outgoing, _call(request, account, credential, papers.extras))
+    def _send(
+        request: httpx2.Request, account: Account, request_credentials: RequestCredentials
+    ) -> httpx2.Response:
+        outgoing, credential = _with_credentials(request, request_credentials)
+        return send(
+            account.door.core(),
+            outgoing,
+            _attribution(request, account, credential, request_credentials.extras),
+        )
 
 
-class AsyncLent(httpx2.AsyncBaseTransport):
+class AsyncScopedTransport(httpx2.AsyncBaseTransport):
     """The same for async code. What may wait for a file, a child or the network is done in a thread."""
 
     def __init__(self, lease: Lease) -> None:
@@ -132,42 +140,48 @@ class AsyncLent(httpx2.AsyncBaseTransport):
         """Send one request home. Raises MissyError of the fitting kind, in the client's own shape."""
         try:
             account = await asyncio.to_thread(self._lease.account)
-            _stay_home(request, account)
-            papers = await asyncio.to_thread(account.papers)
-            response = await self._send(request, account, papers)
+            _require_own_origin(request, account)
+            request_credentials = await asyncio.to_thread(account.request_credentials)
+            response = await self._send(request, account, request_credentials)
             if (
                 response.status_code == 401
-                and papers.renew
-                and _is_ours(request)
+                and request_credentials.renew
+                and _has_stand_in(request)
                 and isinstance(request.stream, httpx2.ByteStream)
             ):
                 await response.aread()
                 await response.aclose()
-                response = await self._send(request, account, await asyncio.to_thread(papers.renew))
+                response = await self._send(
+                    request, account, await asyncio.to_thread(request_credentials.renew)
+                )
         except MissyError as error:
-            raise passing(error, request, self._lease) from error
+            raise translate_error(error, request, self._lease) from error
         response.stream = AsyncWatched(response.extensions[BODY], self._lease, request, response)
         return response
 
     @staticmethod
-    async def _send(request: httpx2.Request, account: Account, papers: Papers) -> httpx2.Response:
-        outgoing, credential = _dress(request, papers)
+    async def _send(
+        request: httpx2.Request, account: Account, request_credentials: RequestCredentials
+    ) -> httpx2.Response:
+        outgoing, credential = _with_credentials(request, request_credentials)
         return await asend(
-            account.door.async_core(), outgoing, _call(request, account, credential, papers.extras)
+            account.door.async_core(),
+            outgoing,
+            _attribution(request, account, credential, request_credentials.extras),
         )
 
 
-class LentClient(httpx2.Client):
+class ScopedClient(httpx2.Client):
     """An HTTP client that reaches one entry's origin."""
 
     def __init__(self, lease: Lease) -> None:
-        super().__init__(transport=Lent(lease), headers=client_headers(), **client_options())
+        super().__init__(transport=ScopedTransport(lease), headers=client_headers(), **client_options())
         self.lease = lease
 
 
-class AsyncLentClient(httpx2.AsyncClient):
+class AsyncScopedClient(httpx2.AsyncClient):
     """The same for async code."""
 
     def __init__(self, lease: Lease) -> None:
-        super().__init__(transport=AsyncLent(lease), headers=client_headers(), **client_options())
+        super().__init__(transport=AsyncScopedTransport(lease), headers=client_headers(), **client_options())
         self.lease = lease

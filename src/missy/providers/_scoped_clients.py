@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from openai import APIConnectionError, APIError, APITimeoutError, AsyncOpenAI, OpenAI, OpenAIError
 
 from missy import errors
+from missy.net.client_lease import recast
 from missy.net.door import USER_AGENT
-from missy.net.gate import Call
-from missy.net.lease import recast
-from missy.net.lent import STAND_IN, AsyncLentClient, LentClient
+from missy.net.gate import Attribution
 from missy.net.limits import Clock
+from missy.net.scoped import STAND_IN, AsyncScopedClient, ScopedClient
 from missy.providers.endings import ending_of
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     import httpx2
 
-    from missy.net.lease import Account, Ending
+    from missy.net.client_lease import Account, Ending
 
 
 class ConnectionFailed(errors.ConnectionFailed, APIConnectionError):  # type: ignore[misc]
@@ -92,7 +92,7 @@ def _explain_cause(error: APIConnectionError) -> Exception:
 
 
 class Lease:
-    """See missy.net.lease.Lease. `current` returns the account of the entry as it is now, or raises MissyError."""
+    """See missy.net.client_lease.Lease. `current` returns the account of the entry as it is now, or raises MissyError."""
 
     def __init__(self, current: Callable[[], Account], base_url: str, is_over: Callable[[], bool]) -> None:
         self.account = current
@@ -100,18 +100,18 @@ class Lease:
         self.is_over = is_over
 
     def explain(self, error: errors.MissyError, request: httpx2.Request) -> Exception:
-        """See missy.net.lease.Lease."""
+        """See missy.net.client_lease.Lease."""
         return explain(error, request)
 
     def ending(self, response: httpx2.Response, path: str) -> Ending | None:
-        """See missy.net.lease.Lease."""
+        """See missy.net.client_lease.Lease."""
         return ending_of(path, response.headers.get("content-type", ""))
 
     def refuse_websocket(self) -> NoReturn:
         """Refuse, on record: a websocket would be opened by another package, past the policy."""
         account = self.account()
-        call = Call(Clock(account.timeout), entry=account.entry)
-        error = account.door.gate.deny(
+        call = Attribution(Clock(account.timeout), entry=account.entry)
+        error = account.door.gate.deny_outright(
             account.home,
             call,
             "a websocket would pass the door by",
@@ -161,7 +161,7 @@ class _Kept:
 def _refuse_detours(options: dict[str, Any]) -> None:
     """Refuse what has connections of its own. Raises UsageError."""
     names = [name for name in ("provider", "workload_identity") if options.get(name) is not None]
-    if not isinstance(options["http_client"], (LentClient, AsyncLentClient)):
+    if not isinstance(options["http_client"], (ScopedClient, AsyncScopedClient)):
         names.append("http_client")
     if names:
         error = errors.UsageError(
@@ -207,9 +207,9 @@ def _options(base_url: str) -> dict[str, Any]:
 
 def make_client(lease: Lease) -> OpenAI:
     """Return a client for sync code."""
-    return Client(http_client=LentClient(lease), **_options(lease.base_url))
+    return Client(http_client=ScopedClient(lease), **_options(lease.base_url))
 
 
 def make_async_client(lease: Lease) -> AsyncOpenAI:
     """Return a client for async code."""
-    return AsyncClient(http_client=AsyncLentClient(lease), **_options(lease.base_url))
+    return AsyncClient(http_client=AsyncScopedClient(lease), **_options(lease.base_url))

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 
 from missy.errors import ConnectionFailed, IncompleteError, MissyError
-from missy.net.lease import passing
+from missy.net.client_lease import translate_error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from missy.net.lease import Lease
+    from missy.net.client_lease import Lease
 
 _DRAIN = 0.05  # seconds to take the end of the body, so that the connection can serve again
 
@@ -41,7 +41,7 @@ class _Watched:
         self._over = True
         if self._ending is None:
             if error is not None:
-                raise passing(error, self._request, self._lease) from error
+                raise translate_error(error, self._request, self._lease) from error
         elif self._ending.whole:
             self._body.ended()
         elif error is None or isinstance(error, ConnectionFailed):
