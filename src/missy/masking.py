@@ -93,9 +93,11 @@ def has_form_of_key(text: str) -> bool:
 
 
 def names_secret(name: str) -> bool:
-    """Tell whether a header or a parameter of that name carries a credential."""
+    """Tell whether a header or a parameter of that name carries a credential. The key in Portkey's name is none."""
     return (
-        re.search(r"key|token|auth|secret|passw|sig\b|signature|cookie|credential", name, re.IGNORECASE)
+        re.search(
+            r"(?<!port)key|token|auth|secret|passw|sig\b|signature|cookie|credential", name, re.IGNORECASE
+        )
         is not None
     )
 

@@ -51,6 +51,14 @@ class HttpResponse(NamedTuple):
         return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self.raw_headers}
 
 
+def wire_headers(request: HttpRequest, authority: str) -> list[tuple[bytes, bytes]]:
+    """Return every header of a request as it is sent to `authority`: also those that no caller has a say in."""
+    headers = [(b"Host", authority.encode()), *request.headers]
+    if isinstance(request.content, bytes):
+        headers.append((b"Content-Length", str(len(request.content)).encode()))
+    return headers
+
+
 def _authorize(gate: Gate, request: HttpRequest, attribution: Attribution) -> RequestContext:
     path = request.target.partition(b"?")[0].decode("latin-1")
     return gate.authorize(request.origin, request.method, path, attribution)
@@ -59,15 +67,12 @@ def _authorize(gate: Gate, request: HttpRequest, attribution: Attribution) -> Re
 def _outgoing(request: HttpRequest, context: RequestContext) -> httpcore2.Request:
     """Build the request from what was decided on; no extension of a caller's (SNI, socket options) gets through."""
     target = context.target
-    headers = [(b"Host", target.authority.encode()), *request.headers]
-    if isinstance(request.content, bytes):
-        headers.append((b"Content-Length", str(len(request.content)).encode()))
     return httpcore2.Request(
         request.method,
         httpcore2.URL(
             scheme=target.scheme.encode(), host=target.host.encode(), port=target.port, target=request.target
         ),
-        headers=headers,
+        headers=wire_headers(request, target.authority),
         content=request.content,
         extensions={"timeout": {"connect": context, "read": context, "write": context, "pool": None}},
     )

@@ -122,6 +122,20 @@ CLIENT_CODE = _any(
     r"^invalid_?(request|argument|parameter|value|type|input|param)|bad_?request|validation_?(error|exception)",
     r"unprocessable|unknown_parameter|unsupported_(parameter|value)|extra_forbidden",
 )
+_LACKING = (
+    r"(required|missing|absent|must be (set|sent|provided|present|supplied|included)"
+    r"|(not|n't) (set|sent|provided|present|found))"
+)
+_WANTED = r"(missing|requires?|required|provide|expects?|needs?|without|send|set)"
+WANTS_HEADER = _any(
+    rf"\bheaders?\b.{{0,60}}\b{_LACKING}", rf"\b{_WANTED}\b.{{0,40}}\b(http |request |custom )?headers?\b"
+)
+WANTS_QUERY = _any(
+    rf"\b(api[-_ ]version|query (string )?(parameters?|params?))\b.{{0,60}}\b{_LACKING}",
+    rf"\b{_WANTED}\b.{{0,40}}\b(api[-_ ]version|query (string )?(parameters?|params?))",
+)
+# The header that every key goes in: who misses that one misses the key
+KEY_HEADER = _any(r"\bauthorization\b|\bbearer\b|\bauth(entication)? header")
 # Names for a failure of the server, and the status that they would have come with
 SERVER_CODE = {
     "overloaded_error": 529, "server_is_overloaded": 503, "service_unavailable": 503, "serviceunavailable": 503,

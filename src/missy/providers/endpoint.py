@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from missy.net.core import HttpRequest
+from missy.net.core import HttpRequest, wire_headers
 from missy.net.door import read_whole
 from missy.net.gate import Attribution
 from missy.net.limits import MAX_ERROR, Clock
@@ -134,7 +134,8 @@ class Endpoint:
     ) -> BuiltRequest:
         """Build the request that `send` would send, without a secret in it."""
         made = self.build(method, path, credential.masked(), body, headers or {})
-        shown = {name.decode("ascii"): value.decode("ascii") for name, value in made.headers}
+        sent = wire_headers(made, self._home.authority)
+        shown = {name.decode("ascii"): value.decode("ascii") for name, value in sent}
         return BuiltRequest(
             made.method, made.origin + made.target.decode("ascii"), shown, made.content or b""
         )

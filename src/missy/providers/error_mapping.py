@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from missy.errors import CredentialError, LimitError, MissyError, ProviderError
-from missy.net import waits
+from missy.net import error_words, waits
 from missy.net.error_body import ErrorBody
 from missy.net.error_meaning import REGION_HINT, Meaning, meaning, status_of
 from missy.secrets.redact import redact
@@ -37,6 +37,9 @@ _LASTING = frozenset(
     }
 )  # fmt: skip
 
+# What a gateway may answer to a request without a header or a parameter of its own
+_MAY_LACK = frozenset({Meaning.KEY, Meaning.FORBIDDEN, Meaning.NO_PATH, Meaning.REQUEST})
+
 
 def shown(text: str) -> str | None:
     """Return a server's text as it may be shown, in one line: some endpoints echo the key. None for nothing."""
@@ -60,11 +63,11 @@ def to_error(
     wait = wait_of(body, headers or {}, limits=what in (Meaning.RATE, Meaning.SPENT))
     if told is None and what is Meaning.RATE and wait is not None:
         told = 429  # what it would have been, had the answer not begun
+    lacking = _lacking_hint(body) if what in _MAY_LACK else None
     if what in (Meaning.KEY, Meaning.FORBIDDEN, Meaning.MODEL_ACCESS):
-        return CredentialError(
-            said, hint=_key_hint(what, keyed=keyed, model=model), status=told, request_id=request_id
-        )
-    hint = _HINTS[what]
+        hint = lacking or _key_hint(what, keyed=keyed, model=model)
+        return CredentialError(said, hint=hint, status=told, request_id=request_id)
+    hint = lacking or _HINTS[what]
     if what is Meaning.TOO_LONG and ("max_tokens" in body.message or "max_completion_tokens" in body.message):
         hint = "lower --max-tokens, or shorten the prompt"
     if told == 500 and what is Meaning.SERVER and not keyed:
@@ -105,6 +108,20 @@ def _said(body: ErrorBody, what: Meaning, status: int | None, host: str) -> str:
         named = shown(", ".join(str(reason) for reason in reasons[:5] if isinstance(reason, str)))
         message += f" ({named[:100]})" if named else ""
     return f"{host} says{number}: {message}"
+
+
+def _lacking_hint(body: ErrorBody) -> str | None:
+    """Return how to send the header or the query parameter that is asked for, None where none is."""
+    text = body.message.lower()
+    if error_words.KEY_HEADER.search(text):
+        return None
+    for pattern, key, option in (
+        (error_words.WANTS_HEADER, "headers", "--header"),
+        (error_words.WANTS_QUERY, "query", "--query"),
+    ):
+        if pattern.search(text):
+            return f"in the entry: {key}: {{NAME: $VARIABLE}}; with missy setup: {option} 'NAME=$VARIABLE'"
+    return None
 
 
 def _key_hint(what: Meaning, *, keyed: bool, model: str | None) -> str:
