@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from missy.providers._scoped_clients import Lease
     from missy.providers.base import Preview, Provider, Request
     from missy.providers.heads import HeadStore
-    from missy.providers.quirks import EndpointMemory
+    from missy.providers.quirks import LearnedQuirks
 
 LOCAL_MODEL = "smollm2-135m"
 _LOCAL_SYSTEM = "You are a helpful assistant."  # without one the model's template makes it talk nonsense
@@ -64,7 +64,7 @@ class _Shared:
         self._providers: dict[Entry, Any] = {}
         self._servers: dict[Entry, LocalServer] = {}
         self._mutex = threading.RLock()
-        self._memory: EndpointMemory | None = None
+        self._memory: LearnedQuirks | None = None
         self._heads: HeadStore | None = None
         self._starting = threading.Lock()  # one for what takes seconds, so that nobody else waits for it
         self._busy = 0  # answers under way
@@ -161,7 +161,7 @@ class _Shared:
     def _codex_provider(self, entry: Entry) -> Any:
         from missy.auth.login import LOGIN_FILE
         from missy.auth.tokens import Logins
-        from missy.auth.usage import NOTE_FILE, LimitsNote
+        from missy.auth.usage import NOTE_FILE, UsageCache
         from missy.providers.catalogue import Catalogue
         from missy.providers.registry import provider_class
 
@@ -177,7 +177,7 @@ class _Shared:
             logins=logins,
             max_retries=entry.max_retries,
             catalogue=Catalogue(paths.home() / "models" / "codex.json"),
-            limits=LimitsNote(paths.home() / NOTE_FILE),
+            limits=UsageCache(paths.home() / NOTE_FILE),
             timeout=entry.timeout,
             heads=self._head_store(),
         )
@@ -231,9 +231,9 @@ class _Shared:
         from missy.providers.registry import provider_class
 
         if self._memory is None:
-            from missy.providers.quirks import EndpointMemory
+            from missy.providers.quirks import LearnedQuirks
 
-            self._memory = EndpointMemory(paths.home() / "endpoints.json")
+            self._memory = LearnedQuirks(paths.home() / "endpoints.json")
         return provider_class(entry.kind)(
             door,
             entry=entry.entry,

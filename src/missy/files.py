@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from missy.paths import AnyPath
 
 _MAX_LINKS = 40  # as the system
-_STALE = 3600  # seconds after which a temporary file can belong to no writer that still lives
+STALE_SECONDS = 3600  # seconds after which a temporary file can belong to no writer that still lives
 
 
 def write_private(path: AnyPath, data: bytes | Iterable[bytes]) -> None:
@@ -226,7 +226,7 @@ def _sweep(folder: int, name: str) -> None:
         for entry in entries:
             if entry.name.startswith(f".{name}.") and entry.name.endswith(".tmp"):
                 with suppress(OSError):
-                    if time.time() - entry.stat(follow_symlinks=False).st_mtime > _STALE:
+                    if time.time() - entry.stat(follow_symlinks=False).st_mtime > STALE_SECONDS:
                         os.unlink(entry.name, dir_fd=folder)
 
 

@@ -164,12 +164,12 @@ def log_out(
 def status(entry: Entry) -> LoginStatus:
     """Look at the login of an entry. No network; what is broken is in `state` and `why`."""
     from missy.auth.login import describe_state, show_time
-    from missy.auth.usage import NOTE_FILE, LimitsNote
+    from missy.auth.usage import NOTE_FILE, UsageCache
 
     state, found, why = describe_state(login_file(), entry.issuer_url or "", time.time())
     if found is None:
         return LoginStatus(entry.entry, False, None, None, None, None, state, None, why)
-    limits = LimitsNote(paths.home() / NOTE_FILE).read(found.account_id)
+    limits = UsageCache(paths.home() / NOTE_FILE).read(found.account_id)
     return LoginStatus(
         entry.entry,
         True,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MASK = "***"
 _held: set[str] = set()
-_SHORTEST = 6  # masking shorter ones would garble ordinary words and protect nothing
+MIN_MASKED_CHARS = 6  # masking shorter ones would garble ordinary words and protect nothing
 
 # Forms of whole keys, each behind a boundary. `*` and `...` are what some endpoints put in the middle of an echoed key.
 _FORMS = (
@@ -67,7 +67,7 @@ _REFERENCES = ("$", "vault://", "keyring://")
 
 def hold(value: str) -> None:
     """Remember a secret of this process, to be masked from now on."""
-    if len(value) >= _SHORTEST:
+    if len(value) >= MIN_MASKED_CHARS:
         _held.add(value)
 
 

@@ -15,7 +15,7 @@ import yaml
 from missy import files, folders
 from missy.auth.login import LOGIN_FILE, new_login, store
 from missy.auth.oauth import Tokens
-from missy.config.positions import Places
+from missy.config.positions import SourceMap
 from missy.config.validate import build
 from missy.secrets.redact import Secret
 from missy.secrets.vault import Vault
@@ -57,7 +57,7 @@ def walk(missy, *args: str, env: dict[str, str | None] | None = None) -> dict[st
 def assert_pasteable(fix: str) -> None:
     """A line for config.yaml that is valid there, or a command that a shell can read."""
     if fix.startswith("network: "):
-        assert build(yaml.safe_load(fix), Places(Path("/x/config.yaml")))
+        assert build(yaml.safe_load(fix), SourceMap(Path("/x/config.yaml")))
     elif fix.startswith("api_key: "):
         assert yaml.safe_load(fix)
     else:

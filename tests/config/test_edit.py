@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from missy.config import backups, edit
 from missy.config.load import load
-from missy.config.positions import Places
+from missy.config.positions import SourceMap
 from missy.config.template import template
 from missy.config.yaml_edit import same
 from missy.config.yaml_reader import parse
@@ -49,7 +49,7 @@ network: {default_deny: true,   presets: [openai,groq], allowed_hosts: []}   # k
 
 def data_of(text: str) -> Any:
     """What a text says, by the reader that the configuration uses."""
-    return parse(text.removeprefix("\ufeff"), Places(Path("config.yaml")))
+    return parse(text.removeprefix("\ufeff"), SourceMap(Path("config.yaml")))
 
 
 def write(home: Path, text: str) -> Path:

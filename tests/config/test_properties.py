@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from missy.config import fields
 from missy.config.load import load
-from missy.config.positions import Places
+from missy.config.positions import SourceMap
 from missy.config.schema import Config
 from missy.config.show import effective, to_yaml
 from missy.config.validate import build
@@ -85,5 +85,5 @@ def test_any_data_is_an_error_or_a_configuration(data):
     if config is not None:
         assert to_yaml(effective(config))
         config.rules()
-    checked = _outcome(lambda: build(data, Places(Path("/x/config.yaml"))))
+    checked = _outcome(lambda: build(data, SourceMap(Path("/x/config.yaml"))))
     assert isinstance(checked, Config) or checked.key

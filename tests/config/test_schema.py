@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from missy.config import fields
-from missy.config.positions import Places
+from missy.config.positions import SourceMap
 from missy.config.presets import PRESETS
 from missy.config.schema import KIND_KEYS, KINDS, Budget, Config, Entry, Network
 from missy.config.validate import build
@@ -156,10 +156,10 @@ def test_the_keys_of_one_kind_are_keys():
 
 def test_data_without_lines_is_checked_as_well(tmp_path):
     """What is to be written can be checked before there is a file."""
-    places = Places(tmp_path / "config.yaml")
-    assert build({"providers": {"a": {}}}, places).providers["a"].kind == "openai"
+    source_map = SourceMap(tmp_path / "config.yaml")
+    assert build({"providers": {"a": {}}}, source_map).providers["a"].kind == "openai"
     with pytest.raises(ConfigError, match="did you mean timeout"):
         try:
-            build({"providers": {"a": {"timout": 1}}}, places)
+            build({"providers": {"a": {"timout": 1}}}, source_map)
         except ConfigError as error:
             raise ConfigError(error.hint) from error

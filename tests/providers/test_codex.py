@@ -16,7 +16,7 @@ import pytest
 import missy as library
 from missy import Done, Message, Text, ToolCall
 from missy.auth.login import Login, store
-from missy.auth.usage import LimitsNote
+from missy.auth.usage import UsageCache
 from missy.secrets.redact import Secret
 from tests.providers.chatgpt import MODEL, MODELS, RESPONSES, Outcome, Subscriber, drain
 from tests.simulator import Account, Call, Fault, Say, Script, Simulator, Think
@@ -472,7 +472,7 @@ def test_a_list_that_fails_too_does_not_hide_the_error(person):
 
 
 def noted(person: Subscriber) -> dict[str, Any] | None:
-    return LimitsNote(person.command.home / "usage.json").read(person.stored.account_id)
+    return UsageCache(person.command.home / "usage.json").read(person.stored.account_id)
 
 
 def test_the_limits_of_an_answer_are_kept(person):

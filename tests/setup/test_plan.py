@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from missy.config.edit import Data
-from missy.config.positions import Places
+from missy.config.positions import SourceMap
 from missy.config.presets import PRESETS
 from missy.config.schema import Config
 from missy.config.validate import build
@@ -28,7 +28,7 @@ def applied(data: Data, *drafts: Draft, fresh: bool = False, default: str | None
 
 
 def config(data: Data) -> Config:
-    return build(data, Places(Path("/x/config.yaml")))
+    return build(data, SourceMap(Path("/x/config.yaml")))
 
 
 @pytest.mark.parametrize("name", [*SERVICES])

@@ -12,8 +12,8 @@ from urllib.parse import parse_qsl, urlsplit
 from missy.secrets.redact import Secret
 
 PATH = "/auth/callback"
-_LONGEST_CODE = 4096
-_MOST_FIELDS = 32
+MAX_CODE_CHARS = 4096
+MAX_FIELDS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def judge(query: str, state: str) -> CallbackResult:
     `state` is looked at first: whoever does not know it can neither finish a sign-in nor end it.
     """
     try:
-        fields = parse_qsl(query, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+        fields = parse_qsl(query, keep_blank_values=True, max_num_fields=MAX_FIELDS)
     except ValueError:
         raise NotOurs("it has too many fields") from None
     _check_state([value for name, value in fields if name == "state"], state)
@@ -83,6 +83,6 @@ def _check_state(given: list[str], state: str) -> None:
 
 
 def _checked_code(code: str) -> Secret:
-    if not code or len(code) > _LONGEST_CODE or not all("!" <= mark <= "~" for mark in code):
+    if not code or len(code) > MAX_CODE_CHARS or not all("!" <= mark <= "~" for mark in code):
         raise NotOurs("its 'code' is empty, too long, or holds characters that no code has")
     return Secret(code)

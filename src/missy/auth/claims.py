@@ -15,7 +15,7 @@ from typing import Any
 _AUTH = "https://api.openai.com/auth"
 _PROFILE = "https://api.openai.com/profile"
 _YEAR_9999 = 253_402_300_799
-_LONGEST = 64 * 1024
+MAX_TOKEN_CHARS = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def read_claims(token: str) -> Claims:
 
 def _payload(token: str) -> dict[str, Any]:
     parts = token.split(".")
-    if len(parts) != 3 or len(token) > _LONGEST:
+    if len(parts) != 3 or len(token) > MAX_TOKEN_CHARS:
         return {}
     try:
         raw = base64.b64decode(parts[1] + "=" * (-len(parts[1]) % 4), altchars=b"-_", validate=True)

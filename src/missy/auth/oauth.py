@@ -35,10 +35,10 @@ SCOPE = "openid profile email offline_access"
 ORIGINATOR = "missy"
 DEVICE_LIFE = 15 * 60  # seconds that the issuer gives a device code
 
-_TIMEOUT = 30.0
-_REVOKE_TIMEOUT = 10.0
-_REPLY_LIMIT = 256 * 1024
-_LONGEST_TOKEN = 32 * 1024
+TIMEOUT_SECONDS = 30.0
+REVOKE_TIMEOUT_SECONDS = 10.0
+MAX_REPLY_BYTES = 256 * 1024
+MAX_TOKEN_CHARS = 32 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ class Issuer:
     def revoke(self, refresh: Secret) -> None:
         """Tell the issuer to forget a refresh token. Raises when it does not say that it did."""
         fields = {"token": refresh.reveal(), "token_type_hint": "refresh_token", "client_id": CLIENT_ID}
-        reply = self._post_json("/oauth/revoke", fields, timeout=_REVOKE_TIMEOUT)
+        reply = self._post_json("/oauth/revoke", fields, timeout=REVOKE_TIMEOUT_SECONDS)
         if not 200 <= reply.status < 300:
             raise blocked(reply) if is_page(reply) else unavailable(reply, "revoke the login")
 
@@ -175,10 +175,10 @@ class Issuer:
         verifier = _token(answer, "code_verifier", needed=True) or Secret("")
         return Grant(code, verifier, f"{self.url}/deviceauth/callback")
 
-    def _post_json(self, path: str, fields: dict[str, str], *, timeout: float = _TIMEOUT) -> Reply:
+    def _post_json(self, path: str, fields: dict[str, str], *, timeout: float = TIMEOUT_SECONDS) -> Reply:
         return self._post(path, "application/json", json.dumps(fields).encode(), timeout=timeout)
 
-    def _post(self, path: str, kind: str, content: bytes, *, timeout: float = _TIMEOUT) -> Reply:
+    def _post(self, path: str, kind: str, content: bytes, *, timeout: float = TIMEOUT_SECONDS) -> Reply:
         headers = {
             "content-type": kind,
             "accept": "application/json",
@@ -194,7 +194,7 @@ class Issuer:
             deadline=timeout * 2,
             entry=self._entry,
             credential="oauth",
-            limit=_REPLY_LIMIT,
+            limit=MAX_REPLY_BYTES,
         )
 
 
@@ -245,7 +245,7 @@ def _token(fields: dict[str, Any], name: str, *, needed: bool = False) -> Secret
 def _is_plain(value: object) -> bool:
     return (
         isinstance(value, str)
-        and 0 < len(value) <= _LONGEST_TOKEN
+        and 0 < len(value) <= MAX_TOKEN_CHARS
         and all("!" <= mark <= "~" for mark in value)
     )
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from missy.net.door import Reply
 
 AGAIN = "log in again: missy auth login"
-_LONGEST_SHOWN = 300
+MAX_SHOWN_CHARS = 300
 
 # code -> what happened, what to do: each permanent, as the issuer means it
 _PERMANENT = {
@@ -181,7 +181,7 @@ def _parse(body: bytes) -> Any:
 
 
 def _show(value: object) -> str:
-    return redact(value)[:_LONGEST_SHOWN] if isinstance(value, str) else ""
+    return redact(value)[:MAX_SHOWN_CHARS] if isinstance(value, str) else ""
 
 
 def _quote(text: str) -> str:

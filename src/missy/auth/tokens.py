@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 LOCK_WAIT = 90.0  # longer than the longest renewal of another process
-_GRACE = 0.8  # seconds that Ctrl-C leaves a renewal to end: its answer is the only copy of the new login
+RENEWAL_GRACE_SECONDS = (
+    0.8  # seconds that Ctrl-C leaves a renewal to end: its answer is the only copy of the new login
+)
 _PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 
 
@@ -228,7 +230,7 @@ def _to_the_end(work: Callable[[], T]) -> T:
     try:
         ended.wait()
     except BaseException:
-        ended.wait(_GRACE)
+        ended.wait(RENEWAL_GRACE_SECONDS)
         raise
     if errors:
         raise errors[0]

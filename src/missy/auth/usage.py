@@ -178,7 +178,7 @@ def _read_number(text: str | None) -> float | None:
         return None
 
 
-class LimitsNote:
+class UsageCache:
     """The limits as the last answer told them, for who looks without asking. Losing them costs nothing."""
 
     def __init__(self, path: Path) -> None:

@@ -31,13 +31,13 @@ _TOKEN = re.compile(r"(?=\S*\d)[A-Za-z0-9_+/=.-]{12,}")  # what stands in a comm
 
 
 class Backup:
-    """One earlier configuration; `number` is 1 for the newest, `stamp` is YYYYMMDD-HHMMSS in UTC."""
+    """One earlier configuration; `number` is 1 for the newest, `timestamp` is YYYYMMDD-HHMMSS in UTC."""
 
-    __slots__ = ("count", "number", "path", "stamp")
+    __slots__ = ("count", "number", "path", "timestamp")
 
-    def __init__(self, path: Path, stamp: str, count: int) -> None:
+    def __init__(self, path: Path, timestamp: str, count: int) -> None:
         self.path = path
-        self.stamp = stamp
+        self.timestamp = timestamp
         self.count = count  # tells those of one second apart
         self.number = 0
 
@@ -49,7 +49,7 @@ def find(path: Path) -> list[Backup]:
     with os_errors.faults("list", path.parent), suppress(FileNotFoundError):
         matches = map(pattern.fullmatch, _names(path.parent))
         found = [Backup(path.parent / match[0], match[1], int(match[2] or 0)) for match in matches if match]
-    found.sort(key=lambda backup: (backup.stamp, backup.count), reverse=True)
+    found.sort(key=lambda backup: (backup.timestamp, backup.count), reverse=True)
     for number, backup in enumerate(found, 1):
         backup.number = number
     return found
@@ -101,13 +101,13 @@ def replace(path: Path, before: bytes | None, after: str) -> None:
 
 def check(path: Path, text: str) -> Any:
     """Return the data of a configuration's text. Raises ConfigError if it cannot be loaded."""
-    from missy.config.positions import Places
+    from missy.config.positions import SourceMap
     from missy.config.validate import build
     from missy.config.yaml_reader import parse
 
-    places = Places(path)
-    data = parse(text.removeprefix("\ufeff"), places)
-    build(data, places)
+    source_map = SourceMap(path)
+    data = parse(text.removeprefix("\ufeff"), source_map)
+    build(data, source_map)
     return data
 
 
@@ -168,12 +168,12 @@ def _literals(text: str) -> set[str]:
     """Return the keys that a configuration holds; none if it cannot be parsed."""
     from pathlib import Path
 
-    from missy.config.positions import Places
+    from missy.config.positions import SourceMap
     from missy.config.yaml_reader import parse
     from missy.errors import ConfigError
 
     try:
-        return set(_keys(parse(text.removeprefix("\ufeff"), Places(Path("config")))))
+        return set(_keys(parse(text.removeprefix("\ufeff"), SourceMap(Path("config")))))
     except ConfigError:
         return set()
 
@@ -190,10 +190,10 @@ def _keys(data: Any, name: str = "") -> list[str]:
 
 def _keep(path: Path, data: bytes) -> None:
     """Write a backup and remove the oldest. Its name sorts last even when the clock was put back."""
-    stamp, count = time.strftime("%Y%m%d-%H%M%S", time.gmtime()), 0
-    if (found := find(path)) and stamp <= found[0].stamp:
-        stamp, count = found[0].stamp, found[0].count + 1
-    files.write_private(path.with_name(f"{path.name}.bak-{stamp}" + (f"-{count}" if count else "")), data)
+    timestamp, count = time.strftime("%Y%m%d-%H%M%S", time.gmtime()), 0
+    if (found := find(path)) and timestamp <= found[0].timestamp:
+        timestamp, count = found[0].timestamp, found[0].count + 1
+    files.write_private(path.with_name(f"{path.name}.bak-{timestamp}" + (f"-{count}" if count else "")), data)
     for old in find(path)[KEPT:]:
         with suppress(OSError):
             old.path.unlink()

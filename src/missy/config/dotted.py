@@ -23,7 +23,7 @@ _ENTRY = {field.name: field for field in fields.ENTRY}
 _SECRET_NAME = re.compile(r"(?i)auth|key|token|secret|cookie|password")
 
 
-class Place(NamedTuple):
+class KeyLocation(NamedTuple):
     """Where a value is: the steps to it, and the key that it is, None for a section or an entry as a whole."""
 
     steps: list[str]
@@ -39,7 +39,7 @@ class Place(NamedTuple):
         return ".".join(f'"{step}"' if "." in step else step for step in self.steps)
 
 
-def find_place(key: str, entries: Collection[str]) -> Place:
+def find_key(key: str, entries: Collection[str]) -> KeyLocation:
     """Return the place of a dotted key. Raises UsageError, which names the nearest key.
 
     The name of an entry may hold dots: `entries`, the names that there are, decide; where they do not, quotes do.
@@ -47,7 +47,7 @@ def find_place(key: str, entries: Collection[str]) -> Place:
     parts, quoted = _split(key)
     root, rest = parts[0], parts[1:]
     if root == "default_provider" and not rest:
-        return Place(parts, fields.DEFAULT_PROVIDER)
+        return KeyLocation(parts, fields.DEFAULT_PROVIDER)
     if root in _SECTIONS:
         return _in_section(root, rest, key)
     if root == "providers":
@@ -63,26 +63,26 @@ def _split(key: str) -> tuple[list[str], bool]:
     return parts, any(match[1] is not None for match in found)
 
 
-def _in_section(root: str, rest: list[str], key: str) -> Place:
+def _in_section(root: str, rest: list[str], key: str) -> KeyLocation:
     table = {field.name: field for field in _SECTIONS[root]}
     if not rest:
-        return Place([root], None)
+        return KeyLocation([root], None)
     if len(rest) > 1 or rest[0] not in table:
         raise _unknown(key, [f"{root}.{name}" for name in table])
-    return Place([root, rest[0]], table[rest[0]])
+    return KeyLocation([root, rest[0]], table[rest[0]])
 
 
-def _in_entry(rest: list[str], entries: Collection[str], key: str, *, quoted: bool) -> Place:
+def _in_entry(rest: list[str], entries: Collection[str], key: str, *, quoted: bool) -> KeyLocation:
     if not rest:
-        return Place(["providers"], None)
+        return KeyLocation(["providers"], None)
     ways = list(_readings(rest[:1] if quoted else rest, rest))
-    known = [place for place in ways if place.steps[1] in entries]
+    known = [location for location in ways if location.steps[1] in entries]
     if len(known) > 1:
         raise UsageError(
             f"{key} could be {' or '.join(map(str, known))}",
             hint=f"quote the entry's name, for example '{known[0]}'",
         )
-    chosen = known or sorted(ways, key=lambda place: place.field is None)
+    chosen = known or sorted(ways, key=lambda location: location.field is None)
     if known or (chosen and (chosen[0].field or len(rest) == 1)):
         return chosen[0]
     name = next((one for one in _prefixes(rest) if one in entries), rest[0])
@@ -93,15 +93,15 @@ def _prefixes(parts: list[str]) -> Iterator[str]:
     return (".".join(parts[:count]) for count in range(len(parts), 0, -1))
 
 
-def _readings(names: list[str], rest: list[str]) -> Iterator[Place]:
+def _readings(names: list[str], rest: list[str]) -> Iterator[KeyLocation]:
     """Yield each way to take some of the parts for the entry's name, and the rest for one of its keys."""
     for count in range(1, len(names) + 1):
         name, tail = ".".join(rest[:count]), rest[count:]
         if not tail:
-            yield Place(["providers", name], None)
+            yield KeyLocation(["providers", name], None)
         elif tail[0] in _ENTRY and (len(tail) == 1 or _holds(_ENTRY[tail[0]], "object")):
             inner = [".".join(tail[1:])] if tail[1:] else []
-            yield Place(["providers", name, tail[0], *inner], _ENTRY[tail[0]])
+            yield KeyLocation(["providers", name, tail[0], *inner], _ENTRY[tail[0]])
 
 
 def _holds(field: Field, kind: str) -> bool:
@@ -128,14 +128,14 @@ def _unknown(key: str, known: list[str]) -> UsageError:
     return UsageError(f"{key} is no key of the configuration", hint=hint)
 
 
-def read_value(place: Place, word: str) -> Any:
+def read_value(location: KeyLocation, word: str) -> Any:
     """Return the value that a word stands for at a place. Whether it may stand there is not asked here.
 
     `null` is no value. A list is `a,b` or `[a, b]`, a section `{key: value}`; text is taken as it stands.
     Raises UsageError for a key in words, and for what is no YAML.
     """
-    field = place.field
-    inner = field is not None and place.steps[-1] != field.name  # one header, say
+    field = location.field
+    inner = field is not None and location.steps[-1] != field.name  # one header, say
     value: Any
     if word == "null":
         return None
@@ -147,46 +147,47 @@ def read_value(place: Place, word: str) -> Any:
         value = word
     else:
         value = _parse(word)
-    _refuse_secrets(place.steps[-1], value, place)
+    _refuse_secrets(location.steps[-1], value, location)
     return value
 
 
 def _parse(word: str) -> Any:
     from pathlib import Path
 
-    from missy.config.positions import Places
+    from missy.config.positions import SourceMap
     from missy.config.yaml_reader import parse
     from missy.errors import ConfigError
 
     try:
-        return parse(word, Places(Path("value")))
+        return parse(word, SourceMap(Path("value")))
     except ConfigError:
         raise UsageError(
             "the value cannot be read as YAML", hint="write a list like [a, b], a section like {key: value}"
         ) from None
 
 
-def _refuse_secrets(name: str, value: Any, place: Place, holder: str = "") -> None:
+def _refuse_secrets(name: str, value: Any, location: KeyLocation, holder: str = "") -> None:
     """Raise UsageError for a key that is no reference, however deep it stands."""
     if isinstance(value, dict):
         for inner, one in value.items():
-            _refuse_secrets(inner, one, place, holder=name)
+            _refuse_secrets(inner, one, location, holder=name)
     elif isinstance(value, list):
         for one in value:
-            _refuse_secrets(name, one, place, holder)
-    elif value is not None and _is_secret(name, place, holder) and not is_reference(str(value)):
+            _refuse_secrets(name, one, location, holder)
+    elif value is not None and _is_secret(name, location, holder) and not is_reference(str(value)):
         import shlex
 
-        kept = place.entry or "NAME"
-        then = f"then: missy config set {shlex.quote(str(place))} vault://{kept}"
+        kept = location.entry or "NAME"
+        then = f"then: missy config set {shlex.quote(str(location))} vault://{kept}"
         raise UsageError(
-            f"{place}: a key is no argument: the shell's history and other users would see it",
-            hint=f"missy vault set {kept}, " + (then if place.field else f"then write vault://{kept} for it"),
+            f"{location}: a key is no argument: the shell's history and other users would see it",
+            hint=f"missy vault set {kept}, "
+            + (then if location.field else f"then write vault://{kept} for it"),
         )
 
 
-def _is_secret(name: str, place: Place, holder: str) -> bool:
+def _is_secret(name: str, location: KeyLocation, holder: str) -> bool:
     if name in ("api_key", "api_keys"):
         return True
-    mapping = {"headers", "query"} & {holder, place.steps[2] if len(place.steps) == 4 else ""}
+    mapping = {"headers", "query"} & {holder, location.steps[2] if len(location.steps) == 4 else ""}
     return bool(mapping) and bool(_SECRET_NAME.search(name))

@@ -50,13 +50,13 @@ def preview(path: Path, change: Change) -> str:
 
 def outcome(path: Path, change: Change) -> Config:
     """Return the configuration that `edit` would leave. Writes nothing; raises as `edit` does."""
-    from missy.config.positions import Places
+    from missy.config.positions import SourceMap
     from missy.config.validate import build
     from missy.config.yaml_reader import parse
 
-    places = Places(path)
+    source_map = SourceMap(path)
     text = apply(path, _read(path)[1], change)
-    return build(parse(text.removeprefix("\ufeff"), places), places)
+    return build(parse(text.removeprefix("\ufeff"), source_map), source_map)
 
 
 def set_value(path: Path, keys: str | Sequence[str], value: Any) -> bool:

@@ -15,8 +15,8 @@ Pairs = tuple[tuple[str, str], ...]
 
 HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")  # a token of RFC 9110, 5.6.2
 QUERY_NAME = re.compile(r"[A-Za-z0-9._~$-]{1,100}")
-LONGEST_VALUE = 8192
-_MOST = 32  # of each
+MAX_VALUE_CHARS = 8192
+MAX_ITEMS = 32  # of each
 
 # What belongs to the connection, the framing or the body is not an entry's to say -> why
 _OURS = {
@@ -81,8 +81,8 @@ def _pairs(value: Any) -> Pairs:
         return ()
     if not isinstance(value, dict):
         raise Wrong(kind_of(value), "write a mapping: {name: value}, or one `name: value` a line")
-    if len(value) > _MOST:
-        raise Wrong(f"more than {_MOST} of them", "leave some out")
+    if len(value) > MAX_ITEMS:
+        raise Wrong(f"more than {MAX_ITEMS} of them", "leave some out")
     return tuple((name, _value(name, text)) for name, text in value.items())
 
 
@@ -91,8 +91,8 @@ def _value(name: str, value: Any) -> str:
     if not isinstance(value, str):
         scalar = value is not None and not isinstance(value, dict | list)
         raise Wrong(kind_of(value), "put it in quotes if it is meant as text" if scalar else "", key=name)
-    if not value or len(value) > LONGEST_VALUE:
-        what = f"text of more than {LONGEST_VALUE} characters" if value else "an empty text"
+    if not value or len(value) > MAX_VALUE_CHARS:
+        what = f"text of more than {MAX_VALUE_CHARS} characters" if value else "an empty text"
         raise Wrong(what, "remove it if it is not needed", key=name)
     if not value.isascii() or not value.isprintable() or value != value.strip():
         raise Wrong(

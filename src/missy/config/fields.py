@@ -52,7 +52,7 @@ class Field:
 
 
 _KINDS = [kind for kind in KINDS if kind not in NOT_YET]
-_SECONDS = f"a number of seconds above 0, at most {values.LONGEST}"
+_SECONDS = f"a number of seconds above 0, at most {values.MAX_SECONDS}"
 _HOST = "a list of host, host:port or [v6]:port"
 _PAIRS = "a mapping of names to text, $ENV_VAR, vault://NAME or keyring://NAME"
 _KEY = "a key, $ENV_VAR, vault://NAME or keyring://NAME"
@@ -99,14 +99,14 @@ ENTRY = (
         "headers",
         extras.headers,
         _PAIRS,
-        _pairs(extras.HEADER_NAME, extras.LONGEST_VALUE),
+        _pairs(extras.HEADER_NAME, extras.MAX_VALUE_CHARS),
         "HTTP headers to send besides, to this endpoint alone.",
     ),
     Field(
         "query",
         extras.query,
         _PAIRS,
-        _pairs(extras.QUERY_NAME, extras.LONGEST_VALUE),
+        _pairs(extras.QUERY_NAME, extras.MAX_VALUE_CHARS),
         "Parameters for the query string of every call, Azure's api-version say.",
     ),
     Field(
@@ -127,28 +127,28 @@ ENTRY = (
         "timeout",
         values.seconds,
         _SECONDS,
-        _above_zero(values.LONGEST),
+        _above_zero(values.MAX_SECONDS),
         "Seconds of silence allowed: connect, first sign of life, between signs of life (comments too).",
     ),
     Field(
         "patience",
         values.optional(values.seconds),
         f"{_SECONDS}, or null",
-        _above_zero(values.LONGEST, "null"),
+        _above_zero(values.MAX_SECONDS, "null"),
         "Seconds without progress: text, thinking or a call; null: 10 times timeout.",
     ),
     Field(
         "deadline",
         values.optional(values.seconds),
         f"{_SECONDS}, or null",
-        _above_zero(values.LONGEST, "null"),
+        _above_zero(values.MAX_SECONDS, "null"),
         "Seconds for the whole answer; null: no limit.",
     ),
     Field(
         "max_retries",
         values.retries,
-        f"a whole number from 0 to {values.MOST_RETRIES}",
-        {"type": "integer", "minimum": 0, "maximum": values.MOST_RETRIES},
+        f"a whole number from 0 to {values.MAX_RETRIES}",
+        {"type": "integer", "minimum": 0, "maximum": values.MAX_RETRIES},
         "How often a failed request is sent again.",
     ),
     Field("enabled", values.flag, "true or false", _FLAG, "Whether the entry may be used."),

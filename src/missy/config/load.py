@@ -31,21 +31,21 @@ def load(path: Path) -> Config:
     """Return the checked configuration; without a file, an empty one that says so. Raises ConfigError."""
     from missy.config.file_reader import read
 
-    state = stamp(path)  # before the read: an edit in between shows as a change
+    state = fingerprint(path)  # before the read: an edit in between shows as a change
     found = read(path)
     if found is None:
-        return Config(path, stamp=())
-    from missy.config.positions import Places
+        return Config(path, fingerprint=())
+    from missy.config.positions import SourceMap
     from missy.config.validate import build, warn  # here: YAML and the checks are for those who have a file
     from missy.config.yaml_reader import parse
 
     text, mode = found
-    places = Places(path)
-    config = build(parse(text, places), places)
-    return replace(config, warnings=warn(config, mode), stamp=state)
+    source_map = SourceMap(path)
+    config = build(parse(text, source_map), source_map)
+    return replace(config, warnings=warn(config, mode), fingerprint=state)
 
 
-def stamp(path: Path) -> tuple[int, ...]:
+def fingerprint(path: Path) -> tuple[int, ...]:
     """Return what changes with every edit of the file, () without a file."""
     try:
         info = os.stat(path)

@@ -10,37 +10,39 @@ from missy.masking import MASK, may_be_secret
 if TYPE_CHECKING:
     from pathlib import Path
 
-At = tuple[str | int, ...]  # the keys and indices that lead to a value; () is the whole file
+KeyPath = tuple[str | int, ...]  # the keys and indices that lead to a value; () is the whole file
 
 
-class Places:
+class SourceMap:
     """The lines (from 1) of the values of one file."""
 
     __slots__ = ("file", "lines")
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        self.lines: dict[At, int] = {}
+        self.lines: dict[KeyPath, int] = {}
 
-    def line(self, at: At) -> int:
+    def line(self, key_path: KeyPath) -> int:
         """Return the line of a value, or of the nearest value around it that has one."""
-        while at and at not in self.lines:
-            at = at[:-1]
-        return self.lines.get(at, 1)
+        while key_path and key_path not in self.lines:
+            key_path = key_path[:-1]
+        return self.lines.get(key_path, 1)
 
-    def error(self, what: str, at: At = (), *, hint: str = "", line: int | None = None) -> ConfigError:
-        """Return the error that says `what` about the value at `at`."""
-        line = line or self.line(at)
-        key = dotted(at)
+    def error(
+        self, what: str, key_path: KeyPath = (), *, hint: str = "", line: int | None = None
+    ) -> ConfigError:
+        """Return the error that says `what` about the value at `key_path`."""
+        line = line or self.line(key_path)
+        key = dotted(key_path)
         message = f"{self.file}:{line}: {key}: {what}" if key else f"{self.file}:{line}: {what}"
         hint = hint or "correct that line, then run: missy config validate"
         return ConfigError(message, hint=hint, file=str(self.file), line=line, key=key or None)
 
 
-def dotted(at: At) -> str:
-    """Return a place as it is written in messages: `providers.groq.api_keys[0]`."""
+def dotted(key_path: KeyPath) -> str:
+    """Return a key path as it is written in messages: `providers.groq.api_keys[0]`."""
     text = ""
-    for part in at:
+    for part in key_path:
         text += f"[{part}]" if isinstance(part, int) else f".{_plain(part)}"
     return text.removeprefix(".")
 

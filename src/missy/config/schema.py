@@ -141,7 +141,7 @@ class Caution(str):
 class Config:
     """The whole file, checked. `exists`: whether there is one; `providers` keeps the order of the file.
 
-    `stamp` tells this state of the file from others: () without a file, None if it was not loaded from one.
+    `fingerprint` tells this state of the file from others: () without a file, None if it was not loaded from one.
     """
 
     path: Path
@@ -151,7 +151,7 @@ class Config:
     network: Network = field(default_factory=Network)
     budget: Budget = field(default_factory=Budget)
     warnings: tuple[Caution, ...] = ()
-    stamp: tuple[int, ...] | None = field(default=None, compare=False, repr=False)
+    fingerprint: tuple[int, ...] | None = field(default=None, compare=False, repr=False)
 
     @property
     def default(self) -> str | None:

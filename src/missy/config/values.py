@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     Check = Callable[[Any], Any]
 
-LONGEST = 86_400  # seconds: a day. What is longer is a slip of the finger, or milliseconds
-MOST_RETRIES = 100
+MAX_SECONDS = 86_400  # seconds: a day. What is longer is a slip of the finger, or milliseconds
+MAX_RETRIES = 100
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 VARIABLE = re.compile(r"\$[A-Za-z_][A-Za-z0-9_]*")
 SECRET_NAME = re.compile(r"(vault|keyring)://[A-Za-z0-9._/-]{1,128}")
@@ -89,7 +89,7 @@ def flag(value: Any) -> bool:
 
 def seconds(value: Any) -> float:
     """A time in seconds, above 0."""
-    return _number(value, LONGEST)
+    return _number(value, MAX_SECONDS)
 
 
 def dollars(value: Any) -> float:
@@ -105,7 +105,7 @@ def _number(value: Any, most: int) -> float:
 
 def retries(value: Any) -> int:
     """A whole number of attempts."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_RETRIES:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_RETRIES:
         raise Wrong(shown(value))
     return value
 

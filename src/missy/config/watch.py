@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from missy.config.load import load, stamp
+from missy.config.load import fingerprint, load
 from missy.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ class Watch:
 
     def __init__(self, config: Config) -> None:
         self._path = config.path
-        self._seen = config.stamp
+        self._seen = config.fingerprint
 
     def newer(self) -> Config | None:
         """Return the configuration if its file has changed since the last look, else None.
@@ -28,7 +28,7 @@ class Watch:
         """
         if self._seen is None:
             return None
-        found = stamp(self._path)
+        found = fingerprint(self._path)
         if found == self._seen:
             return None
         self._seen = found

@@ -200,12 +200,12 @@ class _Splicer:
                 lines += self._block(item, column + self.layout.step)
         return lines
 
-    def _insert_lines(self, place: int, lines: list[str]) -> None:
-        newline, before = self.layout.newline, self.layout.text[self.layout.first : place]
+    def _insert_lines(self, offset: int, lines: list[str]) -> None:
+        newline, before = self.layout.newline, self.layout.text[self.layout.first : offset]
         if before and not before.endswith("\n"):  # the file ends without a newline, and so it shall
-            self._cut(place, place, newline + newline.join(lines))
+            self._cut(offset, offset, newline + newline.join(lines))
         else:
-            self._cut(place, place, "".join(line + newline for line in lines))
+            self._cut(offset, offset, "".join(line + newline for line in lines))
 
     def _cut(self, start: int, end: int, text: str) -> None:
         self.cuts.append((start, end, text))

@@ -59,20 +59,20 @@ class Layout:
     def members(self, node: yaml.CollectionNode) -> list[Member]:
         """Return the members of a collection in the order of the text."""
         found: list[Member] = []
-        place = node.start_mark.index
+        offset = node.start_mark.index
         for item in node.value:
             keyed = isinstance(node, yaml.MappingNode)
-            found.append(self._pair(*item) if keyed else self._item(item, place, flow=bool(node.flow_style)))
-            place = found[-1].end
+            found.append(self._pair(*item) if keyed else self._item(item, offset, flow=bool(node.flow_style)))
+            offset = found[-1].end
         return found
 
-    def line(self, place: int) -> int:
+    def line(self, offset: int) -> int:
         """Return the start of the line of `place`."""
-        return max(self.text.rfind("\n", 0, place) + 1, self.first)
+        return max(self.text.rfind("\n", 0, offset) + 1, self.first)
 
-    def next_line(self, place: int) -> int:
+    def next_line(self, offset: int) -> int:
         """Return the start of the line behind that of `place`, or the end of the text."""
-        found = self.text.find("\n", place)
+        found = self.text.find("\n", offset)
         return found + 1 if found >= 0 else len(self.text)
 
     def column(self, member: Member) -> int:
@@ -91,10 +91,10 @@ class Layout:
 
         Behind a blank line only those count that start deeper than the member: others are of what follows.
         """
-        end = place = self.next_line(member.end)
-        while place < len(self.text):
-            after = self.next_line(place)
-            line = self.text[place:after]
+        end = offset = self.next_line(member.end)
+        while offset < len(self.text):
+            after = self.next_line(offset)
+            line = self.text[offset:after]
             bare = line.lstrip(" ")
             if bare.startswith("#") and len(line) - len(bare) >= column:
                 end = after
@@ -102,17 +102,17 @@ class Layout:
                 break
             else:
                 column = max(column, self.column(member) + 1)
-            place = after
+            offset = after
         return end
 
     def above(self, member: Member) -> int:
         """Return the place above a member and its comment, but below a comment that heads the file."""
-        own = place = self.line(member.head)
-        while place > self.first:
-            start = self.line(place - 1)
-            if not self.text[start:place].lstrip(" ").startswith("#"):
-                return place
-            place = start
+        own = offset = self.line(member.head)
+        while offset > self.first:
+            start = self.line(offset - 1)
+            if not self.text[start:offset].lstrip(" ").startswith("#"):
+                return offset
+            offset = start
         return own
 
     def _find_step(self) -> int:
@@ -127,14 +127,14 @@ class Layout:
         after = self._find(":", key.end_mark.index) + 1
         return Member(key.value, value, key.start_mark.index, after, self._end(value, after))
 
-    def _item(self, node: yaml.Node, place: int, *, flow: bool) -> Member:
+    def _item(self, node: yaml.Node, offset: int, *, flow: bool) -> Member:
         start = node.start_mark.index
-        if start < place:  # an alias
+        if start < offset:  # an alias
             if flow:
-                raise CannotSplice(f"a list on line {self._number(place)} uses a YAML alias")
-            head = self._find("-", place)
+                raise CannotSplice(f"a list on line {self._number(offset)} uses a YAML alias")
+            head = self._find("-", offset)
             return Member(None, node, head, head + 1, self._end(node, head + 1))
-        head = start if flow else self.text.rfind("-", place, start)
+        head = start if flow else self.text.rfind("-", offset, start)
         after = start if flow else head + 1
         return Member(None, node, head, after, self._end(node, after))
 
@@ -152,10 +152,10 @@ class Layout:
         return len(self.text[:end].rstrip()) if block else end
 
     def _find(self, mark: str, start: int) -> int:
-        place = self.text.find(mark, start)
-        if place < 0 or self.text[start:place].strip():
+        offset = self.text.find(mark, start)
+        if offset < 0 or self.text[start:offset].strip():
             raise CannotSplice(f"line {self._number(start)} is written in a rare form")
-        return place
+        return offset
 
-    def _number(self, place: int) -> int:
-        return self.text.count("\n", 0, place) + 1
+    def _number(self, offset: int) -> int:
+        return self.text.count("\n", 0, offset) + 1

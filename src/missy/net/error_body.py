@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_DEEPEST = 6  # levels of nesting that are looked into
-_MOST = 200  # values that are looked at
-_LONGEST = 600  # characters kept of one server's message
-_LISTED = 3  # errors of a list that are told
+MAX_DEPTH = 6  # levels of nesting that are looked into
+MAX_VALUES = 200  # values that are looked at
+MAX_MESSAGE_CHARS = 600  # characters kept of one server's message
+MAX_LISTED_ERRORS = 3  # errors of a list that are told
 
 # Names are compared in lower case without `_` and `-`: errorMessage is error_message is ErrorMessage.
 _MESSAGES = (
@@ -58,7 +58,7 @@ class ErrorBody:
     def _read(self, value: Any) -> None:
         codes: list[str] = []
         params: list[str] = []
-        for table in _tables(value, 0, [_MOST]):
+        for table in _tables(value, 0, [MAX_VALUES]):
             for name, field in table.items():
                 self.fields.setdefault(plain(name), field)
             codes += _codes(table)
@@ -71,7 +71,7 @@ class ErrorBody:
         self.params = tuple(dict.fromkeys(params))
         provider = self.fields.get("providername")
         self.provider = provider if isinstance(provider, str) else ""
-        self.message = _line(_say(value, 0), _LONGEST)
+        self.message = _line(_say(value, 0), MAX_MESSAGE_CHARS)
         named = _NAMED_STATUS.search(self.message[:100])
         if self.status is None and named:
             self.status = int(named[1])
@@ -157,11 +157,11 @@ def _xml(text: str) -> Iterator[tuple[str, str]]:
 def _tables(value: Any, depth: int, left: list[int]) -> Iterator[dict[str, Any]]:
     """Yield the objects that may hold a part of the complaint, the innermost `error` first."""
     left[0] -= 1
-    if depth > _DEEPEST or left[0] < 0:
+    if depth > MAX_DEPTH or left[0] < 0:
         return
     value = _open(value)
     if isinstance(value, list):
-        for item in value[: _LISTED * 4]:
+        for item in value[: MAX_LISTED_ERRORS * 4]:
             yield from _tables(item, depth + 1, left)
         return
     if not isinstance(value, dict):
@@ -220,11 +220,11 @@ def _say(value: Any, depth: int) -> str:
     """Return the words of a complaint, and behind them what an inner one adds."""
     value = _open(value)
     if isinstance(value, str):
-        return _line(value, _LONGEST)
-    if isinstance(value, list) and depth <= _DEEPEST:
-        said = [_say(item, depth + 1) for item in value[:_LISTED] if isinstance(item, (dict, str))]
+        return _line(value, MAX_MESSAGE_CHARS)
+    if isinstance(value, list) and depth <= MAX_DEPTH:
+        said = [_say(item, depth + 1) for item in value[:MAX_LISTED_ERRORS] if isinstance(item, (dict, str))]
         return "; ".join(dict.fromkeys(text for text in said if text))
-    if not isinstance(value, dict) or depth > _DEEPEST:
+    if not isinstance(value, dict) or depth > MAX_DEPTH:
         return ""
     names = {plain(name): field for name, field in value.items()}
     own = _own_words(names, depth)
@@ -294,6 +294,6 @@ def _last_words(names: dict[str, Any]) -> str:
         field = names.get(name)
         if isinstance(field, (str, int)) and not isinstance(field, bool) and field:
             return _line(str(field).rpartition("#")[2], 100)
-        if isinstance(field, dict) and (said := _say(field, _DEEPEST)):
+        if isinstance(field, dict) and (said := _say(field, MAX_DEPTH)):
             return said
     return ""

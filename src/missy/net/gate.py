@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from missy.audit import Audit, PendingRecord
     from missy.policy import Category, Decision, Policy, Target
 
-_CACHED = 256  # decisions kept; a process talks to a handful of origins
+MAX_CACHED_DECISIONS = 256  # decisions kept; a process talks to a handful of origins
 
 
 class Attribution:
@@ -147,7 +147,7 @@ class Gate:
             except InvalidURL as error:
                 raise self.invalid(str(error), attribution, host=origin) from error
             known = target, self.policy.decide(target, attribution.category)
-            if len(self._decided) < _CACHED:
+            if len(self._decided) < MAX_CACHED_DECISIONS:
                 self._decided[key] = known
         return known
 

@@ -14,10 +14,12 @@ from missy.errors import BadReply, TimedOut
 MAX_BODY = 4 << 20  # bytes of a reply that is read whole
 MAX_STREAM = 1 << 30  # bytes of a streamed reply
 MAX_ERROR = 1 << 20  # bytes of a reply with an error status
-PATIENCE = 10  # times `timeout`: the seconds without progress, where nothing else is said
-_STEP = 64 << 10  # bytes that one step of decompression may make
-_UNPACKED = 16 << 20  # bytes that one piece of a reply may unpack to
-_MARKS = 300_000  # commas in one JSON text; a bracket counts as four of them, as it costs as much memory
+PATIENCE_RATIO = 10  # times `timeout`: the seconds without progress, where nothing else is said
+MAX_STEP_BYTES = 64 << 10  # bytes that one step of decompression may make
+MAX_UNPACKED_BYTES = 16 << 20  # bytes that one piece of a reply may unpack to
+MAX_JSON_MARKS = (
+    300_000  # commas in one JSON text; a bracket counts as four of them, as it costs as much memory
+)
 
 
 def read_json(data: bytes | bytearray | str) -> Any:
@@ -26,14 +28,14 @@ def read_json(data: bytes | bytearray | str) -> Any:
     Parsed values take up to thirty times the room of their text (`[],[],[]`), so it is not the text's length alone that
     has to be bounded.
     """
-    if len(data) < _MARKS // 4:  # too short to hold too many
+    if len(data) < MAX_JSON_MARKS // 4:  # too short to hold too many
         try:
             return from_json(data.encode() if isinstance(data, str) else bytes(data))
         except ValueError:  # the standard library has the last word on what is JSON
             return json.loads(data)
     marks = (b"[", b"{", b",") if not isinstance(data, str) else ("[", "{", ",")
     lists, objects, commas = (data.count(mark) for mark in marks)  # type: ignore[arg-type]
-    if 4 * (lists + objects) + commas > _MARKS:
+    if 4 * (lists + objects) + commas > MAX_JSON_MARKS:
         raise ValueError("too many values")
     if isinstance(data, bytes):  # the standard library would make a text of all of it first
         try:
@@ -56,7 +58,7 @@ class Clock:
     def __init__(self, timeout: float, deadline: float | None = None, patience: float | None = None) -> None:
         self.timeout = timeout
         self.deadline = deadline
-        self.patience = patience if patience is not None else PATIENCE * timeout
+        self.patience = patience if patience is not None else PATIENCE_RATIO * timeout
         self._ends = monotonic() + deadline if deadline is not None else None
         self.reset_idle()
 
@@ -111,7 +113,7 @@ class Clock:
             shows = "the endpoint shows that it lives, but " if self._lively else ""
             return TimedOut(
                 f"{shows}nothing of an answer came for {self.patience:g} s",
-                hint=f"raise patience in the entry (its default is {PATIENCE} times timeout) if the model thinks longer",
+                hint=f"raise patience in the entry (its default is {PATIENCE_RATIO} times timeout) if the model thinks longer",
             )
         return TimedOut(
             f"nothing came for {self.timeout:g} s", hint="raise timeout (or --timeout) if the model is slow"
@@ -135,10 +137,12 @@ class Inflate:
             if self._stream.eof and data:  # zlib would keep all of it
                 raise BadReply("the reply goes on after the end of its compressed data")
             while data:
-                pieces.append(self._stream.decompress(data, _STEP))
+                pieces.append(self._stream.decompress(data, MAX_STEP_BYTES))
                 data = self._stream.unconsumed_tail
-                if len(pieces) * _STEP > _UNPACKED:
-                    raise BadReply(f"one piece of the reply unpacks to more than {_UNPACKED >> 20} MiB")
+                if len(pieces) * MAX_STEP_BYTES > MAX_UNPACKED_BYTES:
+                    raise BadReply(
+                        f"one piece of the reply unpacks to more than {MAX_UNPACKED_BYTES >> 20} MiB"
+                    )
         except zlib.error as error:
             raise BadReply(f"the reply's compression is broken: {error}") from error
         return pieces

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from missy.net.gate import RequestContext
 
-_MOST_IDLE = 128  # connections kept for one origin
-_KEEP_ALIVE = 60.0  # seconds that an idle connection is kept
+MAX_IDLE_CONNECTIONS = 128  # connections kept for one origin
+KEEP_ALIVE_SECONDS = 60.0  # seconds that an idle connection is kept
 
 
 class Pool:
@@ -48,7 +48,7 @@ class Pool:
         if self._closed or not connection.is_available():
             return False
         idle = self._idle.setdefault((origin.scheme, origin.host, origin.port), deque())
-        if len(idle) >= _MOST_IDLE:
+        if len(idle) >= MAX_IDLE_CONNECTIONS:
             return False
         idle.append(connection)
         return True
@@ -86,7 +86,7 @@ def make_pools(
     proxy: str | None,
 ) -> Pools:
     """Build the pools over our network backends; of httpcore2's own they take only how a connection is made."""
-    common = {"keepalive_expiry": _KEEP_ALIVE, "http2": False}
+    common = {"keepalive_expiry": KEEP_ALIVE_SECONDS, "http2": False}
 
     def direct(origin: httpcore2.Origin) -> Any:
         context = tls() if origin.scheme == b"https" else None  # httpcore2 makes none of its own for http

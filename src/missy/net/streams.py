@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # A RequestContext where httpcore2 says `timeout`: see missy.net.gate.RequestContext.
 _Timeout = Any
-_PIECE = 16 << 10  # bytes that are sent at a time, each within the clock's silence
+SEND_CHUNK_BYTES = 16 << 10  # bytes that are sent at a time, each within the clock's silence
 
 
 def _peer_differs(stream: Any, address: str) -> bool:
@@ -61,8 +61,8 @@ class Stream(httpcore2.NetworkStream):
     def write(self, buffer: bytes, timeout: _Timeout = None) -> None:
         """Write all of `buffer`. Raises TimedOut."""
         context: RequestContext = timeout
-        for start in range(0, len(buffer), _PIECE):
-            piece = buffer[start : start + _PIECE]
+        for start in range(0, len(buffer), SEND_CHUNK_BYTES):
+            piece = buffer[start : start + SEND_CHUNK_BYTES]
             try:
                 self._inner.write(piece, context.clock.remaining())
             except httpcore2.WriteTimeout:
@@ -112,8 +112,8 @@ class AsyncStream(httpcore2.AsyncNetworkStream):
     async def write(self, buffer: bytes, timeout: _Timeout = None) -> None:  # noqa: ASYNC109
         """Write all of `buffer`. Raises TimedOut."""
         context: RequestContext = timeout
-        for start in range(0, len(buffer), _PIECE):
-            piece = buffer[start : start + _PIECE]
+        for start in range(0, len(buffer), SEND_CHUNK_BYTES):
+            piece = buffer[start : start + SEND_CHUNK_BYTES]
             try:
                 await self._inner.write(piece, context.clock.remaining())
             except httpcore2.WriteTimeout:

@@ -15,7 +15,7 @@ import httpcore2
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_MOST = 64 << 10  # bytes taken from the outer connection at a time
+MAX_READ_BYTES = 64 << 10  # bytes taken from the outer connection at a time
 
 
 class Tunnel(httpcore2.NetworkStream):
@@ -48,7 +48,7 @@ class Tunnel(httpcore2.NetworkStream):
                 self._outer.write(self._leaves.read(), left)
             if not waits:
                 return result
-            data = self._outer.read(_MOST, left)
+            data = self._outer.read(MAX_READ_BYTES, left)
             if data:
                 self._came.write(data)
             else:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-LONGEST = 366 * 86_400.0  # seconds; a server that asks for more means "never"
+MAX_WAIT_SECONDS = 366 * 86_400.0  # seconds; a server that asks for more means "never"
 _YEAR_9999 = 253_402_300_799
-_EPOCH = 1e9  # a number from here on is a point in time
+MIN_EPOCH_SECONDS = 1e9  # a number from here on is a point in time
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 _UNIT = (
     r"(ms|millis(?:econds?)?|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?|w|weeks?)"
@@ -44,7 +44,7 @@ def bounded(seconds: float) -> float | None:
     """Return a wait within bounds; None for one that is no number or lies in the past by its sign."""
     if math.isnan(seconds) or seconds < 0:
         return None
-    return min(seconds, LONGEST)
+    return min(seconds, MAX_WAIT_SECONDS)
 
 
 def number(value: object) -> float | None:
@@ -79,9 +79,9 @@ def moment(value: object, now: float | None = None) -> float | None:
 
 def _from_number(seconds: float, now: float) -> float | None:
     if math.isinf(seconds):
-        return LONGEST if seconds > 0 else None
+        return MAX_WAIT_SECONDS if seconds > 0 else None
     for epoch in (seconds, seconds / 1000):
-        if seconds >= _EPOCH and now - LONGEST < epoch < now + LONGEST:
+        if seconds >= MIN_EPOCH_SECONDS and now - MAX_WAIT_SECONDS < epoch < now + MAX_WAIT_SECONDS:
             return max(0.0, epoch - now)
     return bounded(seconds)
 
@@ -209,7 +209,7 @@ def resets_at(fields: Mapping[str, Any]) -> float | None:
     """Return the point in time, in seconds since 1970, that the fields of a body name for the end of a limit."""
     for name in _MOMENTS:
         at = number(fields.get(name))
-        if at is not None and _EPOCH <= at < _YEAR_9999 * 1000:
+        if at is not None and MIN_EPOCH_SECONDS <= at < _YEAR_9999 * 1000:
             return at if at < _YEAR_9999 else at / 1000
     return None
 

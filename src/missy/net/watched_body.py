@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from missy.net.client_lease import Lease
 
-_DRAIN = 0.05  # seconds to take the end of the body, so that the connection can serve again
+MAX_DRAIN_SECONDS = 0.05  # seconds to take the end of the body, so that the connection can serve again
 
 
 class _Watched:
@@ -56,7 +56,7 @@ class _Watched:
         if self._over or self._chunks is None or self._ending is None or not self._ending.whole:
             return False
         self._body.ended()
-        self._body.hurry(_DRAIN)
+        self._body.hurry(MAX_DRAIN_SECONDS)
         return True
 
 

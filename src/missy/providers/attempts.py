@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from missy.net.limits import Clock
     from missy.secrets.resolve import Credential
 
-_FIRST_WAIT, _LONGEST_WAIT = 0.25, 8.0  # seconds
+FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.25, 8.0  # seconds
 # Parameters that some endpoint refuses, and that a call can do without.
 OPTIONAL_PARAMS = (
     "max_tokens",
@@ -128,7 +128,7 @@ class Attempts:
         if asked is not None:
             return asked
         self._tries += 1
-        longest = min(_FIRST_WAIT * 2 ** (self._tries - 1), _LONGEST_WAIT)
+        longest = min(FIRST_BACKOFF_SECONDS * 2 ** (self._tries - 1), MAX_BACKOFF_SECONDS)
         return float(longest * random.uniform(0.5, 1.0))  # noqa: S311 jitter, not a secret
 
 

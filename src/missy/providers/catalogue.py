@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from missy.providers.endpoint import Endpoint
     from missy.secrets.resolve import Credential
 
-_FRESH = 300.0  # seconds
+MAX_AGE_SECONDS = 300.0  # seconds
 # The backend leaves out models whose `minimal_client_version` is higher; the highest seen is 0.155.0, in the list that
 # its own client 0.169.0 carries. Far above it, so that no model is hidden when that client reaches 1.0.
 _CLIENT_VERSION = "99.0.0"
@@ -49,7 +49,7 @@ class Catalogue:
         key = f"{entry} {headers.get('chatgpt-account-id', '')}"
         known = self._load()
         note = known.get(key, {})
-        if note and 0 <= time.time() - _number(note.get("at")) < _FRESH:
+        if note and 0 <= time.time() - _number(note.get("at")) < MAX_AGE_SECONDS:
             return _sorted(note.get("models"))
         asked = dict(headers) | ({"If-None-Match": str(note["etag"])} if note.get("etag") else {})
         path = f"/models?client_version={_CLIENT_VERSION}"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from missy.auth.login import Access
     from missy.auth.tokens import Logins
-    from missy.auth.usage import LimitsNote
+    from missy.auth.usage import UsageCache
     from missy.events import Event
     from missy.net.client_lease import Account, RequestCredentials
     from missy.net.door import Door
@@ -78,7 +78,7 @@ class CodexProvider:
         logins: Logins,
         max_retries: int,
         catalogue: Catalogue,
-        limits: LimitsNote,
+        limits: UsageCache,
         heads: HeadStore,
         timeout: float = 60.0,
     ) -> None:

@@ -10,7 +10,7 @@ _THINKING_PARTS = ("thinking", "reasoning", "thought", "reasoning_text", "summar
 _TEXT_PARTS = ("text", "output_text", "input_text")
 _PICTURES = ("image", "image_url", "output_image", "input_image")
 _SOUNDS = ("audio", "output_audio", "input_audio")
-_DEEPEST = 8  # levels of lists and objects that a text is looked for in
+MAX_DEPTH = 8  # levels of lists and objects that a text is looked for in
 
 
 class Content(NamedTuple):
@@ -80,9 +80,9 @@ def _text(value: object, depth: int = 0) -> str:
     """Return the text of a string, a list of parts, or an object that holds one."""
     if isinstance(value, str):
         return value
-    if depth < _DEEPEST and isinstance(value, list):
+    if depth < MAX_DEPTH and isinstance(value, list):
         return "".join(_text(item, depth + 1) for item in value)
-    if depth < _DEEPEST and isinstance(value, dict):
+    if depth < MAX_DEPTH and isinstance(value, dict):
         return _text(
             next((value[key] for key in ("text", "content", "thinking") if value.get(key)), ""), depth + 1
         )

@@ -9,7 +9,7 @@ from missy.events import Usage
 
 MAX_TEXT = 8 << 20  # characters of one answer, thinking included; one that is not ASCII counts as eight
 
-_DEEPEST = 200  # levels of an item that is kept
+MAX_DEPTH = 200  # levels of an item that is kept
 
 
 class Length:
@@ -71,7 +71,7 @@ def size_of(value: Any) -> int:
     size, level, depth = 0, [value], 0
     while level:
         depth += 1
-        if depth > _DEEPEST:
+        if depth > MAX_DEPTH:
             raise BadReply("an item of the answer is nested too deep")
         below: list[Any] = []
         for one in level:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from missy.providers.endpoint import Endpoint
     from missy.providers.reply import EventParser, ResponseReader
 
-_END_SECONDS = 5.0  # that usage and the end marker may take once the answer is finished
-_DRAIN_SECONDS = 0.05  # to take the end of the body, so that the connection can serve again
+MAX_END_SECONDS = 5.0  # that usage and the end marker may take once the answer is finished
+MAX_DRAIN_SECONDS = 0.05  # to take the end of the body, so that the connection can serve again
 
 
 class ProviderAdapter(Protocol):
@@ -141,7 +141,7 @@ def _attempt(
         response.body.ended(error)  # the record says that this was no whole answer
         raise
     response.body.ended()  # the answer is over; what follows is housekeeping
-    clock.reset_idle(_DRAIN_SECONDS)
+    clock.reset_idle(MAX_DRAIN_SECONDS)
     try:
         while (yield _READ) is not None:
             pass
@@ -152,9 +152,9 @@ def _attempt(
 def _note_life(clock: Clock, parser: EventParser, before: int) -> None:
     """Tell the clock what bytes have shown: progress, life, or that no more is to come than the end."""
     if parser.progress != before:
-        clock.reset_idle(_END_SECONDS if parser.settled else None)
+        clock.reset_idle(MAX_END_SECONDS if parser.settled else None)
     elif parser.settled:
-        clock.finish(_END_SECONDS)
+        clock.finish(MAX_END_SECONDS)
     else:
         clock.alive()
 

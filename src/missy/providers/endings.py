@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-_OVERLAP = 128  # bytes looked at again with the next ones, so that no mark is lost between two reads
+OVERLAP_BYTES = 128  # bytes looked at again with the next ones, so that no mark is lost between two reads
 
 # Inside a text of the model every quote is escaped, so none of these can be said by it.
 _CHAT = re.compile(rb'"finish_reason"\s*:\s*"[^"]|(?:^|[\r\n])data:\s?\[DONE\]')
@@ -35,7 +35,7 @@ class StreamEnding:
             return
         seen = self._tail + data
         self.whole = self._mark.search(seen) is not None
-        self._tail = seen[-_OVERLAP:]
+        self._tail = seen[-OVERLAP_BYTES:]
 
 
 def ending_of(path: str, content_type: str) -> StreamEnding | None:

@@ -14,7 +14,7 @@ from missy.secrets.redact import redact
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_LONGEST = 500  # characters of a server's message that are shown
+MAX_MESSAGE_CHARS = 500  # characters of a server's message that are shown
 _SHORTER = "shorten the prompt or lower --max-tokens"
 _HINTS = {
     Meaning.REGION: REGION_HINT,
@@ -43,7 +43,7 @@ _MAY_LACK = frozenset({Meaning.KEY, Meaning.FORBIDDEN, Meaning.NO_PATH, Meaning.
 
 def shown(text: str) -> str | None:
     """Return a server's text as it may be shown, in one line: some endpoints echo the key. None for nothing."""
-    return " ".join(redact(text).split())[:_LONGEST] or None
+    return " ".join(redact(text).split())[:MAX_MESSAGE_CHARS] or None
 
 
 def to_error(

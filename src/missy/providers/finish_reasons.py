@@ -16,7 +16,7 @@ _FILTERS = (
 )  # fmt: skip
 _LENGTHS = ("length", "token", "max_", "context_window")
 WHOLE = ("", "completed")  # the states of a response, and of an item of it, that are good ends
-_LONGEST = 100  # characters of a reason that are shown
+MAX_REASON_CHARS = 100  # characters of a reason that are shown
 # the key of the reason, and other formats' names for it where it is absent
 _KEYS = ("finishReason", "stop_reason", "native_finish_reason", "stopReason")
 
@@ -35,7 +35,7 @@ def reason_of(choice: dict[str, object]) -> str | None:
 
 def shown(word: str) -> str:
     """Return a server's word on one line, masked and of bounded length."""
-    return redact(" ".join(word.split()))[:_LONGEST]
+    return redact(" ".join(word.split()))[:MAX_REASON_CHARS]
 
 
 def _plain(word: str) -> str:

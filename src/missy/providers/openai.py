@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from missy.net.door import Door
     from missy.providers.base import Request
     from missy.providers.heads import HeadStore
-    from missy.providers.quirks import EndpointMemory
+    from missy.providers.quirks import LearnedQuirks
     from missy.secrets.resolve import Credential
 
 
@@ -40,7 +40,7 @@ class OpenAIProvider:
         host: str,
         credentials: Callable[[], Sequence[Credential]],
         max_retries: int,
-        memory: EndpointMemory,
+        memory: LearnedQuirks,
         heads: HeadStore,
         timeout: float = 30.0,
         may_wait: bool = False,

@@ -14,8 +14,8 @@ from missy.errors import BadReply
 from missy.providers.counts import size_of
 from missy.providers.surrogates import joined
 
-_MOST_ITEMS = 1024  # of one answer
-_MOST_KEPT = 16 << 20  # characters of all items of one answer, each as often as it came
+MAX_ITEMS = 1024  # of one answer
+MAX_ITEMS_CHARS = 16 << 20  # characters of all items of one answer, each as often as it came
 _OF_A_CALL = ("call_id", "namespace", "name", "arguments")
 
 
@@ -94,13 +94,13 @@ class OutputItems:
         return self._named(known, id_)
 
     def _begin(self, index: int, *, placed: bool = True) -> Item:
-        if len(self._items) >= _MOST_ITEMS:
+        if len(self._items) >= MAX_ITEMS:
             raise BadReply("the answer has too many items")
         self._items.append(Item(index, placed=placed))
         return self._items[-1]
 
     def _named(self, item: Item, id_: str) -> Item:
-        if id_ and len(self._by_id) < 4 * _MOST_ITEMS:
+        if id_ and len(self._by_id) < 4 * MAX_ITEMS:
             item.ids.add(id_)
             self._by_id.setdefault(id_, item)
         return item
@@ -108,8 +108,10 @@ class OutputItems:
     def keep(self, item: Item, fields: dict[str, Any]) -> None:
         """Keep what is said of an item, within bounds: it goes back with the next turn."""
         self._kept += size_of(fields)
-        if self._kept > _MOST_KEPT:
-            raise BadReply(f"the items of the answer are longer than {_MOST_KEPT >> 20} million characters")
+        if self._kept > MAX_ITEMS_CHARS:
+            raise BadReply(
+                f"the items of the answer are longer than {MAX_ITEMS_CHARS >> 20} million characters"
+            )
         item.fields = fields
 
     def in_last_event(self, output: list[Any], place: int) -> Item | None:

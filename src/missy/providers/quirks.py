@@ -10,11 +10,11 @@ from missy import files
 if TYPE_CHECKING:
     from pathlib import Path
 
-_KEPT = 14 * 86400  # seconds after which an endpoint is asked again
-_MOST = 200  # endpoints
+MAX_AGE_SECONDS = 14 * 86400  # seconds after which an endpoint is asked again
+MAX_ENDPOINTS = 200  # endpoints
 
 
-class EndpointMemory:
+class LearnedQuirks:
     """Parameters to leave out, by endpoint and model."""
 
     def __init__(self, path: Path) -> None:
@@ -27,13 +27,13 @@ class EndpointMemory:
         if not isinstance(note, dict) or not isinstance(note.get("at"), (int, float)):
             return frozenset()
         names = note.get("refuses")
-        fresh = 0 <= time.time() - float(str(note["at"])) < _KEPT
+        fresh = 0 <= time.time() - float(str(note["at"])) < MAX_AGE_SECONDS
         return frozenset(str(name) for name in names) if fresh and isinstance(names, list) else frozenset()
 
     def learn(self, base_url: str, model: str | None, names: frozenset[str]) -> None:
         """Note what an endpoint refuses. A file that cannot be written is no reason to fail."""
         self._known = None  # another entry, or another process, may have learnt something meanwhile
-        known = dict(list(self._load().items())[-_MOST:])
+        known = dict(list(self._load().items())[-MAX_ENDPOINTS:])
         known[f"{base_url} {model}"] = {"refuses": sorted(names), "at": int(time.time())}
         self._known = known
         files.write_note(self._path, known)

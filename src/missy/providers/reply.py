@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from missy.events import Event
 
 _FIELDS = ("data", "event", "id", "retry", ":")  # what a line of an event stream begins with
-_HEAD = 64 << 10  # bytes of white space that are waited through
+MAX_LEADING_BLANK_BYTES = 64 << 10  # bytes of white space that are waited through
 _MARKS = ("[DONE]", '"[DONE]"', "'[DONE]'")
 _ALIVE = ("ping", "keepalive", "keep-alive", "heartbeat")  # names of events that say no more than that
 
@@ -88,7 +88,7 @@ class ResponseReader:
         if not self._kind:
             self._head += chunk
             self._kind = kind_of(self._head, self._label)
-            if not self._kind and len(self._head) > _HEAD:
+            if not self._kind and len(self._head) > MAX_LEADING_BLANK_BYTES:
                 raise BadReply("the reply is nothing but white space")
             if not self._kind:
                 return [], False
@@ -102,7 +102,8 @@ class ResponseReader:
             self.finished_reading = is_marked(self._body)
             return [], self.finished_reading
         if not self._answered and (
-            len(self._body) < _HEAD or other_kind(bytes(self._body[:_HEAD])) == "json"
+            len(self._body) < MAX_LEADING_BLANK_BYTES
+            or other_kind(bytes(self._body[:MAX_LEADING_BLANK_BYTES])) == "json"
         ):
             self._body += chunk
         return self._events(chunk)
@@ -190,7 +191,7 @@ class ResponseReader:
 
     def _unanswered(self) -> list[Event]:
         """A stream without a piece of an answer: nothing at all, or something else under a wrong label."""
-        kind = other_kind(bytes(self._body[:_HEAD]))
+        kind = other_kind(bytes(self._body[:MAX_LEADING_BLANK_BYTES]))
         if kind == "html":
             raise not_an_api()
         if kind == "json":

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from missy.events import Message
     from missy.providers.content import Content
 
-_MOST_KEPT = 8 << 20  # characters of all details of one answer
+MAX_DETAILS_CHARS = 8 << 20  # characters of all details of one answer
 _GROWING = ("text", "summary", "data", "signature")  # fields of a detail that come in pieces
 _FIELDS = ("reasoning_details", *THINKING)
 
@@ -43,9 +43,9 @@ class Returned:
 
     def _add(self, detail: Any) -> None:
         self._kept += size_of(detail)
-        if self._kept > _MOST_KEPT:
+        if self._kept > MAX_DETAILS_CHARS:
             raise BadReply(
-                f"the details of the thinking are longer than {_MOST_KEPT >> 20} million characters"
+                f"the details of the thinking are longer than {MAX_DETAILS_CHARS >> 20} million characters"
             )
         last: Any = self._details[-1] if self._details else None
         if not _is_same(last, detail):

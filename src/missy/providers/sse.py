@@ -10,7 +10,7 @@ import re
 from missy.errors import BadReply
 from missy.providers.payload import LONG, MAX_EVENT
 
-_MOST_UNFRAMED = 64 << 10  # bytes
+MAX_UNFRAMED_BYTES = 64 << 10  # bytes
 _LINE_END = re.compile(rb"[\r\n]")  # one pass: two finds look at a flood of one of them again and again
 
 
@@ -73,7 +73,7 @@ class Decoder:
 
     def rest(self) -> bytes:
         """Return the JSON that came without a field name, the line that has not ended included."""
-        tail = bytes(self._buffer[:_MOST_UNFRAMED])
+        tail = bytes(self._buffer[:MAX_UNFRAMED_BYTES])
         starts = tail[:1] in (b"{", b"}", b"[") or bool(self.unframed)
         return bytes(self.unframed) + (tail if starts else b"")
 
@@ -94,8 +94,8 @@ class Decoder:
         buffer = self._buffer
         first = bytes(buffer[at : at + 1])
         if first in (b"{", b"}", b"[") or (self.unframed and first in (b" ", b"\t", b'"')):
-            if len(self.unframed) < _MOST_UNFRAMED:
-                self.unframed += buffer[at : min(end, at + _MOST_UNFRAMED)] + b"\n"
+            if len(self.unframed) < MAX_UNFRAMED_BYTES:
+                self.unframed += buffer[at : min(end, at + MAX_UNFRAMED_BYTES)] + b"\n"
             return
         colon = buffer.find(b":", at, min(end, at + 6))
         field = buffer[at : colon if colon >= 0 else min(end, at + 6)]

@@ -11,8 +11,8 @@ _TAGS = {
     "<reasoning>": "</reasoning>",
     "[think]": "[/think]",
 }
-_LONGEST_TAG = max(map(len, _TAGS))
-_LONGEST_START = 64  # characters of white space after which no tag is waited for any more
+MAX_TAG_CHARS = max(map(len, _TAGS))
+MAX_BLANK_CHARS = 64  # characters of white space after which no tag is waited for any more
 
 
 class ThinkSplitter:
@@ -37,10 +37,10 @@ class ThinkSplitter:
         self._held += piece
         if self._state == "start":
             start = self._held.lstrip()
-            head = start[:_LONGEST_TAG].lower()
+            head = start[:MAX_TAG_CHARS].lower()
             blank = len(self._held) - len(start)
             tag = next((tag for tag in _TAGS if head.startswith(tag)), "")
-            if blank >= _LONGEST_START or not (tag or any(tag.startswith(head) for tag in _TAGS)):
+            if blank >= MAX_BLANK_CHARS or not (tag or any(tag.startswith(head) for tag in _TAGS)):
                 return self._answer(self._held)
             if not tag:
                 return []

@@ -20,11 +20,11 @@ from missy.secrets.redact import redact
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-_MOST = 128  # calls of one answer
-_LONGEST = 1 << 20  # characters of all calls of one answer: arguments, names and ids
+MAX_CALLS = 128  # calls of one answer
+MAX_CALLS_CHARS = 1 << 20  # characters of all calls of one answer: arguments, names and ids
 # fields of a call that mean nothing to us and that the endpoint wants back as they came
 _OPAQUE = ("extra_content", "provider_specific_fields", "thought_signature")
-_DEEPEST = 100  # levels of lists and objects in arguments; whoever prints them must not run out of stack
+MAX_DEPTH = 100  # levels of lists and objects in arguments; whoever prints them must not run out of stack
 
 
 class _Call:
@@ -66,7 +66,7 @@ class ToolCallCollector:
     def _take(self, piece: dict[str, Any]) -> None:
         custom = piece.get("custom")
         if isinstance(custom, dict) and "function" not in piece:
-            if isinstance(custom.get("name"), str) and len(self.custom) < _MOST:
+            if isinstance(custom.get("name"), str) and len(self.custom) < MAX_CALLS:
                 self.custom.append(self._kept(custom["name"]))
             return
         function = piece.get("function")
@@ -74,7 +74,7 @@ class ToolCallCollector:
         name = function.get("name")
         name = name if isinstance(name, str) else ""
         call = self._find(piece, name)
-        if name and len(call.names) < _MOST:
+        if name and len(call.names) < MAX_CALLS:
             call.names.append(self._kept(name))
         arguments = function.get("arguments")
         if arguments is not None and not isinstance(arguments, str):  # already parsed: some servers do
@@ -96,7 +96,7 @@ class ToolCallCollector:
     def _kept(self, text: str) -> str:
         """Count what is kept of all calls together. Raises BadReply over the limit."""
         self.length += len(text)
-        if self.length > _LONGEST:
+        if self.length > MAX_CALLS_CHARS:
             raise BadReply("the tool calls of the answer are too long")
         return text
 
@@ -123,7 +123,7 @@ class ToolCallCollector:
         return same[-1]
 
     def _begin(self, index: int | None, id_: str) -> _Call:
-        if len(self._calls) >= _MOST:
+        if len(self._calls) >= MAX_CALLS:
             raise BadReply("the answer asks for too many tool calls")
         self._calls.append(_Call(index, self._kept(id_)))
         return self._calls[-1]
@@ -186,7 +186,7 @@ def whole_call(
         json.dumps(arguments, allow_nan=False)  # NaN and 1e999 are read by Python and by nobody else
     except (ValueError, RecursionError):
         arguments = None
-    if not isinstance(arguments, dict) or _depth(arguments) > _DEEPEST:
+    if not isinstance(arguments, dict) or _depth(arguments) > MAX_DEPTH:
         raise BadReply(
             f"the arguments of the tool call {redact(name)[:64]} are not a JSON object; it was not run",
             hint="ask again, or another model",

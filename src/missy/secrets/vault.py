@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _FORMAT = 1
-_LONGEST = 65536  # bytes of one value
+MAX_SECRET_BYTES = 65536  # bytes of one value
 _LIMIT = 1 << 24  # bytes of the whole file
 _RESTORE = "restore it from a backup; to start anew and lose what it holds, move the vault's files away"
 
@@ -200,9 +200,10 @@ def _encode(value: Secret) -> bytes:
         raise UsageError(
             "the secret is not valid UTF-8", hint="encode it as text first, with base64 say"
         ) from None
-    if not data or len(data) > _LONGEST:
+    if not data or len(data) > MAX_SECRET_BYTES:
         raise UsageError(
-            f"a secret has 1 to {_LONGEST} bytes; this one has {len(data)}", hint="check what was given"
+            f"a secret has 1 to {MAX_SECRET_BYTES} bytes; this one has {len(data)}",
+            hint="check what was given",
         )
     return data
 

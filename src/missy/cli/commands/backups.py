@@ -30,10 +30,10 @@ def backups(app: App, as_json: bool, prune: bool) -> None:
     found = find(path)
     if as_json:
         return emit_json(
-            [{"n": one.number, "time": _time(one.stamp), "path": str(one.path)} for one in found]
+            [{"n": one.number, "time": _time(one.timestamp), "path": str(one.path)} for one in found]
         )
     for one in found:
-        emit(f"{one.number:>2}  {_time(one.stamp)}  {one.path}")
+        emit(f"{one.number:>2}  {_time(one.timestamp)}  {one.path}")
     if not found and not prune:
         notice("no command has changed the configuration yet")
     return None
@@ -79,6 +79,6 @@ def rollback(app: App, number: int) -> None:
         notice(f"{path} is already the same as backup {number}")
 
 
-def _time(stamp: str) -> str:
+def _time(timestamp: str) -> str:
     """Return YYYYMMDD-HHMMSS as ISO 8601; backups are dated in UTC."""
-    return f"{stamp[:4]}-{stamp[4:6]}-{stamp[6:8]}T{stamp[9:11]}:{stamp[11:13]}:{stamp[13:]}Z"
+    return f"{timestamp[:4]}-{timestamp[4:6]}-{timestamp[6:8]}T{timestamp[9:11]}:{timestamp[11:13]}:{timestamp[13:]}Z"

@@ -11,7 +11,7 @@ from missy.cli.app import App, emit, notice
 from missy.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
-    from missy.config.dotted import Place
+    from missy.config.dotted import KeyLocation
 
 
 @click.command("set", context_settings={"ignore_unknown_options": True})
@@ -33,31 +33,31 @@ def set_(app: App, key: str, value: str) -> None:
       missy config set providers.groq.api_key vault://groq
     """
     from missy.config import edit
-    from missy.config.dotted import find_place, read_value
+    from missy.config.dotted import find_key, read_value
 
     path = paths.config_file(app.config_path)
-    done: list[tuple[Place, Any, bool]] = []
+    done: list[tuple[KeyLocation, Any, bool]] = []
 
     def change(data: dict[str, Any]) -> None:
         entries = edit.section(data, "providers")
-        place = find_place(key, entries)
-        is_new = place.entry is not None and place.entry not in entries
+        location = find_key(key, entries)
+        is_new = location.entry is not None and location.entry not in entries
         if is_new and not path.exists():
             entries.clear()  # the template's sample entry, which nobody asked for
-        found = read_value(place, value)
-        _put(data, place.steps, found)
-        done.append((place, found, is_new))
+        found = read_value(location, value)
+        _put(data, location.steps, found)
+        done.append((location, found, is_new))
 
     try:
         changed = edit.edit(path, change)
     except ConfigError as error:
         raise (_refused(error) if done else error) from None
-    place, found, is_new = done[-1]
+    location, found, is_new = done[-1]
     from missy.config.yaml_edit import inline
 
-    emit(f"{place}: {found if isinstance(found, str) else inline(found)}")
+    emit(f"{location}: {found if isinstance(found, str) else inline(found)}")
     if is_new:
-        notice(f"'{place.entry}' is a new entry; to undo: missy config rollback")
+        notice(f"'{location.entry}' is a new entry; to undo: missy config rollback")
     if not changed:
         notice(f"{path} said so already")
 
@@ -74,37 +74,37 @@ def unset(app: App, key: str) -> None:
       missy config unset providers.groq
     """
     from missy.config import edit
-    from missy.config.dotted import find_place
+    from missy.config.dotted import find_key
 
     path = paths.config_file(app.config_path)
-    done: list[tuple[Place, bool]] = []
+    done: list[tuple[KeyLocation, bool]] = []
 
     def change(data: dict[str, Any]) -> None:
         entries = edit.section(data, "providers")
-        place = find_place(key, entries)
-        if place.entry is not None and place.entry not in entries:
+        location = find_key(key, entries)
+        if location.entry is not None and location.entry not in entries:
             known = ", ".join(entries) or "none"
-            raise UsageError(f"there is no entry '{place.entry}'", hint=f"the entries are: {known}")
+            raise UsageError(f"there is no entry '{location.entry}'", hint=f"the entries are: {known}")
         at: Any = data
-        for step in place.steps[:-1]:
+        for step in location.steps[:-1]:
             at = at.get(step) or {}
-        done.append((place, place.steps[-1] in at))
-        at.pop(place.steps[-1], None)
+        done.append((location, location.steps[-1] in at))
+        at.pop(location.steps[-1], None)
         _drop_if_empty(data, "providers")
 
     if not path.exists():
-        find_place(key, ())
+        find_key(key, ())
         notice(f"there is no {path}: nothing is set")
         return
     try:
         edit.edit(path, change)
     except ConfigError as error:
         raise (_refused(error) if done else error) from None
-    place, was_set = done[-1]
+    location, was_set = done[-1]
     if was_set:
-        emit(f"{place}: not set any more")
+        emit(f"{location}: not set any more")
     else:
-        notice(f"{place} was not set")
+        notice(f"{location} was not set")
 
 
 def _put(data: dict[str, Any], steps: list[str], value: Any) -> None:
