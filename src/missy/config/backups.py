@@ -59,7 +59,7 @@ def diff(path: Path, number: int = 1) -> str:
     """Return what has changed since a backup, as a unified diff without any key; "" if nothing has."""
     backup = _choose(path, number)
     now = _read(path) if path.exists() else ""
-    return compare(_read(backup.path), now, backup.path.name, path.name)
+    return compare(_read_backup(backup), now, backup.path.name, path.name)
 
 
 def rollback(path: Path, number: int = 1) -> bool:
@@ -68,7 +68,7 @@ def rollback(path: Path, number: int = 1) -> bool:
     Raises UsageError if there is no such backup, ConfigError if it is not a configuration that can be loaded.
     """
     with files.lock(path):
-        text = _read(_choose(path, number).path)
+        text = _read_backup(_choose(path, number))
         before = files.read_private(files.follow_own_link(path)) if path.exists() else None
         if before == text.encode():
             return False
@@ -211,6 +211,11 @@ def _names(folder: Path) -> list[str]:
 
 def _read(path: Path) -> str:
     return files.read_private(files.follow_own_link(path)).decode(errors="replace")
+
+
+def _read_backup(backup: Backup) -> str:
+    """Return the text of a backup. A symlink is refused: `_keep` only ever writes regular files."""
+    return files.read_private(backup.path).decode(errors="replace")
 
 
 def _choose(path: Path, number: int) -> Backup:

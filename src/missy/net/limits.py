@@ -113,7 +113,8 @@ class Clock:
             shows = "the endpoint shows that it lives, but " if self._lively else ""
             return TimedOut(
                 f"{shows}nothing of an answer came for {self.patience:g} s",
-                hint=f"raise patience in the entry (its default is {PATIENCE_RATIO} times timeout) if the model thinks longer",
+                hint=f"raise patience in the entry (its default is {PATIENCE_RATIO} times timeout)"
+                " if the model thinks longer",
             )
         return TimedOut(
             f"nothing came for {self.timeout:g} s", hint="raise timeout (or --timeout) if the model is slow"
