@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from missy import AsyncMissy, ConfigError, Missy, Notice, UsageError
-from missy.config import edit
 from missy.policy import parse
 from tests.command import Command
+from tests.configuration import edit
 from tests.servers import Gate, Origin, chat_stream, json_response
 
 
@@ -194,9 +194,9 @@ def test_nothing_is_read_where_nothing_changed(missy, a):
 
 def test_a_configuration_that_is_in_no_file_stays(missy, a):
     """One that was made by hand is not looked for."""
-    from missy.config.schema import Config, Entry
+    from tests.configuration import Config, entry
 
-    config = Config(missy.home / "config.yaml", providers={"x": Entry("x", model="m", base_url=a.url)})
+    config = Config(missy.home / "config.yaml", providers={"x": entry("x", model="m", base_url=a.url)})
     with Missy(config) as m:
         write(missy, a)
         assert m.ask("hi").provider == "x"

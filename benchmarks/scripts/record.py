@@ -7,12 +7,13 @@ from urllib.parse import urlsplit
 from missy import paths
 from missy.audit import Audit
 from missy.config.load import load_chosen
+from missy.kinds import KINDS
 from missy.net.gate import Attribution, Gate
 from missy.net.limits import Clock
 from missy.policy import Policy
 
 _BATCH = 100
-config = load_chosen(None)
+config = load_chosen(None, KINDS)
 gate = Gate(Policy(config.rules()), Audit(paths.home() / "audit.jsonl"))
 url = urlsplit(config.entry(None).endpoint)
 origin = f"{url.scheme}://{url.netloc}"

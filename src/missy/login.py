@@ -10,6 +10,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from missy import files, folders, paths
+from missy.config.kind_spec import usable
 from missy.config.schema import Entry
 from missy.errors import CredentialError, MissyError, UsageError
 
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from missy.net.door import Door
 
     Method = Literal["browser", "paste", "device"]
-
-KIND = "openai-codex"
 
 
 class LoginStatus(NamedTuple):
@@ -54,9 +53,11 @@ def login_file() -> Path:
 
 
 def login_entries(config: Config) -> list[Entry]:
-    """Return every entry that has a login, or the one that needs no configuration."""
-    found = [entry for entry in config.providers.values() if entry.kind == KIND]
-    return found or [Entry(entry=KIND, kind=KIND, timeout=60.0)]
+    """Return every entry that has a login, or those that need no configuration."""
+    found = [entry for entry in config.providers.values() if entry.spec.has_login]
+    return found or [
+        Entry(spec.name, spec, timeout=spec.timeout) for spec in usable(config.kinds) if spec.has_login
+    ]
 
 
 def find_entry(config: Config, name: str | None) -> Entry:
@@ -73,8 +74,9 @@ def find_entry(config: Config, name: str | None) -> Entry:
         if entry.entry == name:
             return entry
     kind = config.entry(name).kind  # raises for a name that no entry has
+    names = " and ".join(spec.name for spec in usable(config.kinds) if spec.has_login)
     raise UsageError(
-        f"entry '{name}' is of kind {kind}, which has no login", hint=f"missy auth is for {KIND}"
+        f"entry '{name}' is of kind {kind}, which has no login", hint=f"missy auth is for {names}"
     )
 
 

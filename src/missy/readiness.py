@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from missy.errors import MissyError
+from missy.kinds import kind_of
 from missy.policy import Policy, parse
-from missy.secrets.resolve import source_of, what_is_missing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,9 +33,8 @@ class Readiness:
 
 def readiness(config: Config, entry: Entry, environ: Mapping[str, str]) -> Readiness:
     """Look at one entry. Raises nothing: what is wrong is in `reason`."""
-    look = {"local": _local, "openai-codex": _login}.get(entry.kind, _keyed)
     try:
-        source, reason = look(entry, environ)
+        source, reason = kind_of(entry).readiness(entry, environ)
     except MissyError as error:
         source, reason = "none", error.message
     if not entry.enabled:
@@ -51,27 +50,3 @@ def readiness(config: Config, entry: Entry, environ: Mapping[str, str]) -> Readi
 def _host_and_port(target: Target) -> str:
     host = f"[{target.host}]" if ":" in target.host else target.host
     return f"{host}:{target.port}"
-
-
-def _keyed(entry: Entry, environ: Mapping[str, str]) -> tuple[str, str]:
-    return source_of(entry, environ), what_is_missing(entry, environ)
-
-
-def _login(entry: Entry, environ: Mapping[str, str]) -> tuple[str, str]:  # noqa: ARG001
-    import time
-
-    from missy import paths
-    from missy.auth.login import LOGIN_FILE, describe_state
-
-    state, _, why = describe_state(paths.home() / LOGIN_FILE, entry.issuer_url or "", time.time())
-    if state == "none":
-        return "none", why or f"not logged in: missy auth login {entry.entry}"
-    return "oauth", why if state == "broken" else ""
-
-
-def _local(entry: Entry, environ: Mapping[str, str]) -> tuple[str, str]:  # noqa: ARG001
-    from missy.local.model import require
-
-    if not entry.model_path:
-        require()
-    return "none", ""

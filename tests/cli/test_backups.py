@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from missy.config import edit
 from tests.command import Command
+from tests.configuration import edit
 
 CONFIG = (
     "# mine\nproviders:\n  lab:\n    api_key: Kj3hfKJH34kjh  # work's\n    base_url: http://127.0.0.1:9/v1\n"

@@ -16,10 +16,10 @@ from missy import files, folders
 from missy.auth.login import LOGIN_FILE, new_login, store
 from missy.auth.oauth import Tokens
 from missy.config.positions import SourceMap
-from missy.config.validate import build
 from missy.secrets.redact import Secret
 from missy.secrets.vault import Vault
 from tests.command import Command
+from tests.configuration import build
 from tests.servers import json_response
 from tests.simulator import Simulator
 

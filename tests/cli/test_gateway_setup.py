@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from missy.config.load import load
+from tests.configuration import load
 from tests.servers import json_response
 
 HEADER = "hdr-canary-83aa12"

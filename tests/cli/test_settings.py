@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from missy.config.load import load
 from tests.command import Command
+from tests.configuration import load
 
 FILE = """\
 # mine

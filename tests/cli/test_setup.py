@@ -7,9 +7,9 @@ import pytest
 from missy import folders
 from missy.auth.login import LOGIN_FILE, new_login, store
 from missy.auth.oauth import Tokens
-from missy.config.load import load
 from missy.secrets.redact import Secret
 from missy.secrets.vault import Vault
+from tests.configuration import load
 from tests.servers import json_response
 from tests.simulator import Simulator
 

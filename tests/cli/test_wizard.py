@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from missy.config.load import load
 from missy.secrets.vault import Vault
 from tests.cli.person import CTRL_C, CTRL_D, CTRL_U, DOWN, ENTER, ESC, UP, Person
 from tests.command import Command
+from tests.configuration import load
 from tests.servers import json_response
 from tests.simulator import Simulator
 from tests.simulator.browser import visit

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from missy.config.load import load
 from missy.config.schema import Config
+from tests.configuration import load
 
 
 @pytest.fixture

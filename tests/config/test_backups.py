@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from missy.config import backups, edit
 from missy.errors import ConfigError, MissyError, UsageError
 from tests.config.test_edit import HAND, write
+from tests.configuration import backups, edit
 
 
 def turn(path: Path, number: int) -> None:

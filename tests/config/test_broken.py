@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from missy.config.load import load
 from missy.errors import ConfigError
+from tests.configuration import load
 
 BROKEN = sorted((Path(__file__).parent / "broken").glob("*.yaml"))
 EXPECTED = re.compile(r"# line: (\d+) key: (.+?) says: (.+)")

@@ -15,13 +15,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from missy.config import backups, edit
-from missy.config.load import load
 from missy.config.positions import SourceMap
-from missy.config.template import template
 from missy.config.yaml_edit import same
 from missy.config.yaml_reader import parse
 from missy.errors import ConfigError, MissyError, UsageError
+from tests.configuration import backups, edit, load, template
 
 HAND = """\
 # my config -- do not touch
@@ -507,8 +505,9 @@ ADD = """
 import sys
 from pathlib import Path
 from missy.config import edit
+from missy.kinds import KINDS
 for number in range(int(sys.argv[2])):
-    edit.add_entry(Path(sys.argv[1]), f"e{sys.argv[3]}-{number}", {"name": "openai", "model": "m"})
+    edit.add_entry(Path(sys.argv[1]), f"e{sys.argv[3]}-{number}", {"name": "openai", "model": "m"}, KINDS)
     print(number, flush=True)
 """
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from missy.config.load import load
-from missy.config.schema import Budget, Entry, Network
+from missy.config.schema import Budget, Network
 from missy.errors import ConfigError
+from tests.configuration import entry, load
 
 FULL = """\
 default_provider: groq
@@ -56,7 +56,7 @@ def test_a_full_file_means_what_it_says(loaded, tmp_path, monkeypatch):
     assert config.exists
     assert config.default_provider == config.default == "groq"
     assert list(config.providers) == ["openai", "groq", "laptop"]
-    assert config.providers["openai"] == Entry(entry="openai", kind="openai", model="gpt-4o", line=3)
+    assert config.providers["openai"] == entry("openai", model="gpt-4o", line=3)
     groq = config.entry()
     assert (groq.api_key, groq.timeout, groq.deadline, groq.line) == ("$GROQ_API_KEY", 2.5, 120.0, 13)
     assert groq.endpoint == "https://api.groq.com/openai/v1"

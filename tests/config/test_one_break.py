@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from missy.config.load import load
 from missy.errors import ConfigError
+from tests.configuration import load
 
 Lines = list[str]
 Break = Callable[[random.Random, Lines], int]  # breaks the lines, and returns the line of the break, from 1

@@ -12,16 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from missy.config import fields
-from missy.config.load import load
 from missy.config.positions import SourceMap
 from missy.config.schema import Config
 from missy.config.show import effective, to_yaml
-from missy.config.validate import build
 from missy.errors import ConfigError
+from tests.configuration import ENTRY, build, load
 
 pytestmark = pytest.mark.slow
 
-KEYS = [field.name for table in (fields.ENTRY, fields.NETWORK, fields.BUDGET) for field in table]
+KEYS = [field.name for table in (ENTRY, fields.NETWORK, fields.BUDGET) for field in table]
 WORDS = st.sampled_from(
     [
         *KEYS,

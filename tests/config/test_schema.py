@@ -9,10 +9,11 @@ import pytest
 from missy.config import fields
 from missy.config.positions import SourceMap
 from missy.config.presets import PRESETS
-from missy.config.schema import KIND_KEYS, KINDS, Budget, Config, Entry, Network
-from missy.config.validate import build
+from missy.config.schema import Budget, Entry, Network
 from missy.errors import ConfigError, UsageError
+from missy.kinds import KINDS
 from missy.policy import Endpoint, Policy, parse
+from tests.configuration import ENTRY, Config, build, entry, json_schema
 
 ALL_KINDS = {
     "openai": ("https://api.openai.com/v1",),
@@ -25,13 +26,13 @@ ALL_KINDS = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_kind_has_the_endpoints_of_the_contract(kind):
     """What an entry may reach by itself is fixed by its kind where the entry does not say otherwise."""
-    assert Entry(entry="x", kind=kind).endpoints == ALL_KINDS[kind]
+    assert entry("x", kind).endpoints == ALL_KINDS[kind]
 
 
 def test_an_entry_shows_no_key():
     """Neither repr nor str of an entry or a configuration has the key in it."""
-    entry = Entry(entry="a", api_key="hunter2hunter2", api_keys=("hunter2hunter3",))
-    assert "hunter2" not in f"{entry!r}{entry}{Config(path=None, providers={'a': entry})!r}"
+    one = entry("a", api_key="hunter2hunter2", api_keys=("hunter2hunter3",))
+    assert "hunter2" not in f"{one!r}{one}{Config(path=None, providers={'a': one})!r}"
 
 
 def test_an_entry_that_is_named_is_binding(loaded):
@@ -75,7 +76,7 @@ def test_without_entries_the_error_says_what_to_do(loaded, tmp_path):
 
 def test_local_needs_no_entry(loaded, tmp_path):
     """`--provider local` works without a configuration; an entry of that name is used if there is one."""
-    assert Config(tmp_path / "none.yaml").entry("local") == Entry(entry="local", kind="local")
+    assert Config(tmp_path / "none.yaml").entry("local") == entry("local", "local")
     assert loaded("default_provider: local\n").entry().kind == "local"
     assert loaded("providers: {local: {model_path: /x.gguf}}\n").entry("local").model_path == "/x.gguf"
     with pytest.raises(UsageError, match="disabled"):
@@ -117,11 +118,11 @@ def test_every_preset_is_something_that_the_policy_can_read(loaded):
 
 
 @pytest.mark.parametrize(
-    ("owner", "table"), [(Entry, fields.ENTRY), (Network, fields.NETWORK), (Budget, fields.BUDGET)]
+    ("owner", "table"), [(Entry, ENTRY), (Network, fields.NETWORK), (Budget, fields.BUDGET)]
 )
 def test_the_table_has_every_key_once_and_its_check_takes_the_default(owner, table):
     """Structure, validation and JSON Schema cannot drift apart."""
-    names = {field.name for field in dataclasses.fields(owner)} - {"entry", "kind", "line"}
+    names = {field.name for field in dataclasses.fields(owner)} - {"entry", "spec", "line"}
     assert sorted(field.name for field in table if field.name != "name") == sorted(names)
     defaults = {field.name: field.default for field in dataclasses.fields(owner)}
     for field in table:
@@ -132,7 +133,7 @@ def test_the_table_has_every_key_once_and_its_check_takes_the_default(owner, tab
 
 def test_the_json_schema_is_closed_and_describes_every_key():
     """Nothing additional is allowed at any level; each key has a description, a type and a default."""
-    schema = fields.json_schema()
+    schema = json_schema()
     properties = schema["properties"]
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert schema["additionalProperties"] is False
@@ -150,8 +151,8 @@ def test_the_json_schema_is_closed_and_describes_every_key():
 
 def test_the_keys_of_one_kind_are_keys():
     """The table of kinds names only kinds and keys that exist."""
-    assert tuple(KIND_KEYS) == KINDS
-    assert {key for keys in KIND_KEYS.values() for key in keys} <= {field.name for field in fields.ENTRY}
+    assert all(name == kind.name for name, kind in KINDS.items())
+    assert {key for kind in KINDS.values() for key in kind.keys} <= {field.name for field in ENTRY}
 
 
 def test_data_without_lines_is_checked_as_well(tmp_path):

@@ -13,9 +13,9 @@ import httpx2
 import pytest
 
 from missy import ConfigError, MissyError, PolicyError
-from missy.config.load import load
 from missy.policy import InvalidURL, parse
 from tests.command import Command
+from tests.configuration import load
 from tests.net.conftest import ask, send
 from tests.servers import Origin, response
 from tests.test_policy_hostile import ALLOWED, BY_HAND, TRICKS

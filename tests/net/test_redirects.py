@@ -7,8 +7,8 @@ import json
 import pytest
 
 from missy import ProviderError
-from missy.config.load import load
 from tests.command import Command
+from tests.configuration import load
 from tests.net.conftest import ask, send
 from tests.servers import chat_answer, response
 

@@ -7,11 +7,11 @@ import itertools
 import pytest
 
 from missy import services
-from missy.config.schema import Entry
 from missy.errors import CredentialError
 from missy.policy import parse
 from missy.secrets.resolve import choose, credentials, source_of, what_is_missing
 from missy.services import OPENAI, SERVICES
+from tests.configuration import entry as an_entry
 
 GROQ, OTHER, HERE = "https://api.groq.com/openai/v1", "https://llm.example.com/v1", "http://127.0.0.1:8080/v1"
 ALL = {name: f"key-of-{name}" for name in services.BOUND} | {"MINE_API_KEY": "key-of-mine"}
@@ -63,7 +63,7 @@ TABLE = [
 @pytest.mark.parametrize(("name", "base_url", "says", "environ", "source"), TABLE)
 def test_the_table(name, base_url, says, environ, source):
     """Entry x host x environment -> source, or an error that says where to put a key."""
-    entry = Entry(entry=name, base_url=base_url, **says)
+    entry = an_entry(name, base_url=base_url, **says)
     assert source_of(entry, environ) == (source or "none")
     assert bool(choose(entry, environ).missing) is (source == "")
     if source == "":
@@ -83,7 +83,7 @@ def test_by_itself_no_key_goes_to_a_host_that_is_not_its_own():
     urls = [None, OPENAI.base_url, OTHER, HERE, *filled]
     sent = 0
     for name, url in itertools.product(names, urls):
-        entry = Entry(entry=name, base_url=url)
+        entry = an_entry(name, base_url=url)
         host = parse(entry.endpoint).host
         for key in choose(entry, ALL).keys:
             owners = [one for one in (OPENAI, *SERVICES.values()) if key.name in one.variables]
@@ -105,7 +105,7 @@ def test_what_is_said_to_be_missing_is_what_fails(monkeypatch, tmp_path):
     extras = ((), (("x-key", "$A"),), (("x-key", "Bearer $B"),), (("x-a", "b"),))
     environs = ({}, {"A": "1"}, ALL, ALL | {"A": "1"})
     for name, url, key, headers, environ in itertools.product(names, urls, keys, extras, environs):
-        entry = Entry(entry=name, base_url=url, api_key=key, headers=headers)
+        entry = an_entry(name, base_url=url, api_key=key, headers=headers)
         try:
             credentials(entry, environ)
             failed = False
@@ -118,7 +118,7 @@ def test_what_is_said_to_be_missing_is_what_fails(monkeypatch, tmp_path):
 def test_a_key_that_no_header_takes_is_refused_unseen(value):
     """A key with anything but visible ASCII is an error before it is sent, and is not shown."""
     with pytest.raises(CredentialError) as refused:
-        credentials(Entry(entry="mine", base_url=OTHER), {"MINE_API_KEY": value})
+        credentials(an_entry("mine", base_url=OTHER), {"MINE_API_KEY": value})
     assert "MINE_API_KEY" in refused.value.message
     assert value not in refused.value.message + refused.value.hint
 
@@ -126,7 +126,7 @@ def test_a_key_that_no_header_takes_is_refused_unseen(value):
 @pytest.mark.parametrize("value", ["schlüssel", "line\nend", "a\r\nHost: evil", "\x00"])
 def test_a_header_from_the_environment_cannot_split_the_request(value):
     """What a variable holds is checked when it is sent: an error with the name of the header, without its value."""
-    entry = Entry(entry="gw", base_url=OTHER, headers=(("x-token", "$T"),))
+    entry = an_entry("gw", base_url=OTHER, headers=(("x-token", "$T"),))
     with pytest.raises(CredentialError, match=r"headers\.x-token of entry 'gw'") as refused:
         credentials(entry, {"T": value})
     assert value not in refused.value.message + refused.value.hint

@@ -6,13 +6,13 @@ import json
 
 import pytest
 
-from missy.config.load import load
 from missy.errors import MissyError, UsageError
 from missy.secrets import keystore
 from missy.secrets.redact import Secret
 from missy.secrets.vault import Vault
 from missy.setup import commit
 from missy.setup.plan import Draft, Plan
+from tests.configuration import load
 
 OLD, NEW = Secret("old-CANARY-0123"), Secret("new-CANARY-0123")
 

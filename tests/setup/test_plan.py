@@ -10,13 +10,14 @@ from missy.config.edit import Data
 from missy.config.positions import SourceMap
 from missy.config.presets import PRESETS
 from missy.config.schema import Config
-from missy.config.validate import build
 from missy.errors import UsageError
+from missy.kinds import KINDS
 from missy.policy import Policy, parse
 from missy.secrets.redact import Secret
 from missy.services import OPENAI, SERVICES, of_url
 from missy.setup import plan
 from missy.setup.plan import Draft, Plan
+from tests.configuration import build
 
 GROQ = SERVICES["groq"].base_url
 KEY = Secret("gsk_CANARY0123456789")
@@ -39,7 +40,7 @@ def test_every_service_makes_an_entry_that_may_be_reached(name):
     assert not made.warnings
     target = parse(url)
     assert Policy(made.rules()).decide(target).allowed
-    hosts = plan.reachable(Config(Path("/x")), made)
+    hosts = plan.reachable(Config(Path("/x"), KINDS), made)
     assert hosts == [f"{target.scheme}://{target.host}:{target.port}"]
     if name in PRESETS:
         known = {host if ":" in host else f"{host}:443" for host in PRESETS[name].hosts}

@@ -41,8 +41,9 @@ class App:
         """Load and check the configuration, once. Raises ConfigError."""
         if self._config is None:
             from missy.config.load import load_chosen
+            from missy.kinds import KINDS
 
-            self._config = load_chosen(self.config_path)
+            self._config = load_chosen(self.config_path, KINDS)
         return self._config
 
     def warn(self, entry: str | None = None) -> None:

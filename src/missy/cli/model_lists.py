@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from missy import files, paths
+from missy.kinds import kind_of
 
 if TYPE_CHECKING:
     from missy.config.schema import Entry
@@ -25,10 +26,7 @@ def recall(entry: Entry) -> list[str]:
     note = files.read_note(_path()).get(entry.entry) if os.path.exists(_path()) else None
     found = note.get("models") if isinstance(note, dict) and note.get("endpoint") == entry.endpoint else None
     names = [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
-    if entry.kind == "openai-codex" and not names:
-        from missy.providers.catalogue import Catalogue
-
-        names = Catalogue(paths.home() / "models" / "codex.json").cached(entry.entry)
+    names = names or kind_of(entry).known_models(entry)
     return list(dict.fromkeys([*([entry.model] if entry.model else []), *names]))
 
 

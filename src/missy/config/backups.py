@@ -20,6 +20,8 @@ from missy.masking import mask as redact
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from missy.config.kind_spec import Kinds
+
 KEPT = 10
 _KEY = re.compile(r"""(?P<indent>[\s#-]*).*?\b(?P<name>api_keys?|headers|query)["']?\s*:\s*(?P<value>.*)""")
 _PAIR = re.compile(r"""(?P<head>[\s#-]*[^\s:]{1,110}\s*:\s+)(?P<value>.*)""")
@@ -62,7 +64,7 @@ def diff(path: Path, number: int = 1) -> str:
     return compare(_read_backup(backup), now, backup.path.name, path.name)
 
 
-def rollback(path: Path, number: int = 1) -> bool:
+def rollback(path: Path, number: int = 1, *, kinds: Kinds) -> bool:
     """Put a backup in place; what is there now becomes the newest backup. Returns whether anything changed.
 
     Raises UsageError if there is no such backup, ConfigError if it is not a configuration that can be loaded.
@@ -72,7 +74,7 @@ def rollback(path: Path, number: int = 1) -> bool:
         before = files.read_private(files.follow_own_link(path)) if path.exists() else None
         if before == text.encode():
             return False
-        replace(path, before, text)
+        replace(path, before, text, kinds)
     return True
 
 
@@ -87,19 +89,19 @@ def delete_all(path: Path) -> int:
     return len(found)
 
 
-def replace(path: Path, before: bytes | None, after: str) -> None:
+def replace(path: Path, before: bytes | None, after: str, kinds: Kinds) -> None:
     """Check the new text, keep the old one as a backup, and write. The caller holds the file's lock.
 
     Raises ConfigError, and changes nothing, if the new text is no valid configuration.
     """
-    check(path, after)
+    check(path, after, kinds)
     target = files.follow_own_link(path)  # dotfiles are kept elsewhere and linked; the link stays
     if before is not None:
         _keep(path, before)
     files.write_private(target, after.encode())
 
 
-def check(path: Path, text: str) -> Any:
+def check(path: Path, text: str, kinds: Kinds) -> Any:
     """Return the data of a configuration's text. Raises ConfigError if it cannot be loaded."""
     from missy.config.positions import SourceMap
     from missy.config.validate import build
@@ -107,7 +109,7 @@ def check(path: Path, text: str) -> Any:
 
     source_map = SourceMap(path)
     data = parse(text.removeprefix("\ufeff"), source_map)
-    build(data, source_map)
+    build(data, source_map, kinds)
     return data
 
 

@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from missy.config.fields import Field
+    from missy.config.kind_spec import Kinds
+
+    Table = dict[str, Field]  # the keys of an entry
 
 _PART = re.compile(r'"([^"]*)"|([^."]+)')
 _SECTIONS = {"network": fields.NETWORK, "budget": fields.BUDGET}
-_ENTRY = {field.name: field for field in fields.ENTRY}
 _SECRET_NAME = re.compile(r"(?i)auth|key|token|secret|cookie|password")
 
 
@@ -39,20 +41,21 @@ class KeyLocation(NamedTuple):
         return ".".join(f'"{step}"' if "." in step else step for step in self.steps)
 
 
-def find_key(key: str, entries: Collection[str]) -> KeyLocation:
-    """Return the place of a dotted key. Raises UsageError, which names the nearest key.
+def find_key(key: str, entries: Collection[str], kinds: Kinds) -> KeyLocation:
+    """Return the location of a dotted key. Raises UsageError, which names the nearest key.
 
     The name of an entry may hold dots: `entries`, the names that there are, decide; where they do not, quotes do.
     """
+    table = {field.name: field for field in fields.entry_fields(kinds)}
     parts, quoted = _split(key)
     root, rest = parts[0], parts[1:]
     if root == "default_provider" and not rest:
         return KeyLocation(parts, fields.DEFAULT_PROVIDER)
     if root in _SECTIONS:
-        return _in_section(root, rest, key)
+        return _in_section(root, rest, key, table)
     if root == "providers":
-        return _in_entry(rest, entries, key, quoted=quoted)
-    raise _unknown(key, [one for _, one in _every_key()])
+        return _in_entry(rest, entries, key, table, quoted=quoted)
+    raise _unknown(key, [one for _, one in _every_key(table)], table)
 
 
 def _split(key: str) -> tuple[list[str], bool]:
@@ -63,19 +66,21 @@ def _split(key: str) -> tuple[list[str], bool]:
     return parts, any(match[1] is not None for match in found)
 
 
-def _in_section(root: str, rest: list[str], key: str) -> KeyLocation:
-    table = {field.name: field for field in _SECTIONS[root]}
+def _in_section(root: str, rest: list[str], key: str, table: Table) -> KeyLocation:
+    own = {field.name: field for field in _SECTIONS[root]}
     if not rest:
         return KeyLocation([root], None)
-    if len(rest) > 1 or rest[0] not in table:
-        raise _unknown(key, [f"{root}.{name}" for name in table])
-    return KeyLocation([root, rest[0]], table[rest[0]])
+    if len(rest) > 1 or rest[0] not in own:
+        raise _unknown(key, [f"{root}.{name}" for name in own], table)
+    return KeyLocation([root, rest[0]], own[rest[0]])
 
 
-def _in_entry(rest: list[str], entries: Collection[str], key: str, *, quoted: bool) -> KeyLocation:
+def _in_entry(
+    rest: list[str], entries: Collection[str], key: str, table: Table, *, quoted: bool
+) -> KeyLocation:
     if not rest:
         return KeyLocation(["providers"], None)
-    ways = list(_readings(rest[:1] if quoted else rest, rest))
+    ways = list(_readings(rest[:1] if quoted else rest, rest, table))
     known = [location for location in ways if location.steps[1] in entries]
     if len(known) > 1:
         raise UsageError(
@@ -86,22 +91,22 @@ def _in_entry(rest: list[str], entries: Collection[str], key: str, *, quoted: bo
     if known or (chosen and (chosen[0].field or len(rest) == 1)):
         return chosen[0]
     name = next((one for one in _prefixes(rest) if one in entries), rest[0])
-    raise _unknown(key, [f"providers.{name}.{field}" for field in _ENTRY])
+    raise _unknown(key, [f"providers.{name}.{field}" for field in table], table)
 
 
 def _prefixes(parts: list[str]) -> Iterator[str]:
     return (".".join(parts[:count]) for count in range(len(parts), 0, -1))
 
 
-def _readings(names: list[str], rest: list[str]) -> Iterator[KeyLocation]:
+def _readings(names: list[str], rest: list[str], table: Table) -> Iterator[KeyLocation]:
     """Yield each way to take some of the parts for the entry's name, and the rest for one of its keys."""
     for count in range(1, len(names) + 1):
         name, tail = ".".join(rest[:count]), rest[count:]
         if not tail:
             yield KeyLocation(["providers", name], None)
-        elif tail[0] in _ENTRY and (len(tail) == 1 or _holds(_ENTRY[tail[0]], "object")):
+        elif tail[0] in table and (len(tail) == 1 or _holds(table[tail[0]], "object")):
             inner = [".".join(tail[1:])] if tail[1:] else []
-            yield KeyLocation(["providers", name, tail[0], *inner], _ENTRY[tail[0]])
+            yield KeyLocation(["providers", name, tail[0], *inner], table[tail[0]])
 
 
 def _holds(field: Field, kind: str) -> bool:
@@ -109,27 +114,27 @@ def _holds(field: Field, kind: str) -> bool:
     return kind in ([kinds] if isinstance(kinds, str) else kinds)
 
 
-def _every_key() -> Iterator[tuple[str, str]]:
+def _every_key(table: Table) -> Iterator[tuple[str, str]]:
     """Yield every key, by its own name and as it is typed."""
     yield "default_provider", "default_provider"
-    for root, table in _SECTIONS.items():
-        yield from ((field.name, f"{root}.{field.name}") for field in table)
-    yield from ((name, f"providers.ENTRY.{name}") for name in _ENTRY)
+    for root, section in _SECTIONS.items():
+        yield from ((field.name, f"{root}.{field.name}") for field in section)
+    yield from ((name, f"providers.ENTRY.{name}") for name in table)
 
 
-def _unknown(key: str, known: list[str]) -> UsageError:
+def _unknown(key: str, known: list[str], table: Table) -> UsageError:
     """Return the error for a key that is none; a bare name such as `proxy` finds its section."""
     last = key.rpartition(".")[2]
-    whole = next((typed for name, typed in _every_key() if name == last and "." not in key), "")
+    whole = next((typed for name, typed in _every_key(table) if name == last and "." not in key), "")
     hint = f"did you mean {whole}?" if whole else nearest(key, known)
     if not hint:
-        near = nearest(last, [name for name, _ in _every_key()])
+        near = nearest(last, [name for name, _ in _every_key(table)])
         hint = near or "see: missy config schema"
     return UsageError(f"{key} is no key of the configuration", hint=hint)
 
 
 def read_value(location: KeyLocation, word: str) -> Any:
-    """Return the value that a word stands for at a place. Whether it may stand there is not asked here.
+    """Return the value that a word stands for at a location. Whether it may stand there is not asked here.
 
     `null` is no value. A list is `a,b` or `[a, b]`, a section `{key: value}`; text is taken as it stands.
     Raises UsageError for a key in words, and for what is no YAML.

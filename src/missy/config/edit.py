@@ -19,47 +19,48 @@ from missy.errors import ConfigError, UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from missy.config.kind_spec import Kinds
     from missy.config.schema import Config
 
 Data = dict[str, Any]
 Change = Callable[[Data], None]  # is given the plain data of the file, and changes it in place
 
 
-def edit(path: Path, change: Change) -> bool:
+def edit(path: Path, change: Change, kinds: Kinds) -> bool:
     """Apply a change to a configuration file, which starts as the template. Returns whether it was written.
 
     Raises ConfigError if the file is broken, would be broken, or is written in a form that cannot be changed
     in place; whatever `change` raises passes. In all these cases the file is as it was.
     """
     with files.lock(path):
-        before, text = _read(path)
-        after = apply(path, text, change)
+        before, text = _read(path, kinds)
+        after = apply(path, text, change, kinds)
         if before is not None and after == text:
             return False
-        backups.replace(path, before, after)
+        backups.replace(path, before, after, kinds)
     return True
 
 
-def preview(path: Path, change: Change) -> str:
+def preview(path: Path, change: Change, kinds: Kinds) -> str:
     """Return what `edit` would change, as a unified diff with every key masked. Writes nothing."""
-    before, text = _read(path)
+    before, text = _read(path, kinds)
     return backups.compare(
-        text if before is not None else "", apply(path, text, change), path.name, path.name
+        text if before is not None else "", apply(path, text, change, kinds), path.name, path.name
     )
 
 
-def outcome(path: Path, change: Change) -> Config:
+def outcome(path: Path, change: Change, kinds: Kinds) -> Config:
     """Return the configuration that `edit` would leave. Writes nothing; raises as `edit` does."""
     from missy.config.positions import SourceMap
     from missy.config.validate import build
     from missy.config.yaml_reader import parse
 
     source_map = SourceMap(path)
-    text = apply(path, _read(path)[1], change)
-    return build(parse(text.removeprefix("\ufeff"), source_map), source_map)
+    text = apply(path, _read(path, kinds)[1], change, kinds)
+    return build(parse(text.removeprefix("\ufeff"), source_map), source_map, kinds)
 
 
-def set_value(path: Path, keys: str | Sequence[str], value: Any) -> bool:
+def set_value(path: Path, keys: str | Sequence[str], value: Any, kinds: Kinds) -> bool:
     """Set one value; `keys` leads to it ("network.proxy", or a list) and is made where it is missing."""
     steps = keys.split(".") if isinstance(keys, str) else list(keys)
 
@@ -68,17 +69,17 @@ def set_value(path: Path, keys: str | Sequence[str], value: Any) -> bool:
             data = section(data, step)
         data[steps[-1]] = value
 
-    return edit(path, change)
+    return edit(path, change, kinds)
 
 
-def add_entry(path: Path, name: str, entry: Data, *, force: bool = False) -> bool:
+def add_entry(path: Path, name: str, entry: Data, kinds: Kinds, *, force: bool = False) -> bool:
     """Add an entry under `providers`. Raises UsageError if it is there, unless `force` replaces it."""
-    return edit(path, lambda data: put_entry(data, name, entry, force=force))
+    return edit(path, lambda data: put_entry(data, name, entry, force=force), kinds)
 
 
-def set_default(path: Path, name: str) -> bool:
+def set_default(path: Path, name: str, kinds: Kinds) -> bool:
     """Make an entry the default. Raises UsageError if there is no such entry."""
-    return edit(path, lambda data: put_default(data, name))
+    return edit(path, lambda data: put_default(data, name), kinds)
 
 
 def put_entry(data: Data, name: str, entry: Data, *, force: bool = False) -> None:
@@ -112,22 +113,22 @@ def section(data: Data, key: str) -> Data:
     return found
 
 
-def _read(path: Path) -> tuple[bytes | None, str]:
+def _read(path: Path, kinds: Kinds) -> tuple[bytes | None, str]:
     """Return the bytes of the file, None without one, and the text to change."""
     if file_reader.read(path) is None:  # this also refuses, by line, what is no text
-        return None, template()
+        return None, template(kinds)
     before = files.read_private(files.follow_own_link(path), file_reader.LIMIT)
     return before, before.decode()
 
 
-def apply(path: Path, text: str, change: Change) -> str:
+def apply(path: Path, text: str, change: Change, kinds: Kinds) -> str:
     """Return a configuration's text with a change made in it; `path` is for the errors. Raises as `edit` does."""
-    old = backups.check(path, text)
+    old = backups.check(path, text, kinds)
     wanted = _copy(old) or {}
     change(wanted)
     try:
         after = splice(text, old if old is not None or wanted else {}, wanted)
-        if after == text or same(backups.check(path, after), wanted):
+        if after == text or same(backups.check(path, after, kinds), wanted):
             return after
         raise CannotSplice("it uses anchors, or a form that is rare")
     except CannotSplice as error:

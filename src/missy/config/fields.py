@@ -1,16 +1,17 @@
 """The table of every key: its check, what is allowed, its text.
 
-Validation and the JSON Schema are both read off it. The defaults stand in missy.config.schema, once.
+Validation and the JSON Schema (`json_schema`) are both read off it. The defaults stand in missy.config.schema, once.
 """
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from missy.config import extras, values
+from missy.config.kind_spec import Kinds, default_kind, usable
 from missy.config.presets import PRESETS
-from missy.config.schema import KIND_KEYS, KINDS, NOT_YET, Budget, Config, Entry, Network
+from missy.config.schema import NOT_YET
 
 if TYPE_CHECKING:
     import re
@@ -51,7 +52,6 @@ class Field:
     about: str
 
 
-_KINDS = [kind for kind in KINDS if kind not in NOT_YET]
 _SECONDS = f"a number of seconds above 0, at most {values.MAX_SECONDS}"
 _HOST = "a list of host, host:port or [v6]:port"
 _PAIRS = "a mapping of names to text, $ENV_VAR, vault://NAME or keyring://NAME"
@@ -65,21 +65,8 @@ DEFAULT_PROVIDER = Field(
     "The entry to use when none is named; null: the first enabled one.",
 )
 
-ENTRY = (
-    Field(
-        "name",
-        values.optional(values.kind),
-        " | ".join(_KINDS),
-        {"enum": [*_KINDS, None]},
-        "The kind. Default: the entry's own name if that is a kind, else openai.",
-    ),
-    Field(
-        "model",
-        values.optional(values.text),
-        "the name of a model, or null",
-        _TEXT_OR_NULL,
-        "The model. null: gpt-4o for kind openai, else what the kind itself chooses.",
-    ),
+# what is in braces is the kinds' to say
+_ENTRY = (
     Field("api_key", values.optional(values.key), f"{_KEY}, or null", _TEXT_OR_NULL, "The credential."),
     Field(
         "api_keys",
@@ -93,7 +80,7 @@ ENTRY = (
         values.optional(values.url),
         "an http(s) URL without user name, query and fragment, or null",
         _URL_OR_NULL,
-        "The endpoint. null: the kind's own, https://api.openai.com/v1 for openai.",
+        "The endpoint. null: the kind's own, {base_url} for {default}.",
     ),
     Field(
         "headers",
@@ -121,7 +108,7 @@ ENTRY = (
         values.optional(values.url),
         "an http(s) URL without user name, query and fragment, or null",
         _URL_OR_NULL,
-        "Who logs in. null: https://auth.openai.com.",
+        "Who logs in. null: {issuer}.",
     ),
     Field(
         "timeout",
@@ -167,6 +154,30 @@ ENTRY = (
         "Another model file. A relative path starts at the file's folder.",
     ),
 )
+
+
+def entry_fields(kinds: Kinds) -> tuple[Field, ...]:
+    """Return the keys of an entry, which can be of one of these kinds."""
+    default, names = default_kind(kinds), [spec.name for spec in usable(kinds)]
+    issuer = next((spec.issuer for spec in usable(kinds) if spec.issuer), "none")
+    kind = Field(
+        "name",
+        values.optional(values.one_of(kinds)),
+        " | ".join(names),
+        {"enum": [*names, None]},
+        f"The kind. Default: the entry's own name if that is a kind, else {default.name}.",
+    )
+    model = Field(
+        "model",
+        values.optional(values.text),
+        "the name of a model, or null",
+        _TEXT_OR_NULL,
+        f"The model. null: {default.model} for kind {default.name}, else what the kind itself chooses.",
+    )
+    known = {"default": default.name, "base_url": default.base_url, "issuer": issuer}
+    others = (replace(field, about=field.about.format_map(known)) for field in _ENTRY)
+    return (kind, model, *others)
+
 
 _MONEY: _Schema = {"type": "null"} if "budget" in NOT_YET else _above_zero(1_000_000, "null")
 _DOLLARS = "an amount in US dollars above 0, or null"
@@ -228,60 +239,3 @@ NETWORK = (
 )
 
 SECTIONS = ("default_provider", "providers", "budget", "network")
-
-
-def json_schema() -> _Schema:
-    """Return the JSON Schema (2020-12) of the configuration file."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Missy's config.yaml",
-        "type": ["object", "null"],
-        "additionalProperties": False,
-        "properties": {
-            "default_provider": _fragment(DEFAULT_PROVIDER, Config),
-            "providers": {
-                "type": ["object", "null"],
-                "description": "The entries; the name of each is what --provider takes.",
-                "propertyNames": {"pattern": f"^{values.NAME.pattern}$"},
-                "additionalProperties": _section(ENTRY, Entry, "object") | {"allOf": _only_their_own_keys()},
-            },
-            "budget": _section(BUDGET, Budget, "object", "null"),
-            "network": _section(NETWORK, Network, "object", "null"),
-        },
-    }
-
-
-def _section(table: tuple[Field, ...], owner: type, *types: str) -> _Schema:
-    properties = {field.name: _fragment(field, owner) for field in table}
-    return {"type": list(types), "additionalProperties": False, "properties": properties}
-
-
-def _fragment(field: Field, owner: type) -> _Schema:
-    about = f"{field.about} Allowed: {field.allowed}."
-    default = None if field.name == "name" else _default(owner, field.name)
-    return field.schema | {"description": about, "default": default}
-
-
-def _default(owner: Any, name: str) -> Any:
-    """Return the default of a key, as JSON has it."""
-    default = owner.__dataclass_fields__[name].default
-    assert default is not MISSING
-    if name in ("headers", "query"):
-        return dict(default)
-    return list(default) if isinstance(default, tuple) else default
-
-
-def _only_their_own_keys() -> list[_Schema]:
-    """Return the conditions that a key of one kind is null or empty in an entry of another."""
-    every = {key for keys in KIND_KEYS.values() for key in keys}
-    return [
-        {
-            "if": {"properties": {"name": {"const": kind}}, "required": ["name"]},
-            "then": {
-                "properties": {
-                    key: {"enum": [None, [], {}]} for key in sorted(every.difference(KIND_KEYS[kind]))
-                }
-            },
-        }
-        for kind in _KINDS
-    ]

@@ -13,35 +13,37 @@ from missy.errors import ConfigError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from missy.config.kind_spec import Kinds
 
-def load_chosen(override: str | None = None) -> Config:
+
+def load_chosen(override: str | None, kinds: Kinds) -> Config:
     """Load the file that the user named (`override`, else MISSY_CONFIG), or MISSY_HOME/config.yaml.
 
-    Only the last may be missing. Raises ConfigError.
+    `kinds` is the table of kinds that an entry can be of.     Only the last may be missing. Raises ConfigError.
     """
     path = paths.config_file(override)
-    config = load(path)
+    config = load(path, kinds)
     if not config.exists and (override or os.environ.get("MISSY_CONFIG")):
         hint = "check --config and MISSY_CONFIG, or run `missy init` to write it"
         raise ConfigError(f"{path}: there is no such file", hint=hint, file=str(path))
     return config
 
 
-def load(path: Path) -> Config:
+def load(path: Path, kinds: Kinds) -> Config:
     """Return the checked configuration; without a file, an empty one that says so. Raises ConfigError."""
     from missy.config.file_reader import read
 
     state = fingerprint(path)  # before the read: an edit in between shows as a change
     found = read(path)
     if found is None:
-        return Config(path, fingerprint=())
+        return Config(path, kinds, fingerprint=())
     from missy.config.positions import SourceMap
     from missy.config.validate import build, warn  # here: YAML and the checks are for those who have a file
     from missy.config.yaml_reader import parse
 
     text, mode = found
     source_map = SourceMap(path)
-    config = build(parse(text, source_map), source_map)
+    config = build(parse(text, source_map), source_map, kinds)
     return replace(config, warnings=warn(config, mode), fingerprint=state)
 
 

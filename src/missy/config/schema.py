@@ -16,43 +16,29 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from missy.config.kind_spec import Kinds, KindSpec
     from missy.policy import Rules
 
-KINDS = ("openai", "openai-codex", "chatgpt", "local")
 REFERENCES = ("$", "vault://", "keyring://")
 
 # Known to the configuration but not to this version -> what to do meanwhile. A line goes when its part comes.
+# A kind says so itself.
 NOT_YET: dict[str, str] = {
-    "chatgpt": "use an entry of kind openai with an API key, or kind local",
     "fallback": "remove it and choose the entry with --provider",
     "budget": "leave day_usd and session_usd at null",
 }
-
-# The keys that mean something to one kind only; every other kind takes null for them
-KIND_KEYS: dict[str, tuple[str, ...]] = {
-    "openai": ("api_key", "api_keys", "base_url", "headers", "query", "api_key_header"),
-    "openai-codex": ("base_url", "issuer"),
-    "chatgpt": (),
-    "local": ("model_path",),
-}
-
-_BASE_URL = {
-    "openai": "https://api.openai.com/v1",
-    "openai-codex": "https://chatgpt.com/backend-api/codex",
-    "chatgpt": "https://api.openai.com/v1",
-}
-_ISSUER = "https://auth.openai.com"
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One entry under `providers`. Keys, `headers` and `query` are the text of the file, references unresolved.
 
-    `timeout`, `patience` and `deadline` are in seconds; `line` is the entry's line in the file, 0 if it is in none.
+    `spec` is its kind. `timeout`, `patience` and `deadline` are in seconds; `line` is the entry's line in the file, 0
+    if it is in none.
     """
 
     entry: str
-    kind: str = "openai"
+    spec: KindSpec
     model: str | None = None
     api_key: str | None = field(default=None, repr=False)
     api_keys: tuple[str, ...] = field(default=(), repr=False)
@@ -71,6 +57,11 @@ class Entry:
     line: int = 0
 
     @property
+    def kind(self) -> str:
+        """The name of its kind."""
+        return self.spec.name
+
+    @property
     def secrets(self) -> tuple[str, ...]:
         """Every value that is or names a secret: keys, headers, query."""
         keys = (self.api_key,) if self.api_key else ()
@@ -85,16 +76,16 @@ class Entry:
 
     @property
     def endpoint(self) -> str | None:
-        """The base URL that is used, without a slash at its end; None for kind local."""
-        url = self.base_url or _BASE_URL.get(self.kind)
+        """The base URL that is used, without a slash at its end; None for a kind that has no endpoint."""
+        url = self.base_url or self.spec.base_url
         return url.rstrip("/") if url else None
 
     @property
     def issuer_url(self) -> str | None:
         """Who logs this entry in, without a slash at the end; None for a kind that has no login."""
-        if self.kind not in ("openai-codex", "chatgpt"):
+        if self.spec.issuer is None:
             return None
-        return (self.issuer or _ISSUER).rstrip("/")
+        return (self.issuer or self.spec.issuer).rstrip("/")
 
     @property
     def endpoints(self) -> tuple[str, ...]:
@@ -141,10 +132,12 @@ class Caution(str):
 class Config:
     """The whole file, checked. `exists`: whether there is one; `providers` keeps the order of the file.
 
+    `kinds` is the table that it was checked against.
     `fingerprint` tells this state of the file from others: () without a file, None if it was not loaded from one.
     """
 
     path: Path
+    kinds: Kinds = field(compare=False, repr=False)
     exists: bool = False
     default_provider: str | None = None
     providers: dict[str, Entry] = field(default_factory=dict)
@@ -162,7 +155,7 @@ class Config:
     def entry(self, name: str | None = None) -> Entry:
         """Return the entry called `name`, or the default one. Never another one instead.
 
-        `local` needs no entry: the model on this machine has nothing to be configured. Raises UsageError.
+        A kind that is always there needs no entry: it has nothing to be configured. Raises UsageError.
         """
         wanted = name if name is not None else self.default
         found = self.providers.get(wanted) if wanted is not None else None
@@ -173,20 +166,48 @@ class Config:
                 f"provider '{wanted}' is disabled ({self.path}:{found.line})",
                 hint="set `enabled: true` there, or name another with --provider",
             )
-        if wanted == "local":
-            return Entry(entry="local", kind="local")
+        if wanted is not None and wanted in (bare := self.always_there):
+            return bare[wanted]
         raise self._missing(wanted)
+
+    @property
+    def always_there(self) -> dict[str, Entry]:
+        """The entries that can be named although they are in no file, by name."""
+        return {name: Entry(name, spec) for name, spec in self.kinds.items() if spec.always_there}
 
     def _missing(self, wanted: str | None) -> UsageError:
         if not self.providers:
             where = f"in {self.path}" if self.exists else f"there is no {self.path}"
             asked = f"no provider '{wanted}': none is configured" if wanted else "no provider is configured"
-            return UsageError(f"{asked} ({where})", hint=_how_to_start(wanted))
+            return UsageError(f"{asked} ({where})", hint=self._how_to_start(wanted))
         if wanted is None:
             return UsageError(f"every provider in {self.path} is disabled", hint="set `enabled: true` in one")
-        names = ", ".join([*self.providers, "local"])
-        hint = nearest(wanted, [*self.providers, "local"]) or _set_up(wanted)
-        return UsageError(f"no provider '{wanted}' in {self.path}", hint=hint or f"the entries are: {names}")
+        names = [*self.providers, *self.always_there]
+        hint = nearest(wanted, names) or self._set_up(wanted)
+        return UsageError(
+            f"no provider '{wanted}' in {self.path}", hint=hint or f"the entries are: {', '.join(names)}"
+        )
+
+    def _how_to_start(self, wanted: str | None) -> str:
+        from missy.hints import without_a_key
+
+        begin = self._set_up(wanted or "") or "run: missy setup"
+        return f"{begin}; without a key, on this machine: {without_a_key()}"
+
+    def _set_up(self, wanted: str) -> str:
+        """Say how to set up a service or kind that has no entry yet, "" where nothing of that name is known."""
+        from difflib import get_close_matches
+
+        from missy.config.kind_spec import usable
+        from missy.config.presets import PRESETS
+
+        kinds = [spec.name for spec in usable(self.kinds) if not spec.always_there]
+        known = [name for name in (*PRESETS, *kinds) if name != "github"]
+        near = get_close_matches(wanted.lower()[:64], known, n=1, cutoff=0.65)
+        if not near:
+            return ""
+        asked = "" if near[0] == wanted else f"did you mean {near[0]}? "
+        return f"{asked}set it up first: missy setup --no-prompt --provider {near[0]}"
 
     def rules(self) -> Rules:
         """Return what the policy decides by: the enabled entries' endpoints and the network section."""
@@ -213,26 +234,6 @@ def nearest(word: str, names: Iterable[str]) -> str:
 
     found = get_close_matches(word.lower()[:64], list(names), n=1, cutoff=0.65)
     return f"did you mean {found[0]}?" if found else ""
-
-
-def _how_to_start(wanted: str | None) -> str:
-    from missy.hints import without_a_key
-
-    return f"{_set_up(wanted or '') or 'run: missy setup'}; without a key, on this machine: {without_a_key()}"
-
-
-def _set_up(wanted: str) -> str:
-    """Say how to set up a service or kind that has no entry yet, "" where nothing of that name is known."""
-    from difflib import get_close_matches
-
-    from missy.config.presets import PRESETS
-
-    known = [name for name in (*PRESETS, "openai-codex") if name != "github"]
-    near = get_close_matches(wanted.lower()[:64], known, n=1, cutoff=0.65)
-    if not near:
-        return ""
-    asked = "" if near[0] == wanted else f"did you mean {near[0]}? "
-    return f"{asked}set it up first: missy setup --no-prompt --provider {near[0]}"
 
 
 def is_reference(key: str) -> bool:

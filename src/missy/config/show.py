@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from missy.config import fields
-from missy.config.schema import KIND_KEYS, is_reference
+from missy.config.schema import is_reference
 from missy.masking import MASK
 
 if TYPE_CHECKING:
+    from missy.config.kind_spec import Kinds
     from missy.config.schema import Config, Entry
 
 
@@ -16,7 +17,7 @@ def effective(config: Config) -> dict[str, Any]:
     """Return the configuration as plain data, defaults filled in, literal keys masked."""
     return {
         "default_provider": config.default,
-        "providers": {name: _entry(entry) for name, entry in config.providers.items()},
+        "providers": {name: _entry(entry, config.kinds) for name, entry in config.providers.items()},
         "budget": _plain(config.budget, [field.name for field in fields.BUDGET]),
         "network": _plain(config.network, [field.name for field in fields.NETWORK]),
     }
@@ -29,10 +30,10 @@ def to_yaml(data: dict[str, Any]) -> str:
     return yaml.safe_dump(data, sort_keys=False, default_flow_style=False, allow_unicode=True).rstrip("\n")
 
 
-def _entry(entry: Entry) -> dict[str, Any]:
+def _entry(entry: Entry, kinds: Kinds) -> dict[str, Any]:
     """Return an entry with the keys that mean something to its kind."""
-    others = {key for keys in KIND_KEYS.values() for key in keys}.difference(KIND_KEYS[entry.kind])
-    names = [field.name for field in fields.ENTRY if field.name not in {"name", *others}]
+    others = {key for spec in kinds.values() for key in spec.keys}.difference(entry.spec.keys)
+    names = [field.name for field in fields.entry_fields(kinds) if field.name not in {"name", *others}]
     shown = {"name": entry.kind} | _plain(entry, names)
     in_force = {
         "api_key": entry.api_key and _mask(entry.api_key),

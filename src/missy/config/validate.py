@@ -9,33 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 from missy import paths, policy, services
 from missy.config import fields
+from missy.config.kind_spec import default_kind, kind_of
 from missy.config.positions import dotted
-from missy.config.schema import (
-    KIND_KEYS,
-    KINDS,
-    NOT_YET,
-    Budget,
-    Caution,
-    Config,
-    Entry,
-    Network,
-    nearest,
-)
+from missy.config.schema import NOT_YET, Budget, Caution, Config, Entry, Network, nearest
 from missy.config.values import NAME, Wrong, shown
-from missy.errors import MissyError
+from missy.errors import ConfigError, MissyError
 from missy.masking import has_form_of_key, may_be_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from missy.config.fields import Field
+    from missy.config.kind_spec import Kinds, KindSpec
     from missy.config.positions import KeyPath, SourceMap
 
 _Values = dict[str, Any]
 _NAMES = "1 to 64 letters, digits, - _ ."
 
 
-def build(data: Any, source_map: SourceMap) -> Config:
+def build(data: Any, source_map: SourceMap, kinds: Kinds) -> Config:
     """Return the configuration that a file says. Raises ConfigError for the first thing that is wrong."""
     root = _mapping(data, (), source_map)
     _refuse_unknown(root, fields.SECTIONS, (), source_map)
@@ -43,15 +35,16 @@ def build(data: Any, source_map: SourceMap) -> Config:
     entries = _mapping(root.get("providers"), ("providers",), source_map)
     config = Config(
         path=source_map.file,
+        kinds=kinds,
         exists=True,
         default_provider=default,
-        providers={name: _entry(name, data, source_map) for name, data in entries.items()},
+        providers=_entries(entries, source_map, kinds),
         network=_network(root.get("network"), source_map),
         budget=_budget(root.get("budget"), source_map),
     )
     _check_names(config, source_map)
     for entry in config.providers.values():
-        _refuse_strange_endpoint(entry, source_map)
+        _refuse_strange_endpoint(entry, source_map, kinds)
     return config
 
 
@@ -76,7 +69,12 @@ def _holds_key(entry: Entry) -> bool:
     return bool(entry.literal_keys)
 
 
-def _entry(name: str, data: Any, source_map: SourceMap) -> Entry:
+def _entries(found: _Values, source_map: SourceMap, kinds: Kinds) -> dict[str, Entry]:
+    table = fields.entry_fields(kinds)
+    return {name: _entry(name, data, source_map, kinds, table) for name, data in found.items()}
+
+
+def _entry(name: str, data: Any, source_map: SourceMap, kinds: Kinds, table: Sequence[Field]) -> Entry:
     key_path: KeyPath = ("providers", name)
     if has_form_of_key(name):
         raise source_map.error(
@@ -89,19 +87,20 @@ def _entry(name: str, data: Any, source_map: SourceMap) -> Entry:
     if not isinstance(data, dict):
         hint = "indent its keys below it; {} stands for an entry without any"
         raise source_map.error(f"found {shown(data)}; allowed a mapping of keys", key_path, hint=hint)
-    found = _section(fields.ENTRY, data, key_path, source_map)
+    found = _section(table, data, key_path, source_map)
     given = found.pop("name", None)
-    kind = given or (name if name in KINDS else "openai")
-    _refuse_not_yet(kind, (*key_path, "name") if given else key_path, source_map)
-    _refuse_strange_keys(kind, found, key_path, source_map)
+    spec = kind_of(name, given, kinds)
+    if spec.not_yet:
+        raise _not_yet(spec.name, spec.not_yet, (*key_path, "name") if given else key_path, source_map)
+    _refuse_strange_keys(spec, kinds, found, key_path, source_map)
     _refuse_key_twice(found, key_path, source_map)
-    if kind == "openai" and found.get("model") is None:
-        found["model"] = "gpt-4o"
+    if spec.model and found.get("model") is None:
+        found["model"] = spec.model
     _expand(found, "model_path", key_path, source_map)
     for key in ("api_key", "api_keys"):
         for text in [found[key]] if isinstance(found.get(key), str) else found.get(key) or ():
             _refuse_not_yet(text.partition("://")[0] + "://", (*key_path, key), source_map)
-    return Entry(entry=name, kind=kind, line=source_map.line(key_path), **found)
+    return Entry(entry=name, spec=spec, line=source_map.line(key_path), **found)
 
 
 def _network(data: Any, source_map: SourceMap) -> Network:
@@ -158,23 +157,23 @@ def _refuse_unknown(data: _Values, known: Iterable[str], key_path: KeyPath, sour
             )
 
 
-def _refuse_strange_keys(kind: str, found: _Values, key_path: KeyPath, source_map: SourceMap) -> None:
+def _refuse_strange_keys(
+    spec: KindSpec, kinds: Kinds, found: _Values, key_path: KeyPath, source_map: SourceMap
+) -> None:
     for key, value in found.items():
-        kinds = [owner for owner, keys in KIND_KEYS.items() if key in keys]
-        if kinds and kind not in kinds and value not in (None, ()):
-            what = (
-                f"found a value, but kind {kind} takes none; allowed null (it is for kind {', '.join(kinds)})"
-            )
+        owners = ", ".join(one.name for one in kinds.values() if key in one.keys)
+        if owners and key not in spec.keys and value not in (None, ()):
+            what = f"found a value, but kind {spec.name} takes none; allowed null (it is for kind {owners})"
             raise source_map.error(
                 what, (*key_path, key), hint="remove it, or change the entry's `name`, which is its kind"
             )
 
 
-def _refuse_strange_endpoint(entry: Entry, source_map: SourceMap) -> None:
-    """Refuse an entry that is named after one service and would ask another: OpenAI, the default of its kind."""
+def _refuse_strange_endpoint(entry: Entry, source_map: SourceMap, kinds: Kinds) -> None:
+    """Refuse an entry that is named after one service and would ask another: the default one of its kind."""
     key_path: KeyPath = ("providers", entry.entry)
     service = services.named(entry.entry)
-    if entry.kind != "openai" or entry.base_url or service is None:
+    if entry.spec is not default_kind(kinds) or entry.base_url or service is None:
         return
     url = services.SERVICES[service].shown_url
     error = source_map.error(
@@ -190,7 +189,7 @@ def _refuse_key_twice(found: _Values, key_path: KeyPath, source_map: SourceMap) 
     header = found.get("api_key_header")
     for name, _ in found.get("headers") or ():
         if header is not None and name.lower() == header.lower():
-            what = "found the header that api_key_header names; allowed one place for the key"
+            what = "found the header that api_key_header names; allowed one at for the key"
             raise source_map.error(
                 what, (*key_path, "headers", name), hint="remove it here; the key goes to api_key"
             )
@@ -198,11 +197,15 @@ def _refuse_key_twice(found: _Values, key_path: KeyPath, source_map: SourceMap) 
 
 def _refuse_not_yet(feature: str, key_path: KeyPath, source_map: SourceMap) -> None:
     if feature in NOT_YET:
-        raise source_map.error(f"not yet: this version has no {feature}", key_path, hint=NOT_YET[feature])
+        raise _not_yet(feature, NOT_YET[feature], key_path, source_map)
+
+
+def _not_yet(feature: str, meanwhile: str, key_path: KeyPath, source_map: SourceMap) -> ConfigError:
+    return source_map.error(f"not yet: this version has no {feature}", key_path, hint=meanwhile)
 
 
 def _expand(found: _Values, key: str, key_path: KeyPath, source_map: SourceMap) -> None:
-    """Make a path absolute. A relative one starts at the file's folder: it means the same everywhere."""
+    """Make a path absolute. A relative one starts key_path the file's folder: it means the same everywhere."""
     path = found.get(key)
     if path is None:
         return
@@ -215,8 +218,8 @@ def _expand(found: _Values, key: str, key_path: KeyPath, source_map: SourceMap) 
 
 
 def _check_names(config: Config, source_map: SourceMap) -> None:
-    """Refuse a default or a fallback that names no entry. `local` is always there."""
-    names = [*config.providers, "local"]
+    """Refuse a default or a fallback that names no entry. Some kinds are always there."""
+    names = [*config.providers, *config.always_there]
     _check_name(config.default_provider, names, ("default_provider",), source_map)
     for entry in config.providers.values():
         key_path: KeyPath = ("providers", entry.entry, "fallback")

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from missy import policy
 from missy.config.presets import PRESETS
-from missy.config.schema import KINDS, REFERENCES, nearest
+from missy.config.schema import REFERENCES, nearest
 from missy.masking import mask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     Check = Callable[[Any], Any]
 
@@ -110,11 +110,16 @@ def retries(value: Any) -> int:
     return value
 
 
-def kind(value: Any) -> str:
-    """The kind of an entry."""
-    if text(value) not in KINDS:
-        raise Wrong(shown(value), nearest(value, KINDS))
-    return str(value)
+def one_of(names: Iterable[str]) -> Check:
+    """Allow one of these names."""
+    known = tuple(names)
+
+    def check_name(value: Any) -> str:
+        if text(value) not in known:
+            raise Wrong(shown(value), nearest(value, known))
+        return str(value)
+
+    return check_name
 
 
 def preset(value: Any) -> str:

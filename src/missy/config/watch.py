@@ -19,6 +19,7 @@ class Watch:
 
     def __init__(self, config: Config) -> None:
         self._path = config.path
+        self._kinds = config.kinds
         self._seen = config.fingerprint
 
     def newer(self) -> Config | None:
@@ -34,4 +35,4 @@ class Watch:
         self._seen = found
         if not found:
             raise ConfigError(f"{self._path} is gone", hint="put it back: missy config rollback")
-        return load(self._path)
+        return load(self._path, self._kinds)

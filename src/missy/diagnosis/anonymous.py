@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING
 
 from missy.config.presets import PRESETS
+from missy.kinds import KINDS
 from missy.policy import parse
 
 if TYPE_CHECKING:
@@ -15,9 +16,9 @@ if TYPE_CHECKING:
 
     from missy.config.schema import Config
 
-_KNOWN = {"chatgpt.com", "auth.openai.com", "localhost", "local"} | {
-    host.partition(":")[0] for preset in PRESETS.values() for host in preset.hosts
-}
+_KNOWN = {"localhost", *(kind.name for kind in KINDS.values() if kind.always_there)}
+_KNOWN |= {host.partition(":")[0] for preset in PRESETS.values() for host in preset.hosts}
+_KNOWN |= {parse(url).host for kind in KINDS.values() for url in (kind.base_url, kind.issuer) if url}
 _URL = re.compile(r"https?://([^/\s:'\"\[\]@?#]+)", re.IGNORECASE)
 _ADDRESS = re.compile(r"[0-9A-Fa-f]*[.:][0-9A-Fa-f.:]+")
 

@@ -8,13 +8,12 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from missy import paths
-from missy.diagnosis import Check
+from missy.checks import Check, failed
 from missy.diagnosis.base_url import find_v1
-from missy.diagnosis.fixes import failed, for_entry, proxy_from
-from missy.errors import CredentialError, MissyError
+from missy.diagnosis.proxies import proxy_from
+from missy.errors import MissyError
+from missy.kinds import kind_of
 from missy.policy import parse
-from missy.secrets.resolve import bound_elsewhere, credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,10 +29,24 @@ def examine(missy: Missy, entry: Entry, timeout: float) -> Iterator[Check]:
     """Walk one entry's path. Stops where it cannot go on. A login is looked at, never renewed."""
     if not entry.enabled:
         yield Check(entry.entry, "skip", "disabled")
-    elif entry.kind == "local":
-        yield from _examine_local(missy, entry, timeout)
+    elif entry.endpoint is None:
+        yield from _examine_inner(missy, entry, timeout)
     else:
         yield from _examine_remote(missy, entry, timeout)
+
+
+def _examine_inner(missy: Missy, entry: Entry, timeout: float) -> Iterator[Check]:
+    """Walk the path of an entry that no endpoint answers for."""
+    usable = True
+    for check in _examine_kind(missy, entry):
+        usable = usable and check.status != "fail"
+        yield check
+    if usable:
+        yield _ask_models(missy, entry, timeout)
+
+
+def _examine_kind(missy: Missy, entry: Entry) -> Iterator[Check]:
+    return kind_of(entry).examine(entry, os.environ, lambda: missy.provider(entry))
 
 
 def _examine_remote(missy: Missy, entry: Entry, timeout: float) -> Iterator[Check]:
@@ -44,7 +57,7 @@ def _examine_remote(missy: Missy, entry: Entry, timeout: float) -> Iterator[Chec
         broken = broken or check.status == "fail"
         yield check
     usable = True
-    for check in _examine_login(entry) if entry.kind == "openai-codex" else _examine_key(entry, target):
+    for check in _examine_kind(missy, entry):
         usable = usable and check.status == "ok"
         yield check
     if broken or not usable:
@@ -72,7 +85,7 @@ def _connect(missy: Missy, entry: Entry, target: Target, timeout: float) -> Iter
         if step.error is None:
             yield Check(name, "ok", step.detail)
             continue
-        yield failed(name, step.error, for_entry(step.error, entry, target.host, step.name))
+        yield failed(name, step.error, kind_of(entry).fix(step.error, entry, target.host, step.name))
         variable, line = proxy_from(os.environ)
         if step.name in ("dns", "tcp") and variable and network.proxy is None and not target.is_loopback:
             detail = f"{variable} is set, so this network may have to be left through a proxy"
@@ -81,49 +94,6 @@ def _connect(missy: Missy, entry: Entry, target: Target, timeout: float) -> Iter
         decision = missy.door().gate.policy.decide(parse(url))
         if not decision.allowed:
             yield failed(f"{entry.entry}: policy", refusal(decision))
-
-
-def _examine_key(entry: Entry, target: Target) -> Iterator[Check]:
-    name = f"{entry.entry}: credential"
-    try:
-        found = credentials(entry, os.environ)
-    except MissyError as error:
-        yield failed(name, error, for_entry(error, entry, target.host, "credential"))
-        bound = bound_elsewhere(entry, os.environ)
-        if bound:
-            detail = f"{bound[0]} is set, but goes to {bound[1]} only, not to {target.host}"
-            yield Check(name, "warn", detail, f"api_key: ${bound[0]}")
-        return
-    yield Check(name, "ok", ", ".join(credential.source for credential in found))
-
-
-def _examine_login(entry: Entry) -> Iterator[Check]:
-    """Say in which state the login is, from its file alone. Whose it is stays out: reports are passed on."""
-    from missy.auth.login import LOGIN_FILE, describe_state, show_time
-
-    name, fix = f"{entry.entry}: login", f"missy auth login {shlex.quote(entry.entry)}"
-    state, login, why = describe_state(paths.home() / LOGIN_FILE, entry.issuer_url or "", time.time())
-    if login is None:
-        yield Check(name, "fail", why or "not logged in", fix, CredentialError.exit_code)
-    elif state == "valid":
-        until = show_time(login.expires_at)
-        yield Check(name, "ok", f"valid until {until}" if until else "valid")
-    else:
-        ends = "has ended" if state == "expired" else "ends within minutes"
-        detail = f"the token {ends}; it is renewed when it is used next, not by a diagnosis"
-        yield Check(name, "warn", detail, f"missy auth status {shlex.quote(entry.entry)} --refresh")
-
-
-def _examine_local(missy: Missy, entry: Entry, timeout: float) -> Iterator[Check]:
-    try:
-        missy.provider(entry)
-    except MissyError as error:
-        command = error.hint.removeprefix("run: ").removesuffix(", or set model_path")
-        fix = command if command != error.hint else "missy local status"
-        yield failed(f"{entry.entry}: model", error, fix)
-        return
-    yield Check(f"{entry.entry}: model", "ok", "the model is loaded and its server is up")
-    yield _ask_models(missy, entry, timeout)
 
 
 def _ask_models(missy: Missy, entry: Entry, timeout: float) -> Check:
@@ -140,7 +110,7 @@ def _ask_models(missy: Missy, entry: Entry, timeout: float) -> Check:
                 return Check(name, "fail", better.advice, fix, error.exit_code)
             return Check(name, "warn", f"the endpoint lists no models ({error.status})", ask)
         host = parse(entry.endpoint).host if entry.endpoint else ""
-        return failed(name, error, for_entry(error, entry, host, "models"))
+        return failed(name, error, kind_of(entry).fix(error, entry, host, "models"))
     if not models:
         return Check(name, "warn", "the endpoint lists no models", ask)
     wanted = entry.model

@@ -8,8 +8,8 @@ import stat
 from typing import TYPE_CHECKING
 
 from missy import folders, os_errors, paths
-from missy.diagnosis import Check
-from missy.diagnosis.fixes import failed, proxy_from
+from missy.checks import Check, failed
+from missy.diagnosis.proxies import proxy_from
 from missy.errors import MissyError
 
 if TYPE_CHECKING:

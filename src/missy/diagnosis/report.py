@@ -14,8 +14,8 @@ from missy.secrets.redact import redact
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from missy.checks import Check
     from missy.config.schema import Config
-    from missy.diagnosis import Check
 
 _PARTS = (
     "openai",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from missy import folders, paths
 from missy.config import edit
 from missy.errors import CredentialError, MissyError
+from missy.kinds import KINDS
 from missy.secrets import keystore
 from missy.secrets.vault import Vault
 
@@ -27,7 +28,7 @@ def outcome(path: Path, plan: Plan, *, literal: bool = False) -> Config:
 
     Raises ConfigError or UsageError where `write` would.
     """
-    return edit.outcome(path, _change(path, plan, literal=literal))
+    return edit.outcome(path, _change(path, plan, literal=literal), KINDS)
 
 
 def write(path: Path, plan: Plan) -> bool:
@@ -43,7 +44,7 @@ def write(path: Path, plan: Plan) -> bool:
     try:
         for draft in plan.secrets:
             undo.append(_keep(draft))  # noqa: PERF401 one that fails must leave those before it in the list
-        return edit.edit(path, _change(path, plan))
+        return edit.edit(path, _change(path, plan), KINDS)
     except BaseException:
         for take_back in reversed(undo) if _bytes(path) == before else ():
             with suppress(MissyError):

@@ -6,8 +6,10 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from missy.config.schema import KINDS, NOT_YET, is_reference, nearest
+from missy.config.kind_spec import default_kind, usable
+from missy.config.schema import is_reference, nearest
 from missy.errors import UsageError
+from missy.kinds import KINDS
 from missy.masking import may_be_secret, names_secret
 from missy.services import SERVICES, Service, named, of_url
 from missy.setup import plan
@@ -46,30 +48,38 @@ def draft_of(flags: Flags, config: Config, read_key: Callable[[], Secret]) -> Dr
             f"there is an entry '{name}' in {config.path}",
             hint="choose another --entry, or change it with --force",
         )
-    if kind == "local" and (flags.base_url or flags.model):
-        raise UsageError("kind local takes no --base-url and no --model", hint="leave them out")
-    if kind != "openai" and (flags.api_key_env or flags.api_key_stdin or flags.store):
-        raise UsageError(f"kind {kind} takes no key", hint="leave the options about keys out")
+    _refuse_strange(kind, flags)
     draft = Draft(kind=kind, name=name, model=flags.model, replaces=flags.force)
     draft = _with_endpoint(draft, flags, SERVICES.get(service), config)
-    if kind != "openai":
+    if not KINDS[kind].takes_key:
         return draft
     _require_model(draft, SERVICES.get(service), config)
     return _with_key(draft, flags, read_key)
 
 
+def _refuse_strange(name: str, flags: Flags) -> None:
+    """Refuse the options that mean nothing to a kind."""
+    kind = KINDS[name]
+    untaken = {} if "base_url" in kind.keys else {"--base-url": flags.base_url}
+    untaken |= {} if kind.asks_model else {"--model": flags.model}
+    if any(untaken.values()):
+        raise UsageError(f"kind {name} takes no {' and no '.join(untaken)}", hint="leave them out")
+    if not kind.takes_key and (flags.api_key_env or flags.api_key_stdin or flags.store):
+        raise UsageError(f"kind {name} takes no key", hint="leave the options about keys out")
+
+
 def _who(flags: Flags, config: Config) -> tuple[str, str]:
     """Return the kind, and the service if that is what was named."""
-    kinds = [kind for kind in KINDS if kind not in NOT_YET]
+    kinds = [kind.name for kind in usable(KINDS)]
     wanted = flags.provider
     if wanted is None:
         return _by_entry(flags, config, kinds)
     if wanted in kinds:
         return wanted, ""
     if service := named(wanted):
-        return "openai", service
-    if wanted in NOT_YET:
-        raise UsageError(f"this version has no {wanted} yet", hint=NOT_YET[wanted])
+        return default_kind(KINDS).name, service
+    if wanted in KINDS:
+        raise UsageError(f"this version has no {wanted} yet", hint=KINDS[wanted].not_yet)
     near = nearest(wanted, [*kinds, *SERVICES])
     raise UsageError(
         f"--provider {wanted}: no preset of that name",
@@ -81,13 +91,13 @@ def _by_entry(flags: Flags, config: Config, kinds: list[str]) -> tuple[str, str]
     """Return what the entry's name alone says: it may be that of a kind, of a service, or of an entry to change."""
     name = flags.entry
     if flags.base_url or name is None:
-        return "openai", ""
+        return default_kind(KINDS).name, ""
     if name in config.providers and flags.force:
         return config.providers[name].kind, ""
     if name in kinds:
         return name, ""
     if service := named(name):
-        return "openai", service
+        return default_kind(KINDS).name, service
     raise UsageError(
         f"--base-url is missing: nothing says whose endpoint '{name}' is",
         hint="name it with --base-url URL, or with --provider NAME: missy presets lists the names",

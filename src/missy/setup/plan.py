@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from missy.config.edit import put_default, put_entry, section
-from missy.config.schema import KINDS, Entry, is_reference
+from missy.config.kind_spec import default_kind, kind_of
+from missy.config.schema import Entry, is_reference
 from missy.errors import UsageError
+from missy.kinds import KINDS
 from missy.policy import Policy, parse
 from missy.secrets.redact import Secret
 from missy.secrets.references import read
@@ -40,7 +42,7 @@ _ABOUT_ENDPOINT = ("headers", "query", "api_key_header")  # what they hold is fo
 class Draft:
     """The answers for one entry. `store` "" writes no key; `networks` are addresses to let a name or URL have."""
 
-    kind: str = "openai"
+    kind: str = default_kind(KINDS).name
     name: str = ""
     base_url: str | None = None
     model: str | None = None
@@ -114,7 +116,7 @@ def _update(name: str, old: Data, new: Data) -> Data:
     """
     if old.get("enabled") is False:
         new = {**new, "enabled": True}
-    asked = new["name"] != "openai-codex" or "base_url" in new  # else its endpoint is as it is
+    asked = not KINDS[new["name"]].has_login or "base_url" in new  # else its endpoint is as it is
     moved = asked and _endpoint(name, old) != _endpoint(name, new)
     if moved or _kind(name, old) != new["name"]:
         new = {"base_url": None, **new}
@@ -126,11 +128,11 @@ def _update(name: str, old: Data, new: Data) -> Data:
 
 
 def _kind(name: str, entry: Data) -> str:
-    return entry.get("name") or (name if name in KINDS else "openai")
+    return kind_of(name, entry.get("name"), KINDS).name
 
 
 def _endpoint(name: str, entry: Data) -> str | None:
-    return Entry(entry=name, kind=_kind(name, entry), base_url=entry.get("base_url")).endpoint
+    return Entry(name, KINDS[_kind(name, entry)], base_url=entry.get("base_url")).endpoint
 
 
 def _allow(data: Data, networks: Iterable[str]) -> None:
@@ -172,7 +174,7 @@ def key_place(draft: Draft) -> str:
         return f"${draft.variable} (environment)"
     if draft.store == "config":
         return "in config.yaml, readable"
-    return draft.reference or ("" if draft.kind == "openai" else "none needed")
+    return draft.reference or ("" if KINDS[draft.kind].takes_key else "none needed")
 
 
 def variable_for(name: str, listed: str, environ: Mapping[str, str]) -> str:

@@ -6,7 +6,6 @@ import time
 from typing import TYPE_CHECKING
 
 from missy import paths
-from missy.errors import CredentialError
 
 if TYPE_CHECKING:
     from missy.config.schema import Entry
@@ -18,12 +17,3 @@ def describe(entry: Entry) -> str:
 
     _, login, _ = describe_state(paths.home() / LOGIN_FILE, entry.issuer_url or "", time.time())
     return (login.email or login.account_id) if login else ""
-
-
-def require(entry: Entry) -> None:
-    """Raise CredentialError, which says how to log in, unless there is a login."""
-    from missy.auth.login import LOGIN_FILE, describe_state
-
-    _, login, why = describe_state(paths.home() / LOGIN_FILE, entry.issuer_url or "", time.time())
-    if login is None:
-        raise CredentialError(why or "not logged in to ChatGPT", hint="log in first: missy auth login")

@@ -79,7 +79,7 @@ def _add_entry(config: Config, chosen: Entry) -> None:
     from missy.config.edit import add_entry
 
     try:
-        add_entry(config.path, chosen.entry, {"name": chosen.kind})
+        add_entry(config.path, chosen.entry, {"name": chosen.kind}, config.kinds)
     except MissyError as error:
         notice(
             f"{config.path} was left as it is ({error.message}); add an entry of kind {chosen.kind} by hand"

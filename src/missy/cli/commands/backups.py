@@ -71,9 +71,10 @@ def rollback(app: App, number: int) -> None:
       missy config rollback 3
     """
     from missy.config.backups import rollback
+    from missy.kinds import KINDS
 
     path = paths.config_file(app.config_path)
-    if rollback(path, number):
+    if rollback(path, number, kinds=KINDS):
         notice(f"put backup {number} in place of {path}; to undo: missy config rollback")
     else:
         notice(f"{path} is already the same as backup {number}")

@@ -103,9 +103,10 @@ def _value_of(args: Sequence[str], *options: str) -> str | None:
 
 def _config(args: Sequence[str]) -> Config:
     from missy.config.load import load_chosen
+    from missy.kinds import KINDS
 
     named = _value_of(args, "--config")
-    return load_chosen(os.path.expanduser(named) if named else None)
+    return load_chosen(os.path.expanduser(named) if named else None, KINDS)
 
 
 def _models(args: Sequence[str], incomplete: str) -> list[CompletionItem[Any]]:
@@ -116,7 +117,8 @@ def _models(args: Sequence[str], incomplete: str) -> list[CompletionItem[Any]]:
 
 
 def _entries(args: Sequence[str], incomplete: str) -> list[CompletionItem[Any]]:
-    entries = _config(args).providers.values()
-    found = [(entry.entry, entry.endpoint or entry.kind) for entry in entries if entry.enabled]
-    found += [] if any(name == "local" for name, _ in found) else [("local", "the model on this machine")]
-    return [CompletionItem(name, help=about) for name, about in found if name.startswith(incomplete)]
+    config = _config(args)
+    found = {one.entry: one.endpoint or one.kind for one in config.providers.values() if one.enabled}
+    for name, one in config.always_there.items():
+        found.setdefault(name, one.spec.always_there)
+    return [CompletionItem(name, help=about) for name, about in found.items() if name.startswith(incomplete)]

@@ -109,9 +109,10 @@ def schema() -> None:
     Example:
       missy config schema > missy.schema.json
     """
-    from missy.config.fields import json_schema
+    from missy.config.json_schema import json_schema
+    from missy.kinds import KINDS
 
-    emit_json(json_schema())
+    emit_json(json_schema(KINDS))
 
 
 def _summary(config: Config) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from missy.errors import MissyError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from missy.checks import Check
     from missy.config.schema import Config
-    from missy.diagnosis import Check
 
 _MARKS = {"ok": "ok  ", "warn": "warn", "fail": "FAIL", "skip": "skip"}
 
@@ -78,8 +78,8 @@ class _Walk:
         self._timeout = timeout
 
     def checks(self) -> Iterator[Check]:
+        from missy.checks import failed
         from missy.diagnosis.entries import examine
-        from missy.diagnosis.fixes import failed
         from missy.diagnosis.machine import examine_config, examine_machine
 
         yield from examine_machine()

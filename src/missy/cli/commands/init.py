@@ -9,6 +9,7 @@ import click
 from missy import files, folders, paths
 from missy.cli.app import App, emit
 from missy.config.template import template
+from missy.kinds import KINDS
 
 
 @click.command()
@@ -30,7 +31,7 @@ def command(app: App) -> None:
     else:
         if not file.parent.exists():
             folders.ensure_dir(file.parent)
-        files.write_private(file, template().encode())
+        files.write_private(file, template(KINDS).encode())
         emit(f"wrote {file}")
     emit("next, with a key from OpenAI: export OPENAI_API_KEY=... && missy ask 'hello'")
     emit("or let it ask you:            missy setup")

@@ -56,7 +56,7 @@ def switch(app: App, name: str) -> None:
     config = app.config()
     entry = config.entry(name)
     app.warn(entry.entry)
-    set_default(config.path, entry.entry)
+    set_default(config.path, entry.entry, config.kinds)
     emit(f"default_provider: {entry.entry}")
 
 

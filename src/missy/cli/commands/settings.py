@@ -34,13 +34,14 @@ def set_(app: App, key: str, value: str) -> None:
     """
     from missy.config import edit
     from missy.config.dotted import find_key, read_value
+    from missy.kinds import KINDS
 
     path = paths.config_file(app.config_path)
     done: list[tuple[KeyLocation, Any, bool]] = []
 
     def change(data: dict[str, Any]) -> None:
         entries = edit.section(data, "providers")
-        location = find_key(key, entries)
+        location = find_key(key, entries, KINDS)
         is_new = location.entry is not None and location.entry not in entries
         if is_new and not path.exists():
             entries.clear()  # the template's sample entry, which nobody asked for
@@ -49,7 +50,7 @@ def set_(app: App, key: str, value: str) -> None:
         done.append((location, found, is_new))
 
     try:
-        changed = edit.edit(path, change)
+        changed = edit.edit(path, change, KINDS)
     except ConfigError as error:
         raise (_refused(error) if done else error) from None
     location, found, is_new = done[-1]
@@ -75,13 +76,14 @@ def unset(app: App, key: str) -> None:
     """
     from missy.config import edit
     from missy.config.dotted import find_key
+    from missy.kinds import KINDS
 
     path = paths.config_file(app.config_path)
     done: list[tuple[KeyLocation, bool]] = []
 
     def change(data: dict[str, Any]) -> None:
         entries = edit.section(data, "providers")
-        location = find_key(key, entries)
+        location = find_key(key, entries, KINDS)
         if location.entry is not None and location.entry not in entries:
             known = ", ".join(entries) or "none"
             raise UsageError(f"there is no entry '{location.entry}'", hint=f"the entries are: {known}")
@@ -93,11 +95,11 @@ def unset(app: App, key: str) -> None:
         _drop_if_empty(data, "providers")
 
     if not path.exists():
-        find_key(key, ())
+        find_key(key, (), KINDS)
         notice(f"there is no {path}: nothing is set")
         return
     try:
-        edit.edit(path, change)
+        edit.edit(path, change, KINDS)
     except ConfigError as error:
         raise (_refused(error) if done else error) from None
     location, was_set = done[-1]

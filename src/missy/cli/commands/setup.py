@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     Say = Callable[[str], None]
 
 _LIMIT = 1 << 16  # bytes read of what should be one key
-_PROBE = Plan((Draft(kind="local", name="local", replaces=True),))
 
 
 @click.command("setup")
@@ -98,8 +97,9 @@ def command(app: App, /, rest: tuple[str, ...], no_prompt: bool, **given: Any) -
 def _config(app: App, path: Path) -> Config:
     """Load the file that will be changed; one that was named may be missing, since it will be made."""
     from missy.config.load import load
+    from missy.kinds import KINDS
 
-    return app.config() if path.exists() else load(path)
+    return app.config() if path.exists() else load(path, KINDS)
 
 
 def _refuse_options(given: dict[str, Any]) -> None:
@@ -121,7 +121,10 @@ def _converse(path: Path, config: Config) -> None:
     from missy.cli.wizard.summary import shorten
     from missy.setup import commit
 
-    commit.outcome(path, _PROBE)  # a file that no command can change must show itself before the questions
+    probe = Draft(name=next(iter(config.always_there)), replaces=True)
+    commit.outcome(
+        path, Plan((probe,))
+    )  # a file that no command can change must show itself before the questions
     with Talk() as talk:
 
         def say(text: str) -> None:
@@ -149,10 +152,10 @@ def _plan(config: Config, *, as_default: bool, check: bool, **given: Any) -> Pla
 
     draft = draft_of(Flags(**given), config, _read_key)
     made = Plan((draft,), draft.name if as_default else None)
-    if draft.kind == "openai-codex":
-        from missy.setup import commit, signedin
+    from missy.kinds import KINDS
+    from missy.setup import commit
 
-        signedin.require(commit.outcome(config.path, made).providers[draft.name])
+    KINDS[draft.kind].require_setup(commit.outcome(config.path, made).providers[draft.name])
     return made
 
 
@@ -188,17 +191,18 @@ def _check(path: Path, made: Plan) -> None:
 def _write(path: Path, made: Plan, tell: Say, warn: Say) -> None:
     """Write it all, then say what is left to do."""
     from missy.config.load import load
+    from missy.kinds import KINDS
     from missy.secrets.vault import Vault
     from missy.setup import commit, plan
 
     vault = Vault(paths.home())
     new_vault = any(draft.store == "vault" for draft in made.secrets) and vault.key_place() is None
-    before = load(path).providers
+    before = load(path, KINDS).providers
     changed = commit.write(path, made)
     if new_vault and vault.key_place() == "file":
         warn(f"no system keyring here: the vault's key is in {vault.key_file}, readable by you alone")
     tell(f"{'wrote' if changed else 'left as it is:'} {path}")
-    config = load(path)
+    config = load(path, KINDS)
     names = {draft.name for draft in made.drafts}
     refused = {name for name in names if plan.refusal(config, name)}  # which is told last
     for caution in config.warnings:
@@ -207,7 +211,7 @@ def _write(path: Path, made: Plan, tell: Say, warn: Say) -> None:
     for draft in made.drafts:
         old, model = before.get(draft.name), config.providers[draft.name].model
         is_new = old is None or old.model != model
-        if draft.base_url and not draft.model and model == "gpt-4o" and is_new:
+        if draft.base_url and not draft.model and model == config.providers[draft.name].spec.model and is_new:
             warn(
                 f"no model was named: {draft.name} will ask for {model}; see: missy models --provider {draft.name}"
             )

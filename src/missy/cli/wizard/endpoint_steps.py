@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from missy.cli.wizard.prompts import Option
 from missy.cli.wizard.state import Steps
-from missy.config.schema import NOT_YET
 from missy.errors import UsageError
+from missy.kinds import KINDS
 from missy.policy import parse
 from missy.services import SERVICES
 from missy.setup import plan
@@ -17,15 +17,8 @@ from missy.setup.plan import Draft
 if TYPE_CHECKING:
     from missy.cli.wizard.state import Answers, Turn
 
-_KIND_OPTIONS = (
-    Option("openai", "OpenAI (API key)", "paid by use, at api.openai.com"),
-    Option("openai-codex", "OpenAI (OAuth/Codex)", "log in with ChatGPT: a subscription, no key"),
-    Option(
-        "compatible",
-        "A compatible service or server",
-        "Groq, Mistral, OpenRouter, Ollama, llama.cpp, ... or any base URL",
-    ),
-    Option("local", "The small model on this machine", "no account, no key, 93 MB: to try things out"),
+_COMPATIBLE = Option(
+    "", "A compatible service or server", "Groq, Mistral, OpenRouter, Ollama, llama.cpp, ... or any base URL"
 )
 
 
@@ -33,12 +26,13 @@ class EndpointSteps(Steps):
     """Who is to answer, where, under which name."""
 
     def _ask_kind(self, answers: Answers) -> Turn:
-        kind = self._talk.choose(
-            "Who is to answer?", [one for one in _KIND_OPTIONS if one.value not in NOT_YET]
-        )
-        if kind == "compatible":
+        kinds = [kind for kind in KINDS.values() if kind.title]
+        far = [Option(kind.name, kind.title, kind.about) for kind in kinds if kind.base_url]
+        near = [Option(kind.name, kind.title, kind.about) for kind in kinds if not kind.base_url]
+        kind = self._talk.choose("Who is to answer?", [*far, _COMPATIBLE, *near])
+        if not kind:
             return "service", replace(answers, draft=Draft())
-        return "name", replace(answers, draft=Draft(kind=kind), service="openai")
+        return "name", replace(answers, draft=Draft(kind=kind), service="")
 
     def _ask_service(self, answers: Answers) -> Turn:
         options = [Option(name, one.title, one.shown_url) for name, one in SERVICES.items() if not one.minor]
@@ -98,7 +92,7 @@ class EndpointSteps(Steps):
                 raise UsageError(f"'{text.strip()}' is one of the entries before", hint="choose another name")
             return text.strip()
 
-        base = answers.draft.kind if answers.service == "openai" else answers.service
+        base = answers.service or answers.draft.kind
         base = base if base != "other" else parse(answers.draft.base_url or "").host
         wanted = next(n for n in (base, *(f"{base}-{i}" for i in range(2, 99))) if n not in taken)
         name = self._talk.ask("Name of the entry:", check_name, default=wanted[:64])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from missy.cli.wizard.prompts import Option
 from missy.cli.wizard.state import Steps
 from missy.errors import CredentialError, MissyError, UsageError
+from missy.kinds import KINDS
 from missy.policy import parse
 from missy.secrets import keystore
 from missy.services import OPENAI, SERVICES, of_url
@@ -33,8 +34,15 @@ class KeySteps(Steps):
 
     def _ask_credential(self, answers: Answers) -> Turn:
         """Ask nothing itself: which question comes depends on the kind."""
-        turn = {"openai": self._ask_store, "openai-codex": self._ask_login, "local": self._ask_install}
-        return turn[answers.draft.kind](answers)
+        match KINDS[answers.draft.kind].question:
+            case "store":
+                return self._ask_store(answers)
+            case "login":
+                return self._ask_login(answers)
+            case "install":
+                return self._ask_install(answers)
+            case "check":
+                return self._ask_check(answers)
 
     def _ask_store(self, answers: Answers) -> Turn:
         draft, service = answers.draft, of_url(answers.draft.base_url)
@@ -150,22 +158,22 @@ class KeySteps(Steps):
 
     def _ask_failed(self, answers: Answers) -> Turn:
         options = [Option("check", "Check again"), Option("model", "Go on as it is")]
-        if answers.draft.kind == "openai":
+        if KINDS[answers.draft.kind].takes_key:
             options.insert(1, Option("credential", "Give another key"))
             if answers.draft.base_url:
                 options.insert(2, Option("address", "Give another base URL"))
         return self._talk.choose("What now?", options), answers
 
     def _ask_model(self, answers: Answers) -> Turn:
-        models, kind = answers.models, answers.draft.kind
-        if kind == "local":
+        models, kind = answers.models, KINDS[answers.draft.kind]
+        if not kind.asks_model:
             return "more", answers.finish()
         options = [Option(name, name) for name in models]
-        if kind == "openai-codex":
-            options.insert(0, Option(_OWN, "the account's own default", "follows the live list"))
+        if kind.own_model is not None:
+            options.insert(0, Option(_OWN, *kind.own_model))
         if not options:
             return self._ask_model_name(answers)
-        first = "gpt-4o" if "gpt-4o" in models and not answers.draft.base_url else options[0].value
+        first = kind.model if kind.model in models and not answers.draft.base_url else options[0].value
         options.append(Option(_OTHER, "(another name)"))
         name = self._talk.choose("Which model?", options, first)
         if name == _OTHER:
@@ -173,8 +181,8 @@ class KeySteps(Steps):
         return "more", answers.with_draft(model=None if name == _OWN else name).finish()
 
     def _ask_model_name(self, answers: Answers) -> Turn:
-        default = "gpt-4o" if of_url(answers.draft.base_url) is OPENAI else ""
-        name = self._talk.ask("Model:", _check_model, default=default)
+        own = KINDS[answers.draft.kind].model if of_url(answers.draft.base_url) is OPENAI else None
+        name = self._talk.ask("Model:", _check_model, default=own or "")
         return "more", answers.with_draft(model=name).finish()
 
 

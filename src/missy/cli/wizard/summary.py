@@ -35,7 +35,7 @@ def _describe(draft: Draft, after: Config) -> list[str]:
     facts = [
         entry.endpoint or "",
         f"model {entry.model}" if entry.model else "",
-        f"key: {key}{replaces}" if entry.kind == "openai" else "",
+        f"key: {key}{replaces}" if entry.spec.takes_key else "",
         f"headers: {', '.join(name for name, _ in entry.headers)}" if entry.headers else "",
         "! the key itself will stand in the file" if draft.store == "config" else "",
         f"allowed_cidrs: {', '.join(draft.networks)}" if draft.networks else "",

@@ -1,0 +1,72 @@
+"""The JSON Schema of the configuration file, read off the table of its keys."""
+
+from __future__ import annotations
+
+from dataclasses import MISSING
+from typing import TYPE_CHECKING, Any
+
+from missy.config import fields, values
+from missy.config.kind_spec import usable
+from missy.config.schema import Budget, Config, Entry, Network
+
+if TYPE_CHECKING:
+    from missy.config.fields import Field
+    from missy.config.kind_spec import Kinds
+
+_Schema = dict[str, Any]
+
+
+def json_schema(kinds: Kinds) -> _Schema:
+    """Return the JSON Schema (2020-12) of the configuration file."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Missy's config.yaml",
+        "type": ["object", "null"],
+        "additionalProperties": False,
+        "properties": {
+            "default_provider": _fragment(fields.DEFAULT_PROVIDER, Config),
+            "providers": {
+                "type": ["object", "null"],
+                "description": "The entries; the name of each is what --provider takes.",
+                "propertyNames": {"pattern": f"^{values.NAME.pattern}$"},
+                "additionalProperties": _section(fields.entry_fields(kinds), Entry, "object")
+                | {"allOf": _only_their_own_keys(kinds)},
+            },
+            "budget": _section(fields.BUDGET, Budget, "object", "null"),
+            "network": _section(fields.NETWORK, Network, "object", "null"),
+        },
+    }
+
+
+def _section(table: tuple[Field, ...], owner: type, *types: str) -> _Schema:
+    properties = {field.name: _fragment(field, owner) for field in table}
+    return {"type": list(types), "additionalProperties": False, "properties": properties}
+
+
+def _fragment(field: Field, owner: type) -> _Schema:
+    about = f"{field.about} Allowed: {field.allowed}."
+    default = None if field.name == "name" else _default(owner, field.name)
+    return field.schema | {"description": about, "default": default}
+
+
+def _default(owner: Any, name: str) -> Any:
+    """Return the default of a key, as JSON has it."""
+    default = owner.__dataclass_fields__[name].default
+    assert default is not MISSING
+    if name in ("headers", "query"):
+        return dict(default)
+    return list(default) if isinstance(default, tuple) else default
+
+
+def _only_their_own_keys(kinds: Kinds) -> list[_Schema]:
+    """Return the conditions that a key of one kind is null or empty in an entry of another."""
+    every = {key for spec in kinds.values() for key in spec.keys}
+    return [
+        {
+            "if": {"properties": {"name": {"const": spec.name}}, "required": ["name"]},
+            "then": {
+                "properties": {key: {"enum": [None, [], {}]} for key in sorted(every.difference(spec.keys))}
+            },
+        }
+        for spec in usable(kinds)
+    ]

@@ -1,0 +1,57 @@
+"""What the configuration has to know of a kind of provider. The table of kinds is given by who loads.
+
+It must never import the kinds themselves: they stand above, and what one does besides is not the file's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, eq=False)
+class KindSpec:
+    """One kind. `keys` are the keys of an entry that mean something to it, and not to every kind.
+
+    `base_url`, `issuer`, `model` and `timeout` (seconds) hold where an entry names none; without `issuer` it has no
+    login. `always_there` says what it is if it can be named without any entry. `not_yet` says what to do meanwhile if
+    this version cannot use it. `template` is its part of a new configuration file.
+    """
+
+    name: str
+    keys: tuple[str, ...] = ()
+    base_url: str | None = None
+    issuer: str | None = None
+    model: str | None = None
+    timeout: float = 30.0
+    always_there: str = ""
+    not_yet: str = ""
+    template: tuple[str, ...] = ()
+
+    @property
+    def has_login(self) -> bool:
+        """Whether its entries are used with a login in place of a key."""
+        return self.issuer is not None
+
+    @property
+    def takes_key(self) -> bool:
+        """Whether its entries are used with a key."""
+        return "api_key" in self.keys
+
+
+Kinds = Mapping[str, KindSpec]  # by name; the first one is the default kind, which serves every named service
+
+
+def default_kind(kinds: Kinds) -> KindSpec:
+    """Return the kind of an entry whose name and keys say nothing else."""
+    return next(iter(kinds.values()))
+
+
+def kind_of(name: str, given: str | None, kinds: Kinds) -> KindSpec:
+    """Return the kind of an entry: the given one, else its own name's, else the default one. Raises KeyError."""
+    return kinds[given] if given else kinds.get(name) or default_kind(kinds)
+
+
+def usable(kinds: Kinds) -> list[KindSpec]:
+    """Return the kinds that this version can use."""
+    return [spec for spec in kinds.values() if not spec.not_yet]

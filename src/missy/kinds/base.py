@@ -1,0 +1,120 @@
+"""What a kind of provider is: its part of the configuration, and all that depends on the kind of an entry.
+
+A kind must never know the runtime, a command or another kind's name: what it needs of them is in its `Context`.
+Its module is loaded with every configuration, so heavy parts are imported on use.
+"""
+
+from __future__ import annotations
+
+import shlex
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from missy.checks import paste
+from missy.config.kind_spec import KindSpec
+from missy.errors import ConfigError, CredentialError, LimitError, PolicyError, TimedOut
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from missy.checks import Check
+    from missy.config.schema import Entry
+    from missy.errors import MissyError
+    from missy.net.door import Door
+    from missy.policy import Policy
+    from missy.providers.base import Provider, Request
+    from missy.providers.heads import HeadStore
+    from missy.providers.quirks import LearnedQuirks
+
+Question = Literal["store", "login", "install", "check"]
+
+
+class Context(NamedTuple):
+    """What a provider is built with.
+
+    `door` is the way out for the configured entries, `new_door` makes another one for a policy of its own. `heads` and
+    `quirks` are shared by all providers. `on_release` is told what to call when the entry is not used any more.
+    """
+
+    door: Callable[[], Door]
+    new_door: Callable[[Policy], Door]
+    home: Path
+    notice: Callable[[str], None]
+    heads: Callable[[], HeadStore]
+    quirks: Callable[[], LearnedQuirks]
+    on_release: Callable[[Callable[[], None]], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Kind(KindSpec, ABC):
+    """A kind of provider.
+
+    `title` and `about` are its option in the wizard, without a title it has none; `question` is what the wizard asks
+    once the entry has a name. `asks_model`: whether a model can be chosen; `own_model` is the option to choose none.
+    `notice` is said before each answer. `own_server`: its provider starts a server on this machine, which takes
+    seconds and is reached by a door of its own.
+    """
+
+    title: str = ""
+    about: str = ""
+    question: Question = "check"
+    asks_model: bool = True
+    own_model: tuple[str, str] | None = None
+    notice: str = ""
+    own_server: bool = False
+
+    @abstractmethod
+    def build(self, entry: Entry, context: Context) -> Provider:
+        """Return the provider of an entry. Raises MissyError where it cannot be had."""
+        raise NotImplementedError
+
+    def adapt(self, request: Request) -> Request:
+        """Return the request as this kind's models take it."""
+        return request
+
+    def can_ask(self, entry: Entry, environ: Mapping[str, str]) -> bool:  # noqa: ARG002
+        """Whether a question could be sent, so that connecting before it pays. Raises MissyError for no."""
+        return False
+
+    def known_models(self, entry: Entry) -> list[str]:  # noqa: ARG002
+        """Return the models that an earlier answer left on disk. No network."""
+        return []
+
+    def readiness(self, entry: Entry, environ: Mapping[str, str]) -> tuple[str, str]:  # noqa: ARG002
+        """Return where the credential comes from, and why the entry could not be used ("": it could). No network."""
+        return "none", ""
+
+    def examine(
+        self,
+        entry: Entry,  # noqa: ARG002
+        environ: Mapping[str, str],  # noqa: ARG002
+        provider: Callable[[], Any],  # noqa: ARG002
+    ) -> Iterator[Check]:
+        """Yield the doctor's checks of what comes between the connection and the list of models."""
+        yield from ()
+
+    def require_setup(self, entry: Entry) -> None:
+        """Raise MissyError where `setup --no-prompt` must not write such an entry yet."""
+
+    def fix(self, error: MissyError, entry: Entry, host: str, step: str) -> str:
+        """Return what can be pasted against an error that ended a step of an entry's path."""
+        name, url = shlex.quote(entry.entry), shlex.quote(entry.endpoint or "")
+        if isinstance(error, PolicyError | ConfigError):
+            return paste(error)
+        if isinstance(error, LimitError):
+            return f"missy doctor --provider {name}"
+        if isinstance(error, TimedOut):
+            return f"missy doctor --provider {name} --timeout 60"
+        if isinstance(error, CredentialError):
+            return self.fix_credential(error, entry)
+        if step == "dns":
+            return f"getent hosts {shlex.quote(host)}"
+        if step in ("tcp", "tls", "models"):
+            return f"curl -sS -o /dev/null -m 10 {url}"
+        return f"missy doctor --provider {name}"
+
+    def fix_credential(self, error: CredentialError, entry: Entry) -> str:  # noqa: ARG002
+        """Return what can be pasted against a credential that is missing or was refused."""
+        return f"missy doctor --provider {shlex.quote(entry.entry)}"

@@ -1,0 +1,135 @@
+"""The kind `openai-codex`: a ChatGPT subscription, used with a login in place of a key."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from typing import TYPE_CHECKING, Any
+
+from missy import paths
+from missy.checks import Check
+from missy.errors import CredentialError
+from missy.kinds.base import Kind
+from missy.policy import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from missy.auth.login import Login
+    from missy.config.schema import Entry
+    from missy.kinds.base import Context
+    from missy.providers.base import Provider
+
+_CATALOGUE = "models/codex.json"  # under MISSY_HOME
+_TEMPLATE = (
+    """\
+  # The Codex login of a ChatGPT plan: missy auth login openai-codex
+  #openai-codex:
+    #name: openai-codex
+    #model: null                  # null: the default of the account's live list
+    #timeout: 60
+    #base_url: null               # null: https://chatgpt.com/backend-api/codex
+    #issuer: null                 # null: https://auth.openai.com
+""",
+)
+
+
+class _Codex(Kind):
+    """See missy.kinds.base.Kind."""
+
+    def build(self, entry: Entry, context: Context) -> Provider:
+        """See Kind."""
+        from missy.auth.login import LOGIN_FILE
+        from missy.auth.tokens import Logins
+        from missy.auth.usage import NOTE_FILE, UsageCache
+        from missy.providers.catalogue import Catalogue
+        from missy.providers.codex import CodexProvider
+
+        assert entry.endpoint is not None
+        door, home = context.door(), context.home
+        logins = Logins(home / LOGIN_FILE, door, entry.issuer_url, entry.entry, notice=context.notice)
+        return CodexProvider(
+            door,
+            entry=entry.entry,
+            base_url=entry.endpoint,
+            host=parse(entry.endpoint).host,
+            logins=logins,
+            max_retries=entry.max_retries,
+            catalogue=Catalogue(home / _CATALOGUE),
+            limits=UsageCache(home / NOTE_FILE),
+            timeout=entry.timeout,
+            heads=context.heads(),
+        )
+
+    def can_ask(self, entry: Entry, environ: Mapping[str, str]) -> bool:  # noqa: ARG002
+        """See Kind."""
+        from missy.auth.login import LOGIN_FILE
+
+        return (paths.home() / LOGIN_FILE).exists()
+
+    def known_models(self, entry: Entry) -> list[str]:
+        """See Kind."""
+        from missy.providers.catalogue import Catalogue
+
+        return Catalogue(paths.home() / _CATALOGUE).cached(entry.entry)
+
+    def readiness(self, entry: Entry, environ: Mapping[str, str]) -> tuple[str, str]:  # noqa: ARG002
+        """See Kind."""
+        state, _, why = _look(entry)
+        if state == "none":
+            return "none", why or f"not logged in: missy auth login {entry.entry}"
+        return "oauth", why if state == "broken" else ""
+
+    def examine(
+        self,
+        entry: Entry,
+        environ: Mapping[str, str],  # noqa: ARG002
+        provider: Callable[[], Any],  # noqa: ARG002
+    ) -> Iterator[Check]:
+        """Say in which state the login is, from its file alone. Whose it is stays out: reports are passed on."""
+        from missy.auth.login import show_time
+
+        name, quoted = f"{entry.entry}: login", shlex.quote(entry.entry)
+        state, login, why = _look(entry)
+        if login is None:
+            yield Check(
+                name, "fail", why or "not logged in", f"missy auth login {quoted}", CredentialError.exit_code
+            )
+        elif state == "valid":
+            until = show_time(login.expires_at)
+            yield Check(name, "ok", f"valid until {until}" if until else "valid")
+        else:
+            ends = "has ended" if state == "expired" else "ends within minutes"
+            detail = f"the token {ends}; it is renewed when it is used next, not by a diagnosis"
+            yield Check(name, "warn", detail, f"missy auth status {quoted} --refresh")
+
+    def require_setup(self, entry: Entry) -> None:
+        """Raise CredentialError, which says how to log in, unless there is a login."""
+        _, login, why = _look(entry)
+        if login is None:
+            raise CredentialError(why or "not logged in to ChatGPT", hint="log in first: missy auth login")
+
+    def fix_credential(self, error: CredentialError, entry: Entry) -> str:  # noqa: ARG002
+        """See Kind."""
+        return f"missy auth login {shlex.quote(entry.entry)}"
+
+
+KIND = _Codex(
+    name="openai-codex",
+    keys=("base_url", "issuer"),
+    base_url="https://chatgpt.com/backend-api/codex",
+    issuer="https://auth.openai.com",
+    timeout=60.0,
+    template=_TEMPLATE,
+    title="OpenAI (OAuth/Codex)",
+    about="log in with ChatGPT: a subscription, no key",
+    question="login",
+    own_model=("the account's own default", "follows the live list"),
+)
+
+
+def _look(entry: Entry) -> tuple[str, Login | None, str]:
+    """Read an entry's login off the disk: its state, the login, and what is wrong with it. Nothing is sent."""
+    from missy.auth.login import LOGIN_FILE, describe_state
+
+    return describe_state(paths.home() / LOGIN_FILE, entry.issuer_url or "", time.time())
