@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from missy.config.kind_spec import default_kind, usable
-from missy.config.schema import is_reference, nearest
+from missy.config.schema import nearest
 from missy.errors import UsageError
 from missy.kinds import KINDS
-from missy.masking import may_be_secret, names_secret
 from missy.services import SERVICES, Service, named, of_url
 from missy.setup import plan
+from missy.setup.pairs import split_pair
 from missy.setup.plan import NEEDS_SECRET, Draft
 
 if TYPE_CHECKING:
@@ -152,21 +152,8 @@ def _parts(flags: Flags, service: Service) -> dict[str, str]:
 
 
 def _pairs(option: str, given: Iterable[str]) -> dict[str, str]:
-    """Split NAME=VALUE. Raises UsageError for a value that may be a secret: other users can read a command line."""
-    found = {}
-    for text in given:
-        name, sign, value = text.partition("=")
-        if not sign or not name or not value:
-            raise UsageError(
-                f"{option} takes NAME=VALUE", hint="what was given is not shown, as it may be a key"
-            )
-        if not is_reference(value) and (may_be_secret(value) or (option != "--set" and names_secret(name))):
-            raise UsageError(
-                f"{option} {name}: its value may be a secret, which no option takes",
-                hint=f"name where it is kept: {option} '{name}=$VARIABLE', or vault://NAME",
-            )
-        found[name] = value
-    return found
+    """Split what was given to an option. Raises UsageError: other users can read a command line."""
+    return dict(split_pair(text, option=option, plain_names=option == "--set") for text in given)
 
 
 def _require_model(draft: Draft, service: Service | None, config: Config) -> None:

@@ -162,6 +162,9 @@ class KeySteps(Steps):
             options.insert(1, Option("credential", "Give another key"))
             if answers.draft.base_url:
                 options.insert(2, Option("address", "Give another base URL"))
+                options.insert(
+                    3, Option("extra", "Send something besides", "a header, a parameter of the query")
+                )
         return self._talk.choose("What now?", options), answers
 
     def _ask_model(self, answers: Answers) -> Turn:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from missy.cli.wizard.endpoint_steps import EndpointSteps
+from missy.cli.wizard.extra_steps import ExtraSteps
 from missy.cli.wizard.key_steps import KeySteps
 from missy.cli.wizard.prompts import Back, Option
 from missy.cli.wizard.state import Answers
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from missy.cli.wizard.state import Turn
 
 
-class Wizard(EndpointSteps, KeySteps):
+class Wizard(EndpointSteps, KeySteps, ExtraSteps):
     """One run, from the first question to the summary's yes."""
 
     def run(self) -> Plan | None:

@@ -37,6 +37,8 @@ def _describe(draft: Draft, after: Config) -> list[str]:
         f"model {entry.model}" if entry.model else "",
         f"key: {key}{replaces}" if entry.spec.takes_key else "",
         f"headers: {', '.join(name for name, _ in entry.headers)}" if entry.headers else "",
+        f"query: {', '.join(name for name, _ in entry.query)}" if entry.query else "",
+        f"the key goes in: {entry.api_key_header}" if entry.api_key_header else "",
         "! the key itself will stand in the file" if draft.store == "config" else "",
         f"allowed_cidrs: {', '.join(draft.networks)}" if draft.networks else "",
         "the model will be fetched: 93 MB" if draft.install else "",
