@@ -109,7 +109,7 @@ def test_a_login_under_the_true_names_goes_through_the_proxy_alone(missy, tmp_pa
             )
             code, _, err = end(process)
         assert code == 0, err
-        assert "has an entry openai-codex now" in err
+        assert "now has an entry openai-codex" in err
         assert "add an entry" not in err
         assert status(missy, "--refresh")["limits"]["plan"] == "plus"
         assert missy("auth", "logout").code == 0

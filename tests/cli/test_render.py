@@ -16,10 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from missy.cli.output.json import EventLines, Json
+from missy.cli.output.json import EventLines, JsonObject
 from missy.cli.output.plain import Plain
 from missy.cli.output.renderer import Summary
-from missy.cli.output.sanitize import safe
+from missy.cli.output.sanitize import sanitize
 from missy.cli.output.select import make_renderer
 from missy.cli.output.terminal import Terminal
 from missy.errors import IncompleteError, ProviderError
@@ -108,7 +108,7 @@ def assert_harmless(shown: str) -> None:
     left = OURS.sub(lambda found: "" if found[0][0] == "\x1b" else found[0], shown)
     assert "\x1b" not in left
     left = left.replace("\r", "")  # only ever ours: safe() drops the model's
-    assert safe(left) == left
+    assert sanitize(left) == left
 
 
 MARKUP = st.lists(
@@ -378,7 +378,7 @@ class TestPlain:
             renderer = make_renderer(out, environ=environ)
             renderer.event(Text(f"**x** {HOSTILE}"))
             renderer.finish()
-            assert out.getvalue() == f"**x** {safe(HOSTILE)}\n"
+            assert out.getvalue() == f"**x** {sanitize(HOSTILE)}\n"
 
     def test_a_failure_ends_the_line(self):
         """Text that came is kept and ended; text nobody was shown yet is shown."""
@@ -458,7 +458,7 @@ class TestJson:
     def test_failure_is_the_same_object(self):
         """The text as far as it came, complete false, and the error with its hint and status."""
         out = io.StringIO()
-        renderer = Json(out, io.StringIO())
+        renderer = JsonObject(out, io.StringIO())
         renderer.fail(
             IncompleteError("over length", hint="more", finish_reason="length", request_id="r"), "half"
         )

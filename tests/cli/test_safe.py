@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from missy.cli.output.sanitize import disarm, safe
+from missy.cli.output.sanitize import escape_controls, sanitize
 
 ANYTHING = st.text(st.characters(exclude_categories=()), max_size=60)
 KEPT = {"\n", "\t", "\u200c", "\u200d", "\ufe0e", "\ufe0f"}
@@ -29,25 +29,25 @@ def _hidden(char: str) -> bool:
 def test_every_character_of_unicode_is_harmless_on_its_own():
     """No control, no bidi control, no separator and no invisible character is left of any code point."""
     for code in range(sys.maxunicode + 1):
-        for char in safe(chr(code)):
+        for char in sanitize(chr(code)):
             assert char in KEPT or not _hidden(char), hex(code)
 
 
 @given(ANYTHING, ANYTHING)
 def test_a_stream_may_be_cut_anywhere(one: str, two: str):
     """The whole is the sum of the pieces: no sequence can be smuggled through in two halves."""
-    assert safe(one + two) == safe(one) + safe(two)
-    assert disarm(one + two) == disarm(one) + disarm(two)
+    assert sanitize(one + two) == sanitize(one) + sanitize(two)
+    assert escape_controls(one + two) == escape_controls(one) + escape_controls(two)
 
 
 @given(ANYTHING)
 def test_what_is_safe_stays_as_it_is_and_can_be_encoded(text: str):
     """Safe text is a fixed point, fits into UTF-8, and is one line where one line is asked for."""
-    shown = safe(text)
-    assert safe(shown) == shown
+    shown = sanitize(text)
+    assert sanitize(shown) == shown
     shown.encode()
-    disarm(text).encode()
-    assert len(safe(text, newlines=False).splitlines()) <= 1
+    escape_controls(text).encode()
+    assert len(sanitize(text, newlines=False).splitlines()) <= 1
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_what_is_safe_stays_as_it_is_and_can_be_encoded(text: str):
 )
 def test_what_would_steer_or_hide_is_shown_or_dropped(text: str, shown: str):
     """Controls become visible; bidi controls and invisible characters go; nothing overwrites a line."""
-    assert safe(text) == shown
+    assert sanitize(text) == shown
 
 
 @pytest.mark.parametrize(
@@ -83,15 +83,15 @@ def test_what_would_steer_or_hide_is_shown_or_dropped(text: str, shown: str):
 )
 def test_what_people_write_stays(text: str):
     """Joined emoji, Persian, accents, brackets and backslashes are untouched."""
-    assert safe(text) == text
+    assert sanitize(text) == text
 
 
 def test_one_line_stays_one_line():
     """For a model's name or an error, newlines and tabs are spaces."""
-    assert safe("a\nb\tc\r\nd", newlines=False) == "a b c d"
+    assert sanitize("a\nb\tc\r\nd", newlines=False) == "a b c d"
 
 
 def test_a_pipe_keeps_the_text_but_no_controls():
     """Marks of direction and soft hyphens reach a file; an escape sequence does not."""
-    assert disarm("שלום\u200f a\u00adb\ufeff\U000e0067") == "שלום\u200f a\u00adb\ufeff\U000e0067"
-    assert disarm("a\x1b[31m\x9b\x7f\r\n\ud800") == "a\\x1b[31m\\x9b\\x7f\n\ufffd"
+    assert escape_controls("שלום\u200f a\u00adb\ufeff\U000e0067") == "שלום\u200f a\u00adb\ufeff\U000e0067"
+    assert escape_controls("a\x1b[31m\x9b\x7f\r\n\ud800") == "a\\x1b[31m\\x9b\\x7f\n\ufffd"

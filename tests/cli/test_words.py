@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from missy.cli.commands.reference import walk
-from missy.cli.synonyms import ROOT, WITHIN
+from missy.cli.synonyms import COMMAND_SYNONYMS, ROOT_SYNONYMS
 from tests.command import Command
 from tests.servers import chat_stream
 
@@ -108,7 +108,7 @@ def test_the_reply_for_programs_says_it_too(missy):
 def test_every_word_of_the_tables_leads_to_a_command_that_there_is():
     """No advice names a command or an option that this version does not have."""
     commands = {name: command for name, _, command in walk()}
-    told = [*ROOT.values(), *(one for table in WITHIN.values() for one in table.values())]
+    told = [*ROOT_SYNONYMS.values(), *(one for table in COMMAND_SYNONYMS.values() for one in table.values())]
     for line in told:
         for found in re.finditer(r"missy( [a-z-]+)+", line):
             words = found[0].split()
@@ -119,8 +119,8 @@ def test_every_word_of_the_tables_leads_to_a_command_that_there_is():
                     continue
                 options = {name for param in commands[path].params for name in param.opts}
                 assert word in options | {"providers", "bash", "--version"}, (line, word)
-    assert not [word for word in ROOT if f"missy {word}" in commands]
-    for group, table in WITHIN.items():
+    assert not [word for word in ROOT_SYNONYMS if f"missy {word}" in commands]
+    for group, table in COMMAND_SYNONYMS.items():
         assert not [word for word in table if f"missy {group} {word}" in commands]
 
 

@@ -1,4 +1,4 @@
-"""The command line: a file a command, imported when it is called. It prints; nothing below it does."""
+"""The command line: one file per command, imported when it is called. Only this package prints."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Run the `missy` command and exit with the code that the contract gives to what happened."""
+    """Run the `missy` command and exit with its exit code."""
     import sys
 
     words = sys.argv[1:]
     if words in (["--version"], ["--help"], ["-h"]) and sys.stdout is not None:
-        _answer_at_once(words[0])
-    end_at_ctrl_c(on_terminal="setup" in words)
+        _print_static_page(words[0])
+    exit_on_ctrl_c(on_terminal="setup" in words)
     import gc
 
-    # Nothing is rubbish yet while modules load; `ask` turns the collector on again once its request is out.
+    # While modules load there is no garbage to collect; `ask` enables the collector again once its request is sent.
     gc.disable()
     try:
         from missy.cli.main import run
@@ -25,13 +25,13 @@ def main() -> None:
         code = run()
     except KeyboardInterrupt:  # Ctrl-C while the modules load
         code = 130
-    _leave(code)
+    _exit_now(code)
 
 
-def end_at_ctrl_c(*, on_terminal: bool = False) -> None:
-    """Let Ctrl-C end the process at once while modules load: an exception may be swallowed there, in a callback say.
+def exit_on_ctrl_c(*, on_terminal: bool = False) -> None:
+    """Make Ctrl-C end the process at once. For the time while modules load: an exception might be swallowed there.
 
-    `on_terminal`: also where whoever started us had it ignored, if stdin is a terminal. The wizard reads its keys there.
+    `on_terminal`: also if the parent process had SIGINT ignored and stdin is a terminal. The wizard needs it.
     """
     import signal
     import sys
@@ -39,39 +39,39 @@ def end_at_ctrl_c(*, on_terminal: bool = False) -> None:
     handler = signal.getsignal(signal.SIGINT)
     ignored = handler is signal.SIG_IGN and on_terminal and sys.stdin is not None and sys.stdin.isatty()
     if handler is signal.default_int_handler or ignored:
-        signal.signal(signal.SIGINT, _end)
+        signal.signal(signal.SIGINT, _exit_130)
 
 
-def raise_at_ctrl_c() -> None:
-    """Let Ctrl-C raise KeyboardInterrupt again: from here on there is something to put in order."""
+def raise_on_ctrl_c() -> None:
+    """Make Ctrl-C raise KeyboardInterrupt again: from here on there is something to clean up."""
     import signal
 
-    if signal.getsignal(signal.SIGINT) is _end:
+    if signal.getsignal(signal.SIGINT) is _exit_130:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _end(_signum: int, _frame: object) -> NoReturn:
+def _exit_130(_signum: int, _frame: object) -> NoReturn:
     import os
 
     os._exit(130)
 
 
-def _leave(code: int) -> NoReturn:
-    """End the process without taking it apart: what was open is closed by now, and 600 modules need no funeral."""
+def _exit_now(code: int) -> NoReturn:
+    """Exit without tearing down the interpreter, which would take time: all files and sockets are closed by now."""
     import atexit
     import os
     import sys
 
-    atexit._run_exitfuncs()  # noqa: SLF001 a renewed login that the disk refused is tried once more
+    atexit._run_exitfuncs()  # noqa: SLF001 a renewed login that could not be written is tried once more
     try:
         sys.stdout.flush()
     except (OSError, ValueError, AttributeError):
-        code = code or 1  # run() has said what is wrong with stdout; what stderr lost changes nothing
+        code = code or 1  # run() has reported what is wrong with stdout
     os._exit(code)
 
 
-def _answer_at_once(word: str) -> None:
-    """Show the version or the first page, for which nothing else need be loaded."""
+def _print_static_page(word: str) -> None:
+    """Print the version or the main help page without importing anything else."""
     import sys
 
     from missy import __version__
@@ -81,5 +81,5 @@ def _answer_at_once(word: str) -> None:
         sys.stdout.write(f"missy {__version__}\n" if word == "--version" else first_page())
         sys.stdout.flush()
     except (OSError, ValueError):
-        return  # a full disk or a closed pipe: the long way round knows what to say
+        return  # a full disk or a closed pipe: run() reports it
     raise SystemExit(0)

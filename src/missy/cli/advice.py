@@ -1,6 +1,6 @@
-"""What to do about a command line that was not understood: the exact command that was meant, where that is plain.
+"""Hints for a command line that was not understood: the exact command that was probably meant.
 
-Read only when a command line was refused, and nothing is ever done in place of what was typed.
+Imported only after a command line was refused. It only advises; it never runs another command.
 """
 
 from __future__ import annotations
@@ -12,55 +12,55 @@ from typing import TYPE_CHECKING
 import click
 
 from missy.cli.command_table import COMMANDS
-from missy.cli.synonyms import ROOT, WITHIN
+from missy.cli.synonyms import COMMAND_SYNONYMS, ROOT_SYNONYMS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_LONGEST = 300  # characters of a prompt that are repeated
+_MAX_PROMPT_CHARS = 300  # a longer command line is not repeated
 
 
 def advise(args: Sequence[str], error: click.ClickException) -> str:
-    """Return the line that says what to type instead."""
-    given, rest = _split(args)
+    """Return one line that says what to type instead."""
+    given, rest = _split_global_options(args)
     context = getattr(error, "ctx", None)
-    command = _command(rest)
+    command = _find_command(rest)
     if isinstance(error, click.NoSuchOption) and command is None:
-        return _misplaced(error.option_name) or "try: missy --help"
+        return _advise_on_misplaced_option(error.option_name) or "try: missy --help"
     if isinstance(error, click.UsageError) and command is None and rest:
-        return _unknown(given, rest)
-    if isinstance(error, click.UsageError) and rest[:1] == ["ask"] and _extra(error):
+        return _advise_on_unknown_command(given, rest)
+    if isinstance(error, click.UsageError) and rest[:1] == ["ask"] and _has_extra_argument(error):
         return f"the prompt is one argument: {_join(given, _as_one_prompt(command, rest))}"
-    if isinstance(error, click.UsageError) and (meant := _within(rest, command)):
+    if isinstance(error, click.UsageError) and (meant := _advise_within_command(rest, command)):
         return meant
     path = context.command_path if context is not None else " ".join(["missy", *rest[: 1 if command else 0]])
     return f"try: {path} --help"
 
 
-def _split(args: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the global options, and what comes after them."""
+def _split_global_options(args: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the global options, and the rest of the command line."""
     at = 0
     while at < len(args) and args[at].startswith("-") and args[at] != "-":
         at += 2 if args[at] == "--config" else 1
     return list(args[:at]), list(args[at:])
 
 
-def _command(rest: Sequence[str]) -> click.Command | None:
+def _find_command(rest: Sequence[str]) -> click.Command | None:
     from missy.cli.root import root
 
     return root.get_command(click.Context(root), rest[0]) if rest else None
 
 
-def _extra(error: click.UsageError) -> bool:
+def _has_extra_argument(error: click.UsageError) -> bool:
     return "unexpected extra argument" in error.message
 
 
-def _unknown(given: list[str], rest: list[str]) -> str:
-    """Say what a word that is no command may have meant."""
+def _advise_on_unknown_command(given: list[str], rest: list[str]) -> str:
+    """Return a hint for a word that is not a command."""
     word = rest[0]
     if word == "-" or any(blank in word for blank in " \t\n"):
         return f"a question goes to: {_join(given, ['ask', *rest])}"
-    if meant := _listed(ROOT, word, rest):
+    if meant := _look_up_synonym(ROOT_SYNONYMS, word, rest):
         return meant
     from difflib import get_close_matches
 
@@ -72,8 +72,8 @@ def _unknown(given: list[str], rest: list[str]) -> str:
     return f"a question goes to: {_join(given, ['ask', *words])}; the commands are in: missy --help"
 
 
-def _within(rest: list[str], command: click.Command | None) -> str:
-    """Say what a word behind a command may have meant; "" where nobody knows."""
+def _advise_within_command(rest: list[str], command: click.Command | None) -> str:
+    """Return a hint for an unknown word after a command; "" if there is none."""
     if len(rest) < 2 or rest[1].startswith("-"):
         return ""
     group, word = rest[0], rest[1]
@@ -81,7 +81,7 @@ def _within(rest: list[str], command: click.Command | None) -> str:
         return f"try: missy {group} --help"
     if isinstance(command, click.Group) and word in command.commands:
         return ""
-    if meant := _listed(WITHIN.get(group, {}), word, rest[1:]):
+    if meant := _look_up_synonym(COMMAND_SYNONYMS.get(group, {}), word, rest[1:]):
         return meant
     if not isinstance(command, click.Group):
         takes_entry = command is not None and any(one.name == "provider" for one in command.params)
@@ -92,8 +92,8 @@ def _within(rest: list[str], command: click.Command | None) -> str:
     return f"did you mean: missy {group} {near[0]}" if near else ""
 
 
-def _listed(table: dict[str, str], word: str, rest: list[str]) -> str:
-    """Return what the table says; what else was typed is repeated only where it is a name that everybody knows."""
+def _look_up_synonym(table: dict[str, str], word: str, rest: list[str]) -> str:
+    """Return the hint from the table; "" if there is none. Other typed words are repeated only if they are known names."""
     meant = table.get(word.lower().replace("_", "-"), "")
     if not meant:
         return ""
@@ -110,8 +110,8 @@ def _listed(table: dict[str, str], word: str, rest: list[str]) -> str:
     return meant.replace("{python}", shlex.quote(sys.executable))
 
 
-def _misplaced(option: str) -> str:
-    """Say where an option belongs that was given before any command."""
+def _advise_on_misplaced_option(option: str) -> str:
+    """Return a hint for an option that was given before any command."""
     from missy.cli.commands.ask import command
 
     names = [name for one in command.params for name in one.opts]
@@ -119,7 +119,7 @@ def _misplaced(option: str) -> str:
 
 
 def _as_one_prompt(command: click.Command | None, rest: list[str]) -> list[str]:
-    """Return the words of a prompt put together, behind the options that were given with them."""
+    """Return the command line with the words of the prompt joined, after the options."""
     assert command is not None
     valued = {
         name
@@ -144,13 +144,13 @@ def _as_one_prompt(command: click.Command | None, rest: list[str]) -> list[str]:
 
 
 def _join(given: Sequence[str], words: Sequence[str]) -> str:
-    """Return a command line that can be pasted."""
+    """Return a command line that can be pasted into a shell."""
     text = " ".join(["missy", *map(_quote, (*given, *words))])
-    return text if len(text) <= _LONGEST else 'missy ask "..."'
+    return text if len(text) <= _MAX_PROMPT_CHARS else 'missy ask "..."'
 
 
 def _quote(word: str) -> str:
-    """Quote a word as people do: in double quotes where nothing in it means something there."""
+    """Quote a word for a shell: in double quotes if it has no character that is special there."""
     if word == shlex.quote(word):
         return word
     return f'"{word}"' if not set(word) & set('"$`\\!\n') else shlex.quote(word)

@@ -1,4 +1,4 @@
-"""What every command is given: the config, the door and the audit, each made on first use; and the ways to print."""
+"""What each command gets: configuration, door and audit, each made on first use; and the functions that print."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Literal
 
 from missy import paths
-from missy.cli.output.sanitize import safe
+from missy.cli.output.sanitize import sanitize
 from missy.secrets.redact import redact
 
 if TYPE_CHECKING:
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 
 
 class App:
-    """The state of one run of the command."""
+    """The state of one run of the `missy` command."""
 
     def __init__(self, *, config_path: str | None = None, debug: bool = False) -> None:
         self.config_path = config_path
         self.debug = debug
         self._config: Config | None = None
         self._door: Door | None = None
-        self._said: set[str] = set()
+        self._shown_notices: set[str] = set()
 
     @classmethod
-    def holding(cls, config: Config) -> App:
-        """Return one for a configuration that is in no file yet."""
+    def from_config(cls, config: Config) -> App:
+        """Return an App for a configuration that is not written to a file yet."""
         app = cls()
         app._config = config
         return app
@@ -47,18 +47,18 @@ class App:
         return self._config
 
     def warn(self, entry: str | None = None) -> None:
-        """Say what is not good about an entry that is about to be used, None for the default one."""
+        """Print the warnings about an entry before it is used; None is the default entry."""
         config = self.config()
-        self._say_once(one for one in config.warnings if (entry or config.default) in one.entries)
+        self._notice_once(one for one in config.warnings if (entry or config.default) in one.entries)
 
-    def warn_of_all(self) -> None:
-        """Say what is not good about any entry: where the configuration is what is looked at."""
-        self._say_once(self.config().warnings)
+    def warn_about_all(self) -> None:
+        """Print the warnings about all entries."""
+        self._notice_once(self.config().warnings)
 
-    def _say_once(self, texts: Iterable[str]) -> None:
+    def _notice_once(self, texts: Iterable[str]) -> None:
         for text in texts:
-            if text not in self._said:
-                self._said.add(text)
+            if text not in self._shown_notices:
+                self._shown_notices.add(text)
                 notice(text)
 
     def policy(self) -> Policy:
@@ -73,21 +73,21 @@ class App:
 
         return Audit(paths.home() / "audit.jsonl")
 
-    def assistant(self, *, ahead: str | Literal[False] | None = False) -> Missy:
-        """Return the assistant for the configuration. Whoever calls closes it.
+    def assistant(self, *, preconnect: str | Literal[False] | None = False) -> Missy:
+        """Return a Missy for the configuration. The caller closes it.
 
-        `ahead` is the entry that will be asked, None for the default one: its connection begins at once.
+        `preconnect` is the entry that will be asked, None for the default one: its connection begins at once.
         """
         config = self.config()
         from missy.assistant import Missy
 
         missy = Missy(config, notice=notice)
-        if ahead is not False:
-            missy.connect_ahead(ahead)
+        if preconnect is not False:
+            missy.connect_ahead(preconnect)
         return missy
 
     def door(self) -> Door:
-        """Return the one way out, made once."""
+        """Return the door, through which all requests go. It is made once."""
         if self._door is None:
             from missy.net.door import Door
 
@@ -97,17 +97,17 @@ class App:
 
 
 def emit(text: str, *, masked: bool = True) -> None:
-    """Print one line to stdout, safe to show; `masked=False` is for what was asked for as it is."""
-    sys.stdout.write(safe(redact(text) if masked else text) + "\n")
+    """Print one sanitized line to stdout. `masked=False`: do not mask what looks like a key."""
+    sys.stdout.write(sanitize(redact(text) if masked else text) + "\n")
 
 
 def emit_json(value: Any, *, masked: bool = True) -> None:
-    """Print one JSON value to stdout. Non-ASCII is escaped, so that no terminal is ever steered by it."""
+    """Print one JSON value to stdout. Non-ASCII is escaped, so that it cannot control a terminal."""
     sys.stdout.write(json.dumps(_redacted(value) if masked else value, indent=2) + "\n")
 
 
 def _redacted(value: Any) -> Any:
-    """Return a JSON value with every text in it masked, the names of its members too."""
+    """Return a JSON value with all texts masked, names of members included."""
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, dict):
@@ -116,5 +116,5 @@ def _redacted(value: Any) -> Any:
 
 
 def notice(text: str) -> None:
-    """Print one line to stderr: what is not the answer."""
-    sys.stderr.write(safe(redact(f"missy: {text}")) + "\n")
+    """Print one line to stderr."""
+    sys.stderr.write(sanitize(redact(f"missy: {text}")) + "\n")

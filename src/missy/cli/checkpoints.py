@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from missy.secrets.signing import Note, SigningKey
 
 KEY_FILE = "secrets/audit-key"  # under MISSY_HOME
-_NAME = "missy-audit"
+_KEY_NAME = "missy-audit"
 _MAX_CHECKPOINT_BYTES = 1 << 16
 
 
 def signing_key() -> SigningKey:
-    """Return the key that checkpoints are signed with, made on first use."""
+    """Return the key that signs checkpoints. It is made on first use."""
     from missy.secrets.signing import make_key
 
-    return make_key(paths.home() / KEY_FILE, _NAME)
+    return make_key(paths.home() / KEY_FILE, _KEY_NAME)
 
 
 def make_checkpoint(report: Report) -> dict[str, Any]:
-    """Return a signed checkpoint of a record that was found whole, and what is in it."""
+    """Return the fields of `seal --json` for a record without problems: the signed checkpoint and its contents."""
     from missy.audit.chain import GENESIS, Link
     from missy.audit.checkpoint import Checkpoint
 
@@ -44,9 +44,9 @@ def make_checkpoint(report: Report) -> dict[str, Any]:
 
 
 def read_checkpoint(source: str, public_key: str | None) -> tuple[Checkpoint, str]:
-    """Return the checkpoint of a file, or of stdin for `-`, and what is wrong with who signed it, or ''.
+    """Return the checkpoint in a file, or on stdin for `-`, and what is wrong with its signature ('' for nothing).
 
-    Raises UsageError for what is no checkpoint.
+    Raises UsageError if it is not a checkpoint.
     """
     from missy.audit.checkpoint import parse_checkpoint
     from missy.secrets.signing import parse_note
@@ -59,11 +59,11 @@ def read_checkpoint(source: str, public_key: str | None) -> tuple[Checkpoint, st
     return checkpoint, _check_signer(note, checkpoint, public_key)
 
 
-def _check_signer(note: Note, checkpoint: Checkpoint, word: str | None) -> str:
+def _check_signer(note: Note, checkpoint: Checkpoint, public_key_text: str | None) -> str:
     from missy.secrets.signing import load_key, parse_public_key
 
-    key = load_key(paths.home() / KEY_FILE) if word is None else None
-    public = parse_public_key(word) if word is not None else key.public if key else None
+    key = load_key(paths.home() / KEY_FILE) if public_key_text is None else None
+    public = parse_public_key(public_key_text) if public_key_text is not None else key.public if key else None
     if public is None:
         return f"there is no key in {KEY_FILE} to check the checkpoint with: name the one noted with --public-key"
     if checkpoint.origin != public.name:
@@ -90,7 +90,7 @@ def _read(source: str) -> bytes:
 
 
 def _unwrap(data: bytes) -> bytes:
-    """Return the text of a checkpoint that was kept as `seal --json` printed it."""
+    """Return the text of a checkpoint; accepts the output of `seal --json` too."""
     if not data.lstrip().startswith(b"{"):
         return data
     try:

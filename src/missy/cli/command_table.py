@@ -1,4 +1,4 @@
-"""The first page: the table of commands and the text of `missy --help`. It imports nothing, so that it costs nothing."""
+"""The table of commands and the text of `missy --help`. It imports nothing, so that `--help` is fast."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "missy.cli.commands.providers",
         "The entries: kind, model, endpoint, credential, ready or why not.",
     ),
-    "models": ("missy.cli.commands.models", "The endpoint's live list of models."),
+    "models": ("missy.cli.commands.models", "The endpoint's current list of models."),
     "auth": ("missy.cli.commands.auth", "The ChatGPT login: login, status, logout."),
-    "usage": ("missy.cli.commands.usage", "How much of the ChatGPT subscription is used up."),
-    "doctor": ("missy.cli.commands.doctor", "Walk the true path of each entry and name the fix."),
-    "net": ("missy.cli.commands.net", "Which rule allows or denies, and all that may be reached."),
-    "audit": ("missy.cli.commands.audit", "What left the machine."),
-    "vault": ("missy.cli.commands.vault", "Secrets that are kept encrypted."),
-    "config": ("missy.cli.commands.config", "Where the configuration is, what it says, whether it is right."),
-    "presets": ("missy.cli.commands.presets", "The presets that network.presets can name."),
+    "usage": ("missy.cli.commands.usage", "How much of the ChatGPT subscription is used."),
+    "doctor": ("missy.cli.commands.doctor", "Check each entry step by step and name the fix."),
+    "net": ("missy.cli.commands.net", "The network policy: what may be reached, and by which rule."),
+    "audit": ("missy.cli.commands.audit", "The record of what left the machine."),
+    "vault": ("missy.cli.commands.vault", "Encrypted secrets."),
+    "config": ("missy.cli.commands.config", "The configuration file: show it, check it, change it."),
+    "presets": ("missy.cli.commands.presets", "The services that setup and network.presets know by name."),
     "local": ("missy.cli.commands.local", "The model on this machine: install, status, serve."),
-    "completion": ("missy.cli.commands.completion", "The script that completes words in bash, zsh or fish."),
+    "completion": ("missy.cli.commands.completion", "The completion script for bash, zsh or fish."),
 }
 
 OPTIONS = (

@@ -1,4 +1,4 @@
-"""The lists of models as they were last seen, for completion alone: a Tab must never use the network."""
+"""The last known lists of models, only for shell completion, which must never use the network."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from missy.kinds import kind_of
 if TYPE_CHECKING:
     from missy.config.schema import Entry
 
-_MOST = 2000  # names of one entry
+_MAX_NAMES = 2000  # per entry
 
 
-def keep(entry: Entry, names: list[str]) -> None:
-    """Note what an entry's endpoint has listed just now. A note that cannot be written is no reason to fail."""
+def save_models(entry: Entry, names: list[str]) -> None:
+    """Save the models that an entry's endpoint lists now. It is not an error if they cannot be written."""
     path = _path()
     known = files.read_note(path)
-    files.write_note(path, known | {entry.entry: {"endpoint": entry.endpoint, "models": names[:_MOST]}})
+    files.write_note(path, known | {entry.entry: {"endpoint": entry.endpoint, "models": names[:_MAX_NAMES]}})
 
 
-def recall(entry: Entry) -> list[str]:
-    """Return the models that an entry may be asked for: its own, and what its endpoint listed last."""
+def known_models(entry: Entry) -> list[str]:
+    """Return the models to offer for an entry: its own, and those that its endpoint listed last."""
     note = files.read_note(_path()).get(entry.entry) if os.path.exists(_path()) else None
     found = note.get("models") if isinstance(note, dict) and note.get("endpoint") == entry.endpoint else None
     names = [name for name in found if isinstance(name, str)] if isinstance(found, list) else []

@@ -1,4 +1,4 @@
-"""Option values that click's own types let through: numbers that are none."""
+"""Types of option values: numbers that must be finite, which click's own types do not check."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Number(click.FloatRange):
     name = "number"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Refuse nan and inf, which compare as if they were in the range."""
+        """Refuse nan and inf, which pass the range check."""
         number = super().convert(value, param, ctx)
         if not isfinite(number):
             self.fail(f"{value!r} is not a number.", param, ctx)

@@ -1,4 +1,4 @@
-"""Text that is piped into a command: read whole, and never waited for in silence."""
+"""Reads text that is piped into a command, with a notice when it has to wait."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from missy.cli.app import notice
 from missy.errors import UsageError
 
 MAX_INPUT_BYTES = 32 << 20
-NOTICE_AFTER_SECONDS = 1.0  # of waiting for the first byte, or for the end
-GIVE_UP_AFTER_SECONDS = 3.0  # on a pipe that nobody writes into, where it may be left out
-_PIECE_BYTES = 1 << 16
+NOTICE_AFTER_SECONDS = 1.0  # of waiting for data
+GIVE_UP_AFTER_SECONDS = 3.0  # on an optional pipe that stays empty
+_READ_BYTES = 1 << 16
 
 
 def is_piped() -> bool:
-    """Tell whether something was put into stdin: a pipe, a file or a socket, but no terminal and no /dev/null."""
+    """Return whether stdin is a pipe, a file or a socket; not a terminal or /dev/null."""
     mode = _mode()
     return stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode)
 
 
 def read_piped(*, optional: bool) -> str:
-    """Return all of stdin as text. Raises UsageError for what is too long or no text.
+    """Return all of stdin as text. Raises UsageError if it is too long or not UTF-8.
 
-    `optional`: a pipe that stays open and empty is left out after a while, with a notice. Once a byte has come,
-    it is read to its end, however long that takes.
+    `optional`: a pipe that stays open and empty for GIVE_UP_AFTER_SECONDS is ignored, with a notice. Once a byte has
+    arrived, the pipe is read to its end, however long that takes.
     """
     if sys.stdin is None:
         return ""
@@ -51,37 +51,37 @@ def read_piped(*, optional: bool) -> str:
 
 
 def _wait_and_read(*, optional: bool) -> bytes:
-    """Read a pipe to its end, or to one byte more than is allowed."""
+    """Read a pipe to its end, or until it is longer than allowed."""
     file = sys.stdin.fileno()
     data = bytearray()
-    start, told = time.monotonic(), False
+    start, noticed = time.monotonic(), False
     while len(data) <= MAX_INPUT_BYTES:
-        left_out = optional and not data
+        may_skip = optional and not data
         waited = time.monotonic() - start
-        if not _is_ready(file, _next_wait(waited, told=told, left_out=left_out)):
-            if left_out and time.monotonic() - start >= GIVE_UP_AFTER_SECONDS:
+        if not _is_ready(file, _next_wait(waited, noticed=noticed, may_skip=may_skip)):
+            if may_skip and time.monotonic() - start >= GIVE_UP_AFTER_SECONDS:
                 notice("nothing came on stdin: going on without it")
                 break
-            if not told and time.monotonic() - start >= NOTICE_AFTER_SECONDS:
-                told = True
+            if not noticed and time.monotonic() - start >= NOTICE_AFTER_SECONDS:
+                noticed = True
                 notice("waiting for stdin, a pipe that is still open; `< /dev/null` if nothing is to come")
             continue
-        piece = os.read(file, _PIECE_BYTES)
+        piece = os.read(file, _READ_BYTES)
         if not piece:
             break
         data += piece
     return bytes(data)
 
 
-def _next_wait(waited: float, *, told: bool, left_out: bool) -> float | None:
-    """Return the seconds to wait until something is to be said; None for ever."""
-    if not told:
+def _next_wait(waited: float, *, noticed: bool, may_skip: bool) -> float | None:
+    """Return the seconds until the next notice is due; None if there is no limit."""
+    if not noticed:
         return max(0.0, NOTICE_AFTER_SECONDS - waited)
-    return max(0.0, GIVE_UP_AFTER_SECONDS - waited) if left_out else None
+    return max(0.0, GIVE_UP_AFTER_SECONDS - waited) if may_skip else None
 
 
 def _is_ready(file: int, seconds: float | None) -> bool:
-    import select  # here, since most calls are given no pipe
+    import select  # imported here, since most runs have no pipe
 
     poll = select.poll()
     poll.register(file, select.POLLIN | select.POLLHUP | select.POLLERR)

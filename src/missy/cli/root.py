@@ -13,10 +13,10 @@ from missy.cli.command_table import COMMANDS, OPTIONS, first_page
 
 
 class Root(click.Group):
-    """A group whose commands are imported on use: a command pays for its own imports only."""
+    """A group that imports a command when it is used, so that each pays only for its own imports."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        """List the commands, in the order of use."""
+        """List the commands, in the order of the help page."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
@@ -28,7 +28,7 @@ class Root(click.Group):
         return command
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
-        """Complete the name of a command; none is imported for it."""
+        """Complete the name of a command without importing any."""
         from click.shell_completion import CompletionItem
 
         found = [CompletionItem(name, help=text) for name, (_, text) in COMMANDS.items()]
@@ -36,7 +36,7 @@ class Root(click.Group):
         return [item for item in found if item.value.startswith(incomplete)] + options
 
     def get_help(self, ctx: click.Context) -> str:  # noqa: ARG002
-        """Return the first page, which is also shown without click."""
+        """Return the main help page, which is also shown without click."""
         return first_page().rstrip("\n")
 
 

@@ -1,6 +1,6 @@
-"""The three standard streams as the command needs them, on machines where one is closed, full or of a small alphabet.
+"""Prepares the three standard streams: one may be closed, full, non-blocking, or unable to encode all characters.
 
-What is said on stderr may be lost; it must never change what the command does, nor its exit code.
+Text on stderr may be lost. That must never change what the command does, nor its exit code.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class LossyStream:
-    """A text stream whose writes cannot fail: what does not go through, because its reader or disk is gone, is lost."""
+    """A text stream whose writes never raise: what cannot be written is lost."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -37,7 +37,7 @@ class LossyStream:
 
 @contextmanager
 def standard_streams() -> Iterator[None]:
-    """Make the standard streams fit for a command, while it runs."""
+    """Prepare the standard streams for the time that a command runs."""
     _fill_closed()
     for stream in (sys.stdout, sys.stderr):
         _prepare(stream)
@@ -51,23 +51,23 @@ def standard_streams() -> Iterator[None]:
 
 
 def _fill_closed() -> None:
-    """Fill the places of closed standard streams, so that no file or socket of ours takes one of them."""
+    """Open /dev/null for closed standard streams, so that no other file or socket gets their numbers."""
     for number in (0, 1, 2):
         try:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
     if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 it lives as long as the process
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 it stays open as long as the process runs
 
 
 def _prepare(stream: TextIO | None) -> None:
-    """Let a stream take any text and any amount of it."""
+    """Make a stream accept any text, of any length."""
     with suppress(OSError, ValueError, AttributeError):
         if stream is not None:
-            # A character that the encoding lacks is no reason to stop
+            # A character that the encoding lacks must not be an error
             cast("Any", stream).reconfigure(errors="replace" if stream is sys.stdout else "backslashreplace")
             if not os.get_blocking(
                 stream.fileno()
-            ):  # left so by whoever started us: half of a text would be lost
+            ):  # set by the parent process: part of a text would be lost
                 os.set_blocking(stream.fileno(), True)

@@ -1,27 +1,27 @@
-"""Words that people bring along from other tools, and the commands of ours that do that: data, nothing else.
+"""Words from other tools, and the Missy commands that do the same. Data only.
 
-What begins with `missy ` is a command; anything else is said as it is. `{name}` is the entry that was named, if it is a
-name that is known.
+A text that begins with `missy ` is a command; any other text is shown unchanged. `{name}` stands for the name of the
+entry that was typed, if it is a known name.
 """
 
 from __future__ import annotations
 
-_TALK = 'conversations are not in this version; one question: missy ask "..."'
-_TOOLS = 'tools and agents are not in this version; one question: missy ask "..."'
-_UPDATE = "in the clone: git pull && {python} -m pip install '.[local,keyring]'"
-_ALLOW = "what may be reached: missy net list; the line that allows one more: missy net explain URL"
+_NO_CONVERSATIONS = 'conversations are not in this version; one question: missy ask "..."'
+_NO_TOOLS = 'tools and agents are not in this version; one question: missy ask "..."'
+_HOW_TO_UPDATE = "in the clone: git pull && {python} -m pip install '.[local,keyring]'"
+_HOW_TO_ALLOW = "what may be reached: missy net list; the line that allows one more: missy net explain URL"
 
 
-def _spread(table: dict[str, str]) -> dict[str, str]:
-    """Give each of the words of a line its entry."""
+def _one_entry_per_word(table: dict[str, str]) -> dict[str, str]:
+    """Return a table with one entry for each word of a line."""
     return {word: meant for words, meant in table.items() for word in words.split()}
 
 
-ROOT = _spread(
+ROOT_SYNONYMS = _one_entry_per_word(
     {
-        "chat run talk repl shell converse conversation interactive": _TALK,
-        "session sessions resume continue": _TALK,
-        "agent agents tool tools mcp plugin plugins skills": _TOOLS,
+        "chat run talk repl shell converse conversation interactive": _NO_CONVERSATIONS,
+        "session sessions resume continue": _NO_CONVERSATIONS,
+        "agent agents tool tools mcp plugin plugins skills": _NO_TOOLS,
         "prompt query question q say send complete generate answer gpt chatgpt": 'missy ask "..."',
         "login signin sign-in": "missy auth login",
         "logout signout sign-out": "missy auth logout",
@@ -31,7 +31,7 @@ ROOT = _spread(
         "logs log history trace": "missy audit recent",
         "verify": "missy audit verify",
         "export": "missy audit export",
-        "update upgrade self-update": _UPDATE,
+        "update upgrade self-update": _HOW_TO_UPDATE,
         "uninstall": "remove the environment that it was installed into, and MISSY_HOME (see: missy config path)",
         "version": "missy --version",
         "list ls provider entries endpoints": "missy providers",
@@ -48,7 +48,7 @@ ROOT = _spread(
         "backup backups": "missy config backups",
         "rollback undo restore": "missy config rollback",
         "diff": "missy config diff",
-        "allow deny permit block": _ALLOW,
+        "allow deny permit block": _HOW_TO_ALLOW,
         "network policy hosts firewall rules": "missy net list",
         "explain": "missy net explain URL",
         "preset services": "missy presets",
@@ -60,14 +60,14 @@ ROOT = _spread(
     }
 )
 
-WITHIN: dict[str, dict[str, str]] = {
-    "models": _spread(
+COMMAND_SYNONYMS: dict[str, dict[str, str]] = {
+    "models": _one_entry_per_word(
         {
             "list ls show all": "missy models",
             "default set use": "missy config set providers.NAME.model MODEL",
         }
     ),
-    "providers": _spread(
+    "providers": _one_entry_per_word(
         {
             "show ls get status": "missy providers list",
             "use default set select": "missy providers switch {name}",
@@ -77,7 +77,7 @@ WITHIN: dict[str, dict[str, str]] = {
             "test check": "missy doctor --provider {name}",
         }
     ),
-    "auth": _spread(
+    "auth": _one_entry_per_word(
         {
             "signin add": "missy auth login",
             "signout remove delete": "missy auth logout",
@@ -85,21 +85,21 @@ WITHIN: dict[str, dict[str, str]] = {
             "refresh renew": "missy auth status --refresh",
         }
     ),
-    "net": _spread(
+    "net": _one_entry_per_word(
         {
-            "allow add permit deny block remove": _ALLOW,
+            "allow add permit deny block remove": _HOW_TO_ALLOW,
             "ls show status rules": "missy net list",
             "test check why": "missy net explain URL",
         }
     ),
-    "audit": _spread(
+    "audit": _one_entry_per_word(
         {
             "show list ls log logs tail view last history": "missy audit recent",
             "check validate": "missy audit verify",
             "dump save": "missy audit export",
         }
     ),
-    "vault": _spread(
+    "vault": _one_entry_per_word(
         {
             "add put create store save new": "missy vault set {name}",
             "show read reveal": "missy vault get {name}",
@@ -107,7 +107,7 @@ WITHIN: dict[str, dict[str, str]] = {
             "remove rm del unset": "missy vault delete {name}",
         }
     ),
-    "config": _spread(
+    "config": _one_entry_per_word(
         {
             "edit open": '"${EDITOR:-vi}" "$(missy config path)"',
             "get list ls view print dump": "missy config show",
@@ -120,7 +120,7 @@ WITHIN: dict[str, dict[str, str]] = {
             "history backup": "missy config backups",
         }
     ),
-    "local": _spread(
+    "local": _one_entry_per_word(
         {
             "start run": "missy local serve",
             "download pull fetch get": "missy local install",
@@ -129,7 +129,7 @@ WITHIN: dict[str, dict[str, str]] = {
             "uninstall remove delete rm": "delete the file that is named by: missy local status",
         }
     ),
-    "doctor": _spread({"run all check": "missy doctor"}),
-    "presets": _spread({"list ls show": "missy presets"}),
-    "usage": _spread({"show status": "missy usage"}),
+    "doctor": _one_entry_per_word({"run all check": "missy doctor"}),
+    "presets": _one_entry_per_word({"list ls show": "missy presets"}),
+    "usage": _one_entry_per_word({"show status": "missy usage"}),
 }

@@ -1,1 +1,1 @@
-"""The commands, a file each: they read what was typed, call the library, and show the outcome."""
+"""The commands, one file each. They read the options, call the library, and print the result."""

@@ -1,4 +1,4 @@
-"""`missy ask`: one answer. Thin over the library: it reads the prompt, and shows the events as they come."""
+"""`missy ask`: one answer. Reads the prompt, calls the library, and shows the events as they arrive."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from missy.events import Image
     from missy.providers.base import Preview
 
-_MOST_IMAGE = 20 << 20  # bytes of one attached image
-_IMAGES = {
+_MAX_IMAGE_BYTES = 20 << 20  # of one attached image
+_IMAGE_TYPES = {
     b"\x89PNG\r\n\x1a\n": "image/png",
     b"\xff\xd8\xff": "image/jpeg",
     b"GIF8": "image/gif",
@@ -31,9 +31,7 @@ _IMAGES = {
 
 @click.command("ask")
 @click.argument("prompt", required=False)
-@click.option(
-    "--provider", "-p", metavar="ENTRY", help="The entry to ask. Binding: never another one instead."
-)
+@click.option("--provider", "-p", metavar="ENTRY", help="The entry to ask; never another one instead.")
 @click.option("--model", "-m", metavar="M", help="The model, instead of the entry's.")
 @click.option("--system", "-s", metavar="TEXT", help="Instructions that come before the prompt.")
 @click.option(
@@ -45,14 +43,16 @@ _IMAGES = {
     help="An image to send along; may be repeated.",
 )
 @click.option(
-    "--reasoning", type=click.Choice(["low", "medium", "high"]), help="How much the model is to think."
+    "--reasoning", type=click.Choice(["low", "medium", "high"]), help="How long the model should reason."
 )
 @click.option("--temperature", metavar="T", type=TEMPERATURE, help="0 to 2.")
 @click.option("--max-tokens", metavar="N", type=click.IntRange(1), help="The longest answer, in tokens.")
-@click.option("--timeout", metavar="S", type=SECONDS, help="Seconds of silence allowed.")
+@click.option("--timeout", metavar="S", type=SECONDS, help="The idle timeout, in seconds.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, on success and on failure.")
-@click.option("--events", "as_events", is_flag=True, help="One JSON event a line, as it arrives.")
-@click.option("--no-stream", is_flag=True, help="Ask for the answer whole, and show it at once.")
+@click.option("--events", "as_events", is_flag=True, help="One JSON event per line, as it arrives.")
+@click.option(
+    "--no-stream", is_flag=True, help="Ask for the answer without streaming, and print it at the end."
+)
 @click.option("--dry-run", is_flag=True, help="Print the exact request, secrets masked, and send nothing.")
 @click.pass_obj
 def command(
@@ -65,12 +65,12 @@ def command(
     as_events: bool,
     no_stream: bool,
     dry_run: bool,
-    **wishes: Any,
+    **options: Any,
 ) -> int:
     """One answer, streamed to stdout as it arrives.
 
-    Without PROMPT, or with -, the prompt is read from stdin; what is piped in beside a PROMPT is appended to it.
-    A pipe beside a PROMPT that stays open and empty for 3 seconds is left out, with a notice.
+    Without PROMPT, or with -, the prompt is read from stdin; with a PROMPT, text that is piped in is appended to it.
+    With a PROMPT, a pipe that stays open and empty for 3 seconds is ignored, with a notice.
 
     \b
     Example:
@@ -80,52 +80,56 @@ def command(
     """
     if as_json and as_events:
         raise click.UsageError("--json prints one object and --events many: choose one")
-    shown = {"json": as_json and not dry_run, "events": as_events and not dry_run, "no_stream": no_stream}
-    turn = _Turn(provider, shown)
+    output_options = {
+        "json": as_json and not dry_run,
+        "events": as_events and not dry_run,
+        "no_stream": no_stream,
+    }
+    display = _AnswerDisplay(provider, output_options)
     try:
-        text = _prompt(prompt, attached=bool(attach))
-        wishes |= {
+        text = _read_prompt(prompt, attached=bool(attach))
+        options |= {
             "provider": provider,
-            "images": [_image(path) for path in attach],
+            "images": [_read_image(path) for path in attach],
             "stream": not no_stream,
         }
-        is_sure = not dry_run and (text.strip() or attach)  # a connection is begun for what will be asked
+        will_ask = not dry_run and (text.strip() or attach)  # only then is a connection begun early
         app.warn(provider)
-        with app.assistant(ahead=provider if is_sure else False) as missy:
+        with app.assistant(preconnect=provider if will_ask else False) as missy:
             if dry_run:
-                _show(missy.preview(text, **wishes), as_json=as_json)
+                _print_preview(missy.preview(text, **options), as_json=as_json)
                 return 0
-            turn.show(missy.ask(text, **wishes))
+            display.show(missy.ask(text, **options))
     except MissyError as error:
-        turn.fail(error)
+        display.fail(error)
         if as_json or as_events:
             return error.exit_code
         raise
     return 0
 
 
-class _Turn:
-    """The showing of one answer, whole or not. What shows it is loaded once the answer is under way."""
+class _AnswerDisplay:
+    """Shows one answer, complete or not. The renderer is imported when the first event arrives."""
 
-    def __init__(self, provider: str | None, shown: dict[str, Any]) -> None:
+    def __init__(self, provider: str | None, output_options: dict[str, Any]) -> None:
         self._provider = provider
-        self._shown = shown
-        self._made: Renderer | None = None
+        self._output_options = output_options
+        self._loaded_renderer: Renderer | None = None
         self._answer: Answer | None = None
 
     def _renderer(self) -> Renderer:
-        if self._made is None:
+        if self._loaded_renderer is None:
             from missy.cli.output.select import make_renderer
 
-            self._made = make_renderer(sys.stdout, environ=os.environ, **self._shown)
-            self._made.start()
-        return self._made
+            self._loaded_renderer = make_renderer(sys.stdout, environ=os.environ, **self._output_options)
+            self._loaded_renderer.start()
+        return self._loaded_renderer
 
     def show(self, answer: Answer) -> None:
         self._answer = answer
         for event in answer:
             if not gc.isenabled():
-                gc.freeze()  # what is loaded by now stays: never look at it again
+                gc.freeze()  # loaded modules stay: the collector need not look at them
                 gc.enable()
             self._renderer().event(event)
         self._renderer().finish(self._summary())
@@ -147,8 +151,8 @@ class _Turn:
         )
 
 
-def _prompt(prompt: str | None, *, attached: bool) -> str:
-    """Put the prompt together from the argument and stdin. Raises UsageError."""
+def _read_prompt(prompt: str | None, *, attached: bool) -> str:
+    """Return the prompt from the argument and stdin. Raises UsageError."""
     if prompt is not None:
         try:
             prompt.encode()
@@ -168,30 +172,30 @@ def _prompt(prompt: str | None, *, attached: bool) -> str:
     return f"{prompt}\n\n{piped}" if piped.strip() else prompt
 
 
-def _image(path: str) -> Image:
-    """Read an attached image. Raises UsageError for what cannot be read or is no image."""
+def _read_image(path: str) -> Image:
+    """Read an attached image. Raises UsageError if it cannot be read or is not an image."""
     from missy.events import Image
 
     try:
         with open(os.path.expanduser(path), "rb") as file:
-            data = file.read(_MOST_IMAGE + 1)
+            data = file.read(_MAX_IMAGE_BYTES + 1)
     except OSError as error:
         raise UsageError(
             f"{path} cannot be read: {error.strerror}", hint="--attach takes image files"
         ) from None
-    if len(data) > _MOST_IMAGE:
-        raise UsageError(f"{path} is larger than {_MOST_IMAGE >> 20} MiB", hint="make it smaller first")
-    kind = next((kind for magic, kind in _IMAGES.items() if data.startswith(magic)), None)
+    if len(data) > _MAX_IMAGE_BYTES:
+        raise UsageError(f"{path} is larger than {_MAX_IMAGE_BYTES >> 20} MiB", hint="make it smaller first")
+    kind = next((kind for magic, kind in _IMAGE_TYPES.items() if data.startswith(magic)), None)
     if kind is None or (kind == "image/webp" and data[8:12] != b"WEBP"):
         raise UsageError(
-            f"{path} is no PNG, JPEG, GIF or WebP image",
+            f"{path} is not a PNG, JPEG, GIF or WebP image",
             hint="put text into the prompt: missy ask ... < FILE",
         )
     return Image(data, kind)
 
 
-def _show(preview: Preview, *, as_json: bool) -> None:
-    """Print a request as it would be sent."""
+def _print_preview(preview: Preview, *, as_json: bool) -> None:
+    """Print the request that would be sent."""
     import json
 
     from missy.secrets.redact import redact
@@ -201,11 +205,11 @@ def _show(preview: Preview, *, as_json: bool) -> None:
         request = {"method": preview.method, "url": redact(preview.url), "credential": preview.credential}
         emit_json({**request, "headers": preview.headers, "body": body}, masked=False)
         return
-    from missy.cli.output.sanitize import safe
+    from missy.cli.output.sanitize import sanitize
 
     head = [
         f"{preview.method} {redact(preview.url)}",
-        f"# credential: {preview.credential}",  # no header: only where the key comes from
+        f"# credential: {preview.credential}",  # not a header: it says where the key comes from
         *(f"{name}: {value}" for name, value in preview.headers.items()),
     ]
-    sys.stdout.write(safe("\n".join(head)) + "\n\n" + safe(preview.body.decode()) + "\n")
+    sys.stdout.write(sanitize("\n".join(head)) + "\n\n" + sanitize(preview.body.decode()) + "\n")

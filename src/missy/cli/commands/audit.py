@@ -1,6 +1,6 @@
-"""`missy audit`: what left the machine, whether the record of it is whole, and a copy of it.
+"""`missy audit`: shows, verifies, exports and seals the audit.
 
-It must never write to the audit, nor show a byte of it that could steer the terminal.
+It must never write to the audit, nor print a byte of it that could control the terminal.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import click
 
 from missy import audit, files, os_errors, paths
 from missy.cli.app import App, emit, emit_json, notice
-from missy.cli.output.audit_rows import csv_lines, jsonl, print_rows, rows
+from missy.cli.output.audit_rows import csv_lines, jsonl_lines, print_rows, rows
 from missy.errors import MissyError, UsageError
 
-_NOTHING = "nothing on record: there is no audit yet"
+_EMPTY_RECORD = "nothing on record: there is no audit yet"
 
 
 @click.group()
@@ -41,7 +41,7 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="A JSON list, oldest first.")
 @click.pass_obj
 def recent(app: App, count: int, entry: str | None, refused: bool, as_json: bool) -> None:
-    """The latest connections and requests, each with its end, oldest first.
+    """The latest connections and requests, each with its result, oldest first.
 
     \b
     Example:
@@ -59,24 +59,24 @@ def recent(app: App, count: int, entry: str | None, refused: bool, as_json: bool
     elif latest:
         print_rows(latest)
     else:
-        emit("nothing on record that fits" if app.audit().path.exists() else _NOTHING)
+        emit("no line of the record matches" if app.audit().path.exists() else _EMPTY_RECORD)
     if lines := next(left_out):
         notice(
-            f"left out: {lines} line{'s' * (lines > 1)} that no writer left there; see: missy audit verify"
+            f"left out: {lines} line{'s' * (lines > 1)} that Missy cannot have written; see: missy audit verify"
         )
 
 
 @command.command()
-@click.option("--checkpoint", metavar="FILE", help="Hold the record against a checkpoint; - is stdin.")
+@click.option("--checkpoint", metavar="FILE", help="Compare the record with a checkpoint; - is stdin.")
 @click.option(
     "--public-key", metavar="KEY", help="The key that must have signed it. Default: the one in secrets/."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.pass_context
 def verify(ctx: click.Context, checkpoint: str | None, public_key: str | None, as_json: bool) -> None:
-    """Check that no line was changed, removed, added, moved or cut off at the end. Exit code 1 when one was.
+    """Check that no line was changed, removed, added, moved or cut off at the end. Exit code 1 if one was.
 
-    A record that was written anew, head file included, shows only against a checkpoint that was kept elsewhere.
+    If the record and its head file were both rewritten, only a checkpoint that was kept elsewhere shows it.
 
     \b
     Example:
@@ -97,7 +97,7 @@ def verify(ctx: click.Context, checkpoint: str | None, public_key: str | None, a
     except os_errors.MissingFile:
         report = None
     if report is None and checkpoint is None and not as_json:
-        emit(_NOTHING)
+        emit(_EMPTY_RECORD)
         return
     report = report or EMPTY_REPORT
     if as_json:
@@ -111,10 +111,10 @@ def verify(ctx: click.Context, checkpoint: str | None, public_key: str | None, a
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.pass_obj
 def seal(app: App, only_key: bool, as_json: bool) -> None:
-    """Print a signed checkpoint of the record, to be kept elsewhere.
+    """Print a signed checkpoint of the record, to keep elsewhere.
 
-    Keep it where nobody who can write to this machine's MISSY_HOME can change it; `missy audit verify
-    --checkpoint` holds the record against it later. Nothing is signed when the record is not whole. The key is
+    Keep it where no one who can write to MISSY_HOME can change it; `missy audit verify
+    --checkpoint` compares the record with it later. Nothing is signed if the record was changed. The key is
     made on first use, in secrets/audit-key.
 
     \b
@@ -146,46 +146,46 @@ def seal(app: App, only_key: bool, as_json: bool) -> None:
 @command.command()
 @click.option(
     "--format",
-    "form",
+    "output_format",
     type=click.Choice(["jsonl", "csv"]),
     default="jsonl",
     show_default=True,
-    help="How it is written.",
+    help="The format.",
 )
-@click.option("--since", metavar="DATE", help="From this day or time (ISO 8601, UTC) on.")
+@click.option("--since", metavar="DATE", help="Only lines from this date or time on (ISO 8601, UTC).")
 @click.option("-o", "output", metavar="FILE", help="A file, mode 0600, instead of stdout.")
-@click.option("--force", is_flag=True, help="Replace FILE if it is there.")
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 @click.pass_obj
-def export(app: App, form: str, since: str | None, output: str | None, force: bool) -> None:
-    """A copy of the record: every line as it is (jsonl), or a table (csv).
+def export(app: App, output_format: str, since: str | None, output: str | None, force: bool) -> None:
+    """Write a copy of the record: the unchanged lines (jsonl), or a table (csv).
 
     \b
     Example:
       missy audit export --since 2026-11-01 -o november.jsonl
     """
     path, start = app.audit().path, _utc(since) if since else ""
-    copy = jsonl(path, start) if form == "jsonl" else csv_lines(path, start)
+    copy = jsonl_lines(path, start) if output_format == "jsonl" else csv_lines(path, start)
     if output is None or output == "-":
         for line in _unless_missing(copy):
             emit(line, masked=False)
         return
     target = paths.expand(output)
     if not force and (target.exists() or target.is_symlink()):
-        raise UsageError(f"{target} is there already", hint="choose another name, or replace it with --force")
+        raise UsageError(f"{target} exists already", hint="choose another name, or replace it with --force")
     files.write_private(target, (line.encode() + b"\n" for line in _unless_missing(copy)))
     notice(f"written to {target}")
 
 
 def _unless_missing(lines: Iterable[Any]) -> Iterator[Any]:
-    """Yield what there is; say so on stderr when there is no audit."""
+    """Yield the lines; print a notice if there is no audit."""
     try:
         yield from lines
     except os_errors.MissingFile:
-        notice(_NOTHING)
+        notice(_EMPTY_RECORD)
 
 
 def _utc(text: str) -> str:
-    """Return the user's date in the form of the audit's own `time`. Raises UsageError when it is none."""
+    """Return a date in the form of the audit's `time`. Raises UsageError if it is not a date."""
     from datetime import UTC, datetime
 
     try:
@@ -193,6 +193,6 @@ def _utc(text: str) -> str:
         when = when.replace(tzinfo=when.tzinfo or UTC).astimezone(UTC)
     except (ValueError, OverflowError):
         raise UsageError(
-            f"--since {text!r} is no date", hint="write it like 2026-11-01 or 2026-11-01T12:00:00Z"
+            f"--since {text!r} is not a date", hint="write it like 2026-11-01 or 2026-11-01T12:00:00Z"
         ) from None
     return when.strftime("%Y-%m-%dT%H:%M:%S") + f".{when.microsecond // 1000:03d}Z"

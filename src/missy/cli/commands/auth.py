@@ -1,4 +1,4 @@
-"""`missy auth`: the logins. Only `login`, `logout` and `status --refresh` use the network."""
+"""`missy auth`: the ChatGPT logins. Only `login`, `logout` and `status --refresh` use the network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _TOKEN_STATES = {
     "valid": "valid",
     "near_expiry": "renewed with its next use",
-    "expired": "ended, renewed with its next use",
+    "expired": "expired, renewed with its next use",
 }
 
 
@@ -36,14 +36,16 @@ def command() -> None:
 @command.command()
 @click.argument("entry", required=False)
 @click.option("--device", is_flag=True, help="Show a code to enter on another device.")
-@click.option("--paste", is_flag=True, help="Listen on no port: the address the browser ends at is pasted.")
+@click.option(
+    "--paste", is_flag=True, help="Open no port; paste the address that the browser shows at the end."
+)
 @click.option("--no-open", is_flag=True, help="Open no browser; only print the address.")
 @click.option("--yes", is_flag=True, help="Replace another account's login without asking.")
 @click.pass_obj
 def login(app: App, entry: str | None, device: bool, paste: bool, no_open: bool, yes: bool) -> None:
-    """Sign in with ChatGPT. The login before it stays until the new one is on disk.
+    """Sign in with ChatGPT. The old login stays until the new one is on disk.
 
-    The address to open is printed alone on one line of stdout.
+    The address to open is printed on its own line of stdout.
 
     \b
     Example:
@@ -64,7 +66,7 @@ def login(app: App, entry: str | None, device: bool, paste: bool, no_open: bool,
 def sign_in(
     app: App, entry: Entry, *, method: Method, open_browser: bool = True, replace: bool = False
 ) -> None:
-    """Sign in on this terminal, and say as whom. Raises what `missy.login.log_in` raises."""
+    """Sign in on this terminal, and print the account. Raises what `missy.login.log_in` raises."""
     from missy.cli.login.prompter import TerminalPrompter
 
     prompter = TerminalPrompter(open_browser=open_browser)
@@ -73,7 +75,7 @@ def sign_in(
 
 
 def _add_entry(config: Config, chosen: Entry) -> None:
-    """Give the login an entry in the configuration, if it has none yet, so that `missy ask` can use it."""
+    """Add an entry for the login to the configuration, if there is none, so that `missy ask` can use it."""
     if chosen.entry in config.providers:
         return
     from missy.config.edit import add_entry
@@ -85,18 +87,20 @@ def _add_entry(config: Config, chosen: Entry) -> None:
             f"{config.path} was left as it is ({error.message}); add an entry of kind {chosen.kind} by hand"
         )
         return
-    notice(f"{config.path} has an entry {chosen.entry} now: missy ask --provider {chosen.entry} ...")
+    notice(f"{config.path} now has an entry {chosen.entry}: missy ask --provider {chosen.entry} ...")
 
 
 @command.command()
 @click.argument("entry", required=False)
 @click.option("--json", "as_json", is_flag=True, help="One JSON array.")
 @click.option(
-    "--refresh", is_flag=True, help="Ask the servers: renew the login if it is due, and show the limits."
+    "--refresh",
+    is_flag=True,
+    help="Ask the servers: renew the login if it is due, and show the usage limits.",
 )
 @click.pass_obj
 def status(app: App, entry: str | None, as_json: bool, refresh: bool) -> None:
-    """Who is logged in, until when, and whether the login is whole. Without --refresh nothing is sent.
+    """Show who is logged in, until when, and whether the login file is valid. Without --refresh nothing is sent.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""`missy config backups|diff|rollback`: the configuration before commands changed it. No key is shown."""
+"""`missy config backups|diff|rollback`: the earlier versions of the configuration file. No key is printed."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _number = click.argument("number", metavar="[N]", type=click.IntRange(min=1), de
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
-@click.option("--prune", is_flag=True, help="Delete them all: an old key may stand in one.")
+@click.option("--prune", is_flag=True, help="Delete them all: one may contain an old key.")
 @click.pass_obj
 def backups(app: App, as_json: bool, prune: bool) -> None:
-    """List the earlier configurations, the newest first: the last ten that a command replaced.
+    """List the backups of the configuration, newest first: the last ten files that a command replaced.
 
     \b
     Example:
@@ -26,7 +26,7 @@ def backups(app: App, as_json: bool, prune: bool) -> None:
 
     path = paths.config_file(app.config_path)
     if prune:
-        notice(f"deleted {delete_all(path)} backups; there is no rollback to them any more")
+        notice(f"deleted {delete_all(path)} backups; a rollback to them is no longer possible")
     found = find(path)
     if as_json:
         return emit_json(
@@ -43,7 +43,7 @@ def backups(app: App, as_json: bool, prune: bool) -> None:
 @_number
 @click.pass_obj
 def diff(app: App, number: int) -> None:
-    """Show what has changed since backup N (1, the newest, if none is named), keys masked.
+    """Show the changes since backup N (default: 1, the newest), keys masked.
 
     \b
     Example:
@@ -63,7 +63,7 @@ def diff(app: App, number: int) -> None:
 @_number
 @click.pass_obj
 def rollback(app: App, number: int) -> None:
-    """Put backup N (1, the newest, if none is named) in place; what is there now becomes the newest backup.
+    """Restore backup N (default: 1, the newest). The current file becomes the newest backup.
 
     \b
     Example:
@@ -75,11 +75,11 @@ def rollback(app: App, number: int) -> None:
 
     path = paths.config_file(app.config_path)
     if rollback(path, number, kinds=KINDS):
-        notice(f"put backup {number} in place of {path}; to undo: missy config rollback")
+        notice(f"restored backup {number} as {path}; to undo: missy config rollback")
     else:
         notice(f"{path} is already the same as backup {number}")
 
 
 def _time(timestamp: str) -> str:
-    """Return YYYYMMDD-HHMMSS as ISO 8601; backups are dated in UTC."""
+    """Return the time stamp YYYYMMDD-HHMMSS of a backup, in UTC, as ISO 8601."""
     return f"{timestamp[:4]}-{timestamp[4:6]}-{timestamp[6:8]}T{timestamp[9:11]}:{timestamp[11:13]}:{timestamp[13:]}Z"

@@ -1,6 +1,6 @@
-"""`missy completion`, and what its script asks for with every Tab: words, options, and the names of entries, models seen.
+"""`missy completion`, and the completions that its script asks for: commands, options, entries, last known models.
 
-It must never use the network, and never write a word to the terminal but the answer.
+It must never use the network, and never print anything but the completions.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 VARIABLE = "_MISSY_COMPLETE"
 _SHELLS = ("bash", "zsh", "fish")
-_TAKE_ENTRY = (  # the commands whose argument is the name of an entry
+_COMMANDS_WITH_ENTRY = (  # the commands whose argument is the name of an entry
     ("providers", "switch"),
     ("auth", "login"),
     ("auth", "status"),
@@ -29,7 +29,7 @@ _TAKE_ENTRY = (  # the commands whose argument is the name of an entry
 @click.command("completion")
 @click.argument("shell", type=click.Choice(_SHELLS))
 def command(shell: str) -> None:
-    """Print the script that completes words in a shell: commands, options, the names of your entries.
+    """Print the completion script of a shell. It completes commands, options, entries and models.
 
     \b
     Example:
@@ -40,12 +40,12 @@ def command(shell: str) -> None:
     from missy.cli.root import root
 
     made = _completer(shell, root)
-    # The base class's own: bash's would start a bash to ask for its version, and the script works in any since 4.4.
+    # Not the method of the bash class, which starts a bash to check its version; the script works since bash 4.4.
     click.echo(ShellComplete.source(made))
 
 
 def complete(root: click.Group, instruction: str) -> int:
-    """Answer the script of a shell. Whatever is wrong, a config file say, there is nothing to complete."""
+    """Print the completions for the script of a shell. On any error, of the configuration file for example, print none."""
     shell, _, act = instruction.partition("_")
     if shell not in _SHELLS or act != "complete":
         return 1
@@ -59,31 +59,31 @@ def complete(root: click.Group, instruction: str) -> int:
 def _completer(shell: str, root: click.Group) -> ShellComplete:
     base = get_completion_class(shell)
     assert base is not None
-    made: ShellComplete = type("Completer", (_Words, base), {})(root, {}, "missy", VARIABLE)
+    made: ShellComplete = type("Completer", (_Completions, base), {})(root, {}, "missy", VARIABLE)
     return made
 
 
-class _Words:
-    """Completes what click has no words for; the rest is click's."""
+class _Completions:
+    """Completes entries and models; click completes the rest."""
 
     def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem[Any]]:
-        words = _plain(args)
+        words = _positional_words(args)
         if args and args[-1] in ("--provider", "-p") and words[:1] != ["setup"]:
-            return _entries(args, incomplete)
+            return _complete_entries(args, incomplete)
         if incomplete.startswith("--provider=") and words[:1] != ["setup"]:
-            return _entries(args, incomplete.removeprefix("--provider="))
+            return _complete_entries(args, incomplete.removeprefix("--provider="))
         if args and args[-1] in ("--model", "-m") and words[:1] == ["ask"]:
-            return _models(args, incomplete)
+            return _complete_models(args, incomplete)
         if incomplete.startswith("--model=") and words[:1] == ["ask"]:
-            return _models(args, incomplete.removeprefix("--model="))
-        if not incomplete.startswith("-") and tuple(words) in _TAKE_ENTRY:
-            return _entries(args, incomplete)
+            return _complete_models(args, incomplete.removeprefix("--model="))
+        if not incomplete.startswith("-") and tuple(words) in _COMMANDS_WITH_ENTRY:
+            return _complete_entries(args, incomplete)
         found: list[CompletionItem[Any]] = super().get_completions(args, incomplete)  # type: ignore[misc]
         return found
 
 
-def _plain(args: Sequence[str]) -> list[str]:
-    """Return the words that are no options, the values of the global ones left out."""
+def _positional_words(args: Sequence[str]) -> list[str]:
+    """Return the words that are not options, without the values of global options."""
     words, skip = list[str](), False
     for arg in args:
         if not skip and not arg.startswith("-"):
@@ -92,8 +92,8 @@ def _plain(args: Sequence[str]) -> list[str]:
     return words
 
 
-def _value_of(args: Sequence[str], *options: str) -> str | None:
-    """Return what was given with one of these options, in either way of writing it."""
+def _option_value(args: Sequence[str], *options: str) -> str | None:
+    """Return the value of one of these options, written with a space or with =."""
     from itertools import pairwise
 
     after = next((value for word, value in pairwise(args) if word in options), None)
@@ -105,18 +105,18 @@ def _config(args: Sequence[str]) -> Config:
     from missy.config.load import load_chosen
     from missy.kinds import KINDS
 
-    named = _value_of(args, "--config")
+    named = _option_value(args, "--config")
     return load_chosen(os.path.expanduser(named) if named else None, KINDS)
 
 
-def _models(args: Sequence[str], incomplete: str) -> list[CompletionItem[Any]]:
-    from missy.cli.model_lists import recall
+def _complete_models(args: Sequence[str], incomplete: str) -> list[CompletionItem[Any]]:
+    from missy.cli.model_lists import known_models
 
-    names = recall(_config(args).entry(_value_of(args, "--provider", "-p")))
+    names = known_models(_config(args).entry(_option_value(args, "--provider", "-p")))
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
-def _entries(args: Sequence[str], incomplete: str) -> list[CompletionItem[Any]]:
+def _complete_entries(args: Sequence[str], incomplete: str) -> list[CompletionItem[Any]]:
     config = _config(args)
     found = {one.entry: one.endpoint or one.kind for one in config.providers.values() if one.enabled}
     for name, one in config.always_there.items():

@@ -1,4 +1,4 @@
-"""`missy config`: where the configuration is, what is in force, whether it is right. It prints no secret."""
+"""`missy config`: shows and validates the configuration. It prints no secret."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON obj
 
 @click.group()
 def command() -> None:
-    """Where the configuration is, what it says, whether it is right.
+    """The configuration file: show it, check it, change it.
 
     \b
     Example:
@@ -37,7 +37,7 @@ for _listed in (set_, unset, backups, diff, rollback):
 @_json
 @click.pass_obj
 def path(app: App, as_json: bool) -> None:
-    """Print the path of the configuration file, whether it is there or not.
+    """Print the path of the configuration file, whether it exists or not.
 
     \b
     Example:
@@ -54,7 +54,7 @@ def path(app: App, as_json: bool) -> None:
 @_json
 @click.pass_obj
 def show(app: App, as_json: bool) -> None:
-    """Print the configuration that is in force, defaults included and keys masked.
+    """Print the effective configuration, with defaults, keys masked.
 
     \b
     Example:
@@ -77,7 +77,7 @@ def show(app: App, as_json: bool) -> None:
 @_json
 @click.pass_obj
 def validate(app: App, as_json: bool) -> None:
-    """Check the configuration file; the first thing that is wrong is named with its line. No network.
+    """Check the configuration file, and name the first mistake with its line. No network.
 
     \b
     Example:
@@ -91,12 +91,12 @@ def validate(app: App, as_json: bool) -> None:
             place = {"file": error.file, "line": error.line, "key": error.key}
             emit_json({"ok": False, "error": {"message": error.message, "hint": error.hint} | place})
         raise
-    app.warn_of_all()
+    app.warn_about_all()
     summary = _summary(config)
     if as_json:
         emit_json(summary)
         return
-    state = "" if config.exists else " is not there: the defaults hold"
+    state = "" if config.exists else " does not exist: the defaults are used"
     counts = f"{summary['providers']} providers ({summary['enabled']} enabled)"
     emit(f"ok: {config.path}{state}: {counts}, {summary['rules']} network rules")
 

@@ -1,4 +1,4 @@
-"""`missy doctor`: shows the walk of missy.diagnosis."""
+"""`missy doctor`: prints the checks of missy.diagnosis."""
 
 from __future__ import annotations
 
@@ -20,23 +20,26 @@ _MARKS = {"ok": "ok  ", "warn": "warn", "fail": "FAIL", "skip": "skip"}
 
 
 @click.command("doctor")
-@click.option("--provider", "-p", metavar="ENTRY", help="Walk this entry only.")
+@click.option("--provider", "-p", metavar="ENTRY", help="Check only this entry.")
 @click.option("--timeout", metavar="S", type=SECONDS, default=10.0, help="Seconds for each step.")
-@click.option("--all", "show_all", is_flag=True, help="Show what is as it should be, too.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON: every check.")
+@click.option("--all", "show_all", is_flag=True, help="Show checks that passed, too.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, with every check.")
 @click.option(
-    "--report", "as_report", is_flag=True, help="As a report to attach to a bug: it holds no secret."
+    "--report",
+    "as_report",
+    is_flag=True,
+    help="As a report to attach to a bug report; it contains no secret.",
 )
 @click.pass_obj
 def command(
     app: App, provider: str | None, timeout: float, show_all: bool, as_json: bool, as_report: bool
 ) -> int:
-    """Walk the true path of each entry: config, policy, DNS, TCP, TLS, credential, one models call; name the fix.
+    """Check each entry step by step: config, policy, DNS, TCP, TLS, credential, one models call; name the fix.
 
-    Shows what is not as it should be, and in the last line which entries work. A fix can be pasted into a shell, or
-    into config.yaml where it is YAML. Exits 0 when nothing fails, else with the exit code of the first failure.
+    Shows the checks that did not pass, and in the last line which entries work. A fix can be pasted into a shell, or
+    into config.yaml if it is YAML. Exits with 0 if no check failed, else with the exit code of the first failure.
 
-    --report holds no secret and no host but those of known services, and always exits 0.
+    --report contains no secret and only the hosts of known services, and always exits with 0.
 
     \b
     Example:
@@ -46,16 +49,16 @@ def command(
     """
     if as_json and as_report:
         raise UsageError("--json and --report exclude each other", hint="leave one of them out")
-    walk = _Walk(app, provider, timeout)
+    diagnosis = _Diagnosis(app, provider, timeout)
     checks: list[Check] = []
-    for check in walk.checks():
+    for check in diagnosis.checks():
         checks.append(check)
         if not as_json and not as_report and (show_all or check.status != "ok"):
             _show(check)
     if as_report:
         from missy.diagnosis.report import write_report
 
-        emit(write_report(checks, walk.config))
+        emit(write_report(checks, diagnosis.config))
         return 0
     worst = next((check.exit_code for check in checks if check.status == "fail"), 0)
     if as_json:
@@ -63,16 +66,16 @@ def command(
         rows = [{field: getattr(check, field) for field in fields} for check in checks]
         emit_json({"ok": not any(check.status == "fail" for check in checks), "checks": rows})
     else:
-        emit(walk.count())
+        emit(diagnosis.summary())
     return worst
 
 
-class _Walk:
-    """One walk; `config` is what it found, None where that cannot be used."""
+class _Diagnosis:
+    """One run of all checks. `config` is the configuration, None if it cannot be used."""
 
     def __init__(self, app: App, provider: str | None, timeout: float) -> None:
         self.config: Config | None = None
-        self._works: dict[str, bool | None] = {}  # None: disabled
+        self._working: dict[str, bool | None] = {}  # None: disabled
         self._app = app
         self._provider = provider
         self._timeout = timeout
@@ -93,18 +96,19 @@ class _Walk:
         yield from examine_config(config)
         with self._app.assistant() as missy:
             for entry in entries:
-                self._works[entry.entry] = True if entry.enabled else None
+                self._working[entry.entry] = True if entry.enabled else None
                 for check in examine(missy, entry, self._timeout):
                     if check.status == "fail":
-                        self._works[entry.entry] = False
+                        self._working[entry.entry] = False
                     yield check
 
-    def count(self) -> str:
-        """Say in one line which entries work and which do not."""
-        if not self._works:
-            return "no entry could be looked at"
+    def summary(self) -> str:
+        """Return one line that says which entries work and which do not."""
+        if not self._working:
+            return "no entry could be checked"
         good, bad, off = (
-            [name for name, works in self._works.items() if works is wanted] for wanted in (True, False, None)
+            [name for name, works in self._working.items() if works is wanted]
+            for wanted in (True, False, None)
         )
         said = f"{len(good)} {'entry works' if len(good) == 1 else 'entries work'}" if good else ""
         if bad:

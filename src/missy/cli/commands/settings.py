@@ -1,4 +1,4 @@
-"""`missy config set|unset`: one key of the file, checked before it is written. It must never take a key as an argument."""
+"""`missy config set|unset`: changes one key of the file, which is checked first. It must never accept an API key."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 @click.argument("value")
 @click.pass_obj
 def set_(app: App, key: str, value: str) -> None:
-    """Set one key of the configuration file. The rest of it stays as it is, comments too, and a backup is kept.
+    """Set one key of the configuration file. The rest of it does not change, comments included, and a backup is kept.
 
-    KEY is dotted; what is missing on its way is made. VALUE is text as it stands, a number, true or false, or null;
-    a list is a,b or [a, b], a section {key: value}. A key goes in as $VARIABLE, vault://NAME or keyring://NAME only.
-    What the configuration cannot be is refused, and nothing is changed. In quotes, an entry's name may hold dots.
+    KEY is a dotted path; missing sections are made. VALUE is text, a number, true, false or null; a list is a,b or
+    [a, b], a section {key: value}. An API key is accepted only as $VARIABLE, vault://NAME or keyring://NAME. A value
+    that is not valid is refused, and nothing is changed. An entry's name that contains dots must be in quotes.
 
     \b
     Example:
@@ -44,15 +44,15 @@ def set_(app: App, key: str, value: str) -> None:
         location = find_key(key, entries, KINDS)
         is_new = location.entry is not None and location.entry not in entries
         if is_new and not path.exists():
-            entries.clear()  # the template's sample entry, which nobody asked for
+            entries.clear()  # the sample entry of the template
         found = read_value(location, value)
-        _put(data, location.steps, found)
+        _set_value(data, location.steps, found)
         done.append((location, found, is_new))
 
     try:
         changed = edit.edit(path, change, KINDS)
     except ConfigError as error:
-        raise (_refused(error) if done else error) from None
+        raise (_as_usage_error(error) if done else error) from None
     location, found, is_new = done[-1]
     from missy.config.yaml_edit import inline
 
@@ -60,14 +60,14 @@ def set_(app: App, key: str, value: str) -> None:
     if is_new:
         notice(f"'{location.entry}' is a new entry; to undo: missy config rollback")
     if not changed:
-        notice(f"{path} said so already")
+        notice(f"{path} already has this value")
 
 
 @click.command()
 @click.argument("key")
 @click.pass_obj
 def unset(app: App, key: str) -> None:
-    """Take one key out of the configuration file: its default holds again. Or a whole entry, or section.
+    """Remove one key from the configuration file, so that its default is used; or a whole entry or section.
 
     \b
     Example:
@@ -101,7 +101,7 @@ def unset(app: App, key: str) -> None:
     try:
         edit.edit(path, change, KINDS)
     except ConfigError as error:
-        raise (_refused(error) if done else error) from None
+        raise (_as_usage_error(error) if done else error) from None
     location, was_set = done[-1]
     if was_set:
         emit(f"{location}: not set any more")
@@ -109,10 +109,10 @@ def unset(app: App, key: str) -> None:
         notice(f"{location} was not set")
 
 
-def _put(data: dict[str, Any], steps: list[str], value: Any) -> None:
+def _set_value(data: dict[str, Any], steps: list[str], value: Any) -> None:
     from missy.config.edit import section
 
-    if len(steps) == 1 and steps[0] not in data:  # a new line of the top level goes to the top
+    if len(steps) == 1 and steps[0] not in data:  # a new top-level key goes to the top of the file
         rest = dict(data)
         data.clear()
         data.update({steps[0]: value}, **rest)
@@ -123,14 +123,14 @@ def _put(data: dict[str, Any], steps: list[str], value: Any) -> None:
     _drop_if_empty(data, "providers")
 
 
-def _refused(error: ConfigError) -> UsageError:
-    """Return the error of a configuration that was never written: its line is in no file."""
+def _as_usage_error(error: ConfigError) -> UsageError:
+    """Return the error without its line number: the refused configuration was never written."""
     what = error.message.removeprefix(f"{error.file}:{error.line}: ")
     hint = "see: missy config schema" if error.hint.startswith("correct that line") else error.hint
     return UsageError(f"{what}; nothing was changed", hint=hint)
 
 
 def _drop_if_empty(data: dict[str, Any], name: str) -> None:
-    """Take back a section that was made only to look into it."""
+    """Remove a section that was made only to look into it."""
     if data.get(name) == {}:
         del data[name]

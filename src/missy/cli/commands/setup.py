@@ -1,4 +1,4 @@
-"""`missy setup`: the wizard on a terminal, or flags for a script. Nothing is written before the last yes."""
+"""`missy setup`: the wizard on a terminal, or options for a script. The wizard writes nothing before it is confirmed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from missy import paths
-from missy.cli import end_at_ctrl_c
+from missy.cli import exit_on_ctrl_c
 from missy.cli.app import App, emit, notice
 from missy.errors import UsageError
 from missy.setup.plan import STORES, Draft, Plan
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
     Say = Callable[[str], None]
 
-_LIMIT = 1 << 16  # bytes read of what should be one key
+_MAX_KEY_BYTES = 1 << 16  # of one key
 
 
 @click.command("setup")
 @click.argument("rest", nargs=-1, metavar="")
-@click.option("--no-prompt", is_flag=True, help="Ask nothing: the other options say it all.")
+@click.option("--no-prompt", is_flag=True, help="Ask nothing; use only the options.")
 @click.option(
     "--provider",
     metavar="KIND",
@@ -38,7 +38,7 @@ _LIMIT = 1 << 16  # bytes read of what should be one key
 @click.option(
     "--set", "parts", metavar="PART=VALUE", multiple=True, help="A part of a preset: --set resource=NAME."
 )
-@click.option("--base-url", metavar="URL", help="The endpoint, if it is not the kind's own.")
+@click.option("--base-url", metavar="URL", help="The endpoint, if not the default of the kind.")
 @click.option("--model", metavar="M", help="The model.")
 @click.option(
     "--header",
@@ -48,27 +48,25 @@ _LIMIT = 1 << 16  # bytes read of what should be one key
     help="Send this header too; a secret as '$VAR'.",
 )
 @click.option(
-    "--query", metavar="NAME=VALUE", multiple=True, help="Put this into the query string; a secret as '$VAR'."
+    "--query", metavar="NAME=VALUE", multiple=True, help="Add this to the query string; a secret as '$VAR'."
 )
 @click.option(
     "--api-key-header", metavar="NAME", help="The header that carries the bare key (Azure: api-key)."
 )
 @click.option("--api-key-env", metavar="VAR", help="The variable that holds the key; its name is written.")
+@click.option("--api-key-stdin", is_flag=True, help="Read the key from stdin, and store it as --store says.")
+@click.option("--store", type=click.Choice(list(STORES)), help="Where to store the key. Default: vault.")
+@click.option("--default", "as_default", is_flag=True, help="Make this the default entry.")
+@click.option("--force", is_flag=True, help="Change an existing entry.")
 @click.option(
-    "--api-key-stdin", is_flag=True, help="Read the key from stdin, and keep it where --store says."
-)
-@click.option("--store", type=click.Choice(list(STORES)), help="Where the key is to live. Default: vault.")
-@click.option("--default", "as_default", is_flag=True, help="Use this entry when none is named.")
-@click.option("--force", is_flag=True, help="Change an entry that is there.")
-@click.option(
-    "--check", is_flag=True, help="Ask the endpoint for its models first; write only if it answers."
+    "--check", is_flag=True, help="List the models of the endpoint first; write only if that works."
 )
 @click.pass_obj
 def command(app: App, /, rest: tuple[str, ...], no_prompt: bool, **given: Any) -> None:
     """Set up an entry: a key or a login, where it is kept, a live check, the model.
 
-    On a terminal it asks, and writes nothing before the summary's yes. With --no-prompt it asks nothing. No
-    option takes a key as its value. The file of before is kept beside the new one, dated.
+    On a terminal it asks, and writes nothing before you confirm the summary. With --no-prompt it asks nothing. No
+    option takes a key as its value. The old file is kept as a backup.
 
     \b
     Example:
@@ -79,23 +77,23 @@ def command(app: App, /, rest: tuple[str, ...], no_prompt: bool, **given: Any) -
     """
     if rest:  # never shown: it may be a key
         raise UsageError(
-            "setup takes options only; what was given besides is not shown, as it may be a key",
+            "setup takes only options; the extra argument is not shown, since it may be a key",
             hint="the key goes to --api-key-stdin; see missy setup --help",
         )
     path = paths.config_file(app.config_path)
     config = _config(app, path)
     if not no_prompt:
         _refuse_options(given)
-        _converse(path, config)
+        _run_wizard(path, config)
         return
-    made = _plan(config, **given)
+    made = _make_plan(config, **given)
     if given["check"]:
         _check(path, made)
     _write(path, made, emit, notice)
 
 
 def _config(app: App, path: Path) -> Config:
-    """Load the file that will be changed; one that was named may be missing, since it will be made."""
+    """Load the file that will be changed. It may be missing, even if it was named: then it will be made."""
     from missy.config.load import load
     from missy.kinds import KINDS
 
@@ -114,17 +112,15 @@ def _refuse_options(given: dict[str, Any]) -> None:
         )
 
 
-def _converse(path: Path, config: Config) -> None:
-    end_at_ctrl_c(on_terminal=True)  # what is loaded here takes a while
+def _run_wizard(path: Path, config: Config) -> None:
+    exit_on_ctrl_c(on_terminal=True)  # the imports below take a while
     from missy.cli.wizard.prompts import Talk
     from missy.cli.wizard.steps import Wizard
     from missy.cli.wizard.summary import shorten
     from missy.setup import commit
 
     probe = Draft(name=next(iter(config.always_there)), replaces=True)
-    commit.outcome(
-        path, Plan((probe,))
-    )  # a file that no command can change must show itself before the questions
+    commit.outcome(path, Plan((probe,)))  # raises before the questions if the file cannot be changed
     with Talk() as talk:
 
         def say(text: str) -> None:
@@ -139,15 +135,15 @@ def _converse(path: Path, config: Config) -> None:
 
 
 def _log_in(config: Config, entry: str, *, device: bool) -> None:
-    """Sign in for an entry that is not written yet. The login's own file is its own commit point."""
+    """Sign in for an entry that is not written yet. The login is stored at once, in its own file."""
     from missy.cli.commands.auth import sign_in
     from missy.login import find_entry
 
-    sign_in(App.holding(config), find_entry(config, entry), method="device" if device else "browser")
+    sign_in(App.from_config(config), find_entry(config, entry), method="device" if device else "browser")
 
 
-def _plan(config: Config, *, as_default: bool, check: bool, **given: Any) -> Plan:  # noqa: ARG001
-    """Turn the options into a plan. Raises UsageError for what does not go together."""
+def _make_plan(config: Config, *, as_default: bool, check: bool, **given: Any) -> Plan:  # noqa: ARG001
+    """Return a plan from the options. Raises UsageError if they do not go together."""
     from missy.setup.flags import Flags, draft_of
 
     draft = draft_of(Flags(**given), config, _read_key)
@@ -164,17 +160,17 @@ def _read_key() -> Secret:
 
     if sys.stdin is None or sys.stdin.isatty():
         raise UsageError("--api-key-stdin reads a pipe, and stdin is a terminal", hint="or run: missy setup")
-    data = sys.stdin.buffer.read(_LIMIT + 1)
+    data = sys.stdin.buffer.read(_MAX_KEY_BYTES + 1)
     if not data.strip():
         raise UsageError("stdin is empty: no key came", hint="pipe the key alone into it")
     try:
         return check_key(data.decode("utf-8-sig"))
     except UnicodeDecodeError:
-        raise UsageError("what stdin holds is no text", hint="pipe the key alone into it") from None
+        raise UsageError("stdin is not text", hint="pipe the key alone into it") from None
 
 
 def _check(path: Path, made: Plan) -> None:
-    """Ask the endpoint with what would be written. Raises what the way there raises; then nothing is written."""
+    """Ask the endpoint with the configuration that would be written. Raises MissyError; then nothing is written."""
     from missy.setup import check, commit
 
     draft = made.drafts[0]
@@ -189,7 +185,7 @@ def _check(path: Path, made: Plan) -> None:
 
 
 def _write(path: Path, made: Plan, tell: Say, warn: Say) -> None:
-    """Write it all, then say what is left to do."""
+    """Write the plan, then print what is left to do."""
     from missy.config.load import load
     from missy.kinds import KINDS
     from missy.secrets.vault import Vault
@@ -204,7 +200,7 @@ def _write(path: Path, made: Plan, tell: Say, warn: Say) -> None:
     tell(f"{'wrote' if changed else 'left as it is:'} {path}")
     config = load(path, KINDS)
     names = {draft.name for draft in made.drafts}
-    refused = {name for name in names if plan.refusal(config, name)}  # which is told last
+    refused = {name for name in names if plan.refusal(config, name)}  # their warning comes last
     for caution in config.warnings:
         if names.intersection(caution.entries) - refused:
             warn(caution)
@@ -223,7 +219,7 @@ def _say_next(draft: Draft, config: Config, tell: Say, warn: Say) -> None:
     from missy.setup import plan
 
     if draft.store == "config":
-        warn(f"the key itself stands in the file, for all who read it; safer: missy vault set {draft.name}")
+        warn(f"the key is readable in the file itself; safer: missy vault set {draft.name}")
     if draft.store == "env" and not os.environ.get(draft.variable or ""):
         kept = "the key that was given is not kept; " if draft.secret else ""
         warn(f"{kept}{draft.variable} is not set here: export {draft.variable}=... before asking")

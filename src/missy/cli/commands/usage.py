@@ -1,4 +1,4 @@
-"""`missy usage`: how much of a subscription is used, as the backend says it now."""
+"""`missy usage`: how much of a subscription is used now, as the backend reports it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from missy.cli.app import App, emit, emit_json, notice
 @click.option("--json", "as_json", is_flag=True, help="One JSON array.")
 @click.pass_obj
 def command(app: App, provider: str | None, as_json: bool) -> None:
-    """Show the limits of a ChatGPT subscription: what is used, and when each window begins anew.
+    """Show the usage limits of a ChatGPT subscription: how much is used, and when each window resets.
 
     \b
     Example:
@@ -34,7 +34,7 @@ def command(app: App, provider: str | None, as_json: bool) -> None:
 
 
 def print_limits(limits: dict[str, Any]) -> None:
-    """Print the windows and the credits, a line each."""
+    """Print the windows and the credits, one line each."""
     if limits["limit_reached"]:
         emit("  the limit is reached")
     for name in ("primary", "secondary"):
@@ -47,13 +47,15 @@ def print_limits(limits: dict[str, Any]) -> None:
 
 def _describe(window: dict[str, Any]) -> str:
     used = window["used_percent"]
-    said = "unknown use" if used is None else f"{used:g} % used"
+    text = "unknown use" if used is None else f"{used:g} % used"
     if window["window_minutes"]:
-        said += f" of {_span(window['window_minutes'])}"
-    return said if window["resets_at"] is None else f"{said}, begins anew {_local(window['resets_at'])}"
+        text += f" of {_format_minutes(window['window_minutes'])}"
+    return (
+        text if window["resets_at"] is None else f"{text}, resets {_format_local_time(window['resets_at'])}"
+    )
 
 
-def _span(minutes: int) -> str:
+def _format_minutes(minutes: int) -> str:
     for size, name in ((1440, "day"), (60, "hour")):
         if minutes >= size and minutes % size == 0:
             count = minutes // size
@@ -61,8 +63,8 @@ def _span(minutes: int) -> str:
     return f"{minutes} minutes"
 
 
-def _local(moment: int) -> str:
-    """Say a point in time in this machine's own time."""
+def _format_local_time(moment: int) -> str:
+    """Format a Unix time in the local time zone."""
     try:
         return time.strftime("%a %d %b %Y %H:%M", time.localtime(moment))
     except (ValueError, OverflowError, OSError):

@@ -1,4 +1,4 @@
-"""`missy vault`: secrets that are kept encrypted. A value comes by prompt, stdin or file, never by argv."""
+"""`missy vault`: encrypted secrets. A value comes from a prompt, stdin or a file, never from the command line."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from missy.secrets.vault import Vault, check_name
 if TYPE_CHECKING:
     from pathlib import Path
 
-_LIMIT = 1 << 17  # bytes read of what should be a secret of 64 KiB at most
+_MAX_READ_BYTES = 1 << 17  # a secret has at most 64 KiB
 
 
 @click.group()
 def command() -> None:
-    """Secrets that are kept encrypted, for `api_key: vault://NAME` in the configuration.
+    """Encrypted secrets, for `api_key: vault://NAME` in the configuration.
 
     \b
     Example:
@@ -37,9 +37,9 @@ def command() -> None:
 @click.option("--stdin", "from_stdin", is_flag=True, help="Read the value from stdin, a terminal too.")
 @click.option("--from-file", "file", metavar="FILE", help="Read the value from a file.")
 def set_(name: str, rest: tuple[str, ...], from_stdin: bool, file: str | None) -> None:
-    """Store a value under NAME, over what was there: what is piped in, or else it is asked for and not shown.
+    """Store a value under NAME; replaces an existing one. The value is read from a pipe, or asked for and not shown.
 
-    One line end at the end of the value is left out.
+    One newline at the end of the value is removed.
 
     \b
     Example:
@@ -47,21 +47,21 @@ def set_(name: str, rest: tuple[str, ...], from_stdin: bool, file: str | None) -
       pass show groq | missy vault set groq
       missy vault set groq --from-file ~/groq.key
     """
-    check_name(name)  # before anybody types a secret
-    if rest:  # never shown: it is the value, most likely
+    check_name(name)  # before a secret is typed
+    if rest:  # never shown: it is probably the value
         raise UsageError(
-            "a value is no argument: the shell's history and other users would see it",
-            hint=f"missy vault set {name} asks for it, or takes what is piped in, or use --from-file FILE",
+            "a value cannot be an argument: the shell's history and other users would see it",
+            hint=f"missy vault set {name} asks for it, or reads it from a pipe; or use --from-file FILE",
         )
     if from_stdin and file is not None:
-        raise UsageError("--stdin and --from-file name two values", hint="give one of them")
+        raise UsageError("--stdin and --from-file exclude each other", hint="leave one of them out")
     vault = Vault(paths.home())
     new = vault.key_place() is None
     if file is not None:
         value = _read_file(paths.expand(file))
     else:
         asks = not from_stdin and sys.stdin is not None and sys.stdin.isatty()
-        value = _ask(name) if asks else _read_stdin()
+        value = _prompt_for_value(name) if asks else _read_stdin()
     vault.set(name, value)
     if new and vault.key_place() == "file":
         notice(f"no system keyring here: the vault's key is in {vault.key_file}, readable by you alone")
@@ -80,7 +80,7 @@ def get(name: str) -> None:
     value = Vault(paths.home()).get(name).reveal()
     if sys.stdout.isatty():
         emit(value)
-    else:  # as it is, whatever characters the stream's own encoding lacks
+    else:  # unchanged, whatever the encoding of the stream
         sys.stdout.flush()
         sys.stdout.buffer.write(value.encode() + b"\n")
 
@@ -88,7 +88,7 @@ def get(name: str) -> None:
 @command.command(name="list")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
 def list_(as_json: bool) -> None:
-    """Print the names, never the values. Needs no key.
+    """Print the names, never the values. Does not need the key of the vault.
 
     \b
     Example:
@@ -119,7 +119,7 @@ def delete(name: str, yes: bool) -> None:
     if not yes and name in vault.names():
         if not sys.stdin.isatty():
             raise UsageError(
-                f"deleting {name} wants a yes, and there is no terminal to ask on", hint="add --yes"
+                f"deleting {name} needs a confirmation, and there is no terminal to ask on", hint="add --yes"
             )
         click.confirm(f"Delete {name} from the vault?", abort=True, err=True)
     vault.delete(name)
@@ -135,7 +135,7 @@ def _read_stdin() -> Secret:
     return value
 
 
-def _ask(name: str) -> Secret:
+def _prompt_for_value(name: str) -> Secret:
     import getpass
 
     try:
@@ -150,11 +150,11 @@ def _read_file(path: Path) -> Secret:
 
 
 def _read(file: BinaryIO, where: str) -> Secret:
-    data = file.read(_LIMIT)
+    data = file.read(_MAX_READ_BYTES)
     try:
         text = data.decode()
     except UnicodeDecodeError:
         raise UsageError(
-            f"what {where} holds is not UTF-8 text", hint="encode it as text, with base64 say"
+            f"what is in {where} is not UTF-8 text", hint="encode it as text, with base64 for example"
         ) from None
     return Secret(text.removesuffix("\n").removesuffix("\r"))

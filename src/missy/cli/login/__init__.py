@@ -1,1 +1,1 @@
-"""Signing in from the terminal."""
+"""The sign-in on a terminal."""

@@ -1,4 +1,4 @@
-"""A sign-in on a terminal: the address alone on a line of stdout, all else on stderr, answers from stdin."""
+"""A sign-in on a terminal: only the address goes to stdout, everything else to stderr; input comes from stdin."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 class TerminalPrompter:
-    """See missy.auth.prompter.Prompter. `open_browser`: open one where there is one."""
+    """Implements missy.auth.prompter.Prompter. `open_browser`: open a browser if there is one."""
 
     def __init__(self, *, open_browser: bool) -> None:
         self._open_browser = open_browser
 
     def show_address(self, url: str) -> None:
-        """Print the address alone on one line, never wrapped, so that it can be clicked and copied."""
+        """Print the address on its own line, never wrapped, so that it can be clicked and copied."""
         from missy.auth import browser
 
         emit(url, masked=False)
@@ -35,7 +35,7 @@ class TerminalPrompter:
             notice(f"over SSH: connect with `ssh {ports} ...`, or paste, or use --device")
 
     def show_code(self, page: str, code: str, minutes: int) -> None:
-        """Print the page alone on one line, then the code."""
+        """Print the address of the page on its own line, then the code."""
         emit(page, masked=False)
         sys.stdout.flush()
         notice(f"open that address and enter the code {code} (good for {minutes} minutes)")
@@ -45,5 +45,5 @@ class TerminalPrompter:
         notice(text)
 
     def listen(self, on_line: Callable[[str | None], None]) -> Callable[[], None]:
-        """Read lines of stdin in a thread of its own."""
+        """Call `on_line` for each line of stdin, from a thread. Returns the function that stops it."""
         return StdinLineReader(on_line).close

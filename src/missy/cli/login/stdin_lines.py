@@ -1,6 +1,6 @@
-"""Lines that a person types or pastes while the command waits for something else as well.
+"""Reads lines that a person types or pastes while the command also waits for something else.
 
-Reads the descriptor itself, with `select`, so that nothing hangs on stdin when the wait is over.
+Reads the file descriptor with `select`, so that the reader can be stopped at any time.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ _MAX_LINE_BYTES = 64 * 1024
 
 
 class StdinLineReader:
-    """Gives each line of stdin to `on_line`, from a thread of its own, and None at the end; until `close`."""
+    """Calls `on_line` with each line of stdin, and with None at the end of the input, from a thread, until `close`."""
 
     def __init__(self, on_line: Callable[[str | None], None]) -> None:
         self._on_line = on_line
         self._stop, self._stopper = os.pipe()
-        self._thread = threading.Thread(target=self._read, name="typed lines", daemon=True)
+        self._thread = threading.Thread(target=self._read, name="stdin lines", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Stop reading."""
+        """Stop reading, and wait for the thread."""
         os.close(self._stopper)
         self._thread.join()
         os.close(self._stop)
@@ -46,7 +46,7 @@ class StdinLineReader:
             buffer = buffer[:_MAX_LINE_BYTES]
 
     def _next(self) -> bytes | None:
-        """Return what came, b"" at the end of the input, None when nobody waits any more."""
+        """Return the next bytes, b"" at the end of the input, None after `close`."""
         try:
             source = sys.stdin.fileno()
             ready = select.select([source, self._stop], [], [])[0]

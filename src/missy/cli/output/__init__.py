@@ -1,1 +1,1 @@
-"""What is shown: an answer as it arrives, tables, and text made harmless for a terminal."""
+"""All output: an answer as it arrives, tables, and sanitizing of text for a terminal."""

@@ -1,4 +1,4 @@
-"""What `audit verify` found, in words and as JSON."""
+"""The result of `audit verify`, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ if TYPE_CHECKING:
     from missy.audit.checkpoint import Checkpoint
     from missy.audit.verifier import Report
 
-_MAX_NAMED = 20
+_MAX_NAMED_LINES = 20
 
 
 def show_report(path: Any, report: Report, sealed: Checkpoint | None, wrong: str = "") -> None:
-    """Print what `verify` found; `wrong` is what is wrong with the signer of the checkpoint. Raises MissyError."""
+    """Print the result of `verify`. `wrong` says what is wrong with the signature of the checkpoint, "" for nothing.
+
+    Raises MissyError if the record or the signature is not right.
+    """
     for number in report.interrupted:
         emit(
-            f"line {number}: interrupted, its writer was killed or the disk was full; nothing else is missing"
+            f"line {number}: interrupted: its writer was killed or the disk was full; nothing else is missing"
         )
     for number, what in report.problems:
         emit(f"line {number}: {what}" if number else f"record: {what}")
@@ -30,7 +33,7 @@ def show_report(path: Any, report: Report, sealed: Checkpoint | None, wrong: str
         emit(f"checkpoint: {sealed.link.seq} lines of {sealed.origin}, well signed")
     if not report.ok:
         raise MissyError(
-            f"the audit {path} is not what was written: {_places(report)}",
+            f"the audit {path} is not what was written: {_describe_problems(report)}",
             hint="keep a copy, find out who changed it or whether the machine lost power, then move audit.jsonl and "
             "audit.head away together: a new record begins by itself",
         )
@@ -45,9 +48,9 @@ def show_report(path: Any, report: Report, sealed: Checkpoint | None, wrong: str
     emit("ok: no line was changed, removed, added or moved")
 
 
-def _places(report: Report) -> str:
+def _describe_problems(report: Report) -> str:
     lines = [str(number) for number, _ in report.problems if number]
-    named = ", ".join(lines[:_MAX_NAMED]) + ", ..." * (len(lines) > _MAX_NAMED)
+    named = ", ".join(lines[:_MAX_NAMED_LINES]) + ", ..." * (len(lines) > _MAX_NAMED_LINES)
     whole = [what for number, what in report.problems if not number]
     return "; ".join([f"line {named}"] * bool(lines) + whole)
 

@@ -1,4 +1,4 @@
-"""The record as rows: each connection and request joined with its end, as a table for people or a copy as CSV."""
+"""The audit as rows: each connection and request joined with its end, as a table, CSV or JSON lines."""
 
 from __future__ import annotations
 
@@ -10,38 +10,41 @@ from typing import Any
 
 from missy import audit, os_errors
 from missy.cli.app import emit
-from missy.cli.output.sanitize import safe
+from missy.cli.output.sanitize import sanitize
 
-MAX_OPEN_ENDS = 10_000  # that wait for their beginning, further back in the record
+MAX_PENDING_ENDS = 10_000  # ends in memory whose opening line was not read yet
 MAX_CELL_CHARS = 600
-_END = ("status", "bytes_out", "bytes_in", "duration_ms", "outcome", "error")
+_END_FIELDS = ("status", "bytes_out", "bytes_in", "duration_ms", "outcome", "error")
 _COLUMNS = (
     *("time", "event", "id", "category", "entry", "host", "port", "method", "path", "credential", "rule"),
-    *(*_END, "seq", "prev", "hash"),
+    *(*_END_FIELDS, "seq", "prev", "hash"),
 )
 
 
 def rows(path: Any, foreign: Callable[[], object]) -> Iterator[dict[str, Any]]:
-    """Yield what left or was refused, newest first, each joined with the line that says how it ended."""
+    """Yield each connection, request and refusal, newest first, joined with its end line.
+
+    `foreign` is called for each line that no writer of the audit can have written.
+    """
     ends: dict[Any, dict[str, Any]] = {}
     try:
         for record in audit.newest(path, foreign=foreign):
             if record.get("event") == "end":
                 ends[record.get("id")] = record
-                if len(ends) > MAX_OPEN_ENDS:
+                if len(ends) > MAX_PENDING_ENDS:
                     del ends[next(iter(ends))]
                 continue
             end = ends.pop(record.get("id"), {})
             row = {key: value for key, value in record.items() if key not in ("prev", "hash", "v")}
-            row |= {key: end.get(key) for key in _END}
+            row |= {key: end.get(key) for key in _END_FIELDS}
             row["outcome"] = "refused" if row.get("event") == "refused" else end.get("outcome", "no end")
             yield row
     except os_errors.MissingFile:
         return
 
 
-def _cells(row: dict[str, Any]) -> list[str]:
-    """Return one row of the table as text, whatever somebody may have written into the record."""
+def _table_cells(row: dict[str, Any]) -> list[str]:
+    """Return one row of the table as text. Accepts any values: the file may have been edited."""
     host = str(row.get("host", ""))
     host = f"[{host}]" if ":" in host else host
     method = row.get("method") or row.get("event")
@@ -58,9 +61,12 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 
 def print_rows(found: list[dict[str, Any]]) -> None:
-    """Print rows in columns as wide as their widest cell, numbers to the right."""
+    """Print rows in columns as wide as their widest cell, numbers aligned to the right."""
     head = ["TIME (UTC)", "CATEGORY", "REQUEST", "STATUS", "OUT", "IN", "MS", "CREDENTIAL"]
-    table = [head, *([safe(cell[:MAX_CELL_CHARS], newlines=False) for cell in _cells(row)] for row in found)]
+    table = [
+        head,
+        *([sanitize(cell[:MAX_CELL_CHARS], newlines=False) for cell in _table_cells(row)] for row in found),
+    ]
     widths = [max(len(row[column]) for row in table) for column in range(len(head))]
     for row in table:
         cells = (
@@ -70,26 +76,26 @@ def print_rows(found: list[dict[str, Any]]) -> None:
         emit("  ".join(cells).rstrip())
 
 
-def jsonl(path: Any, start: str) -> Iterator[str]:
-    """Yield the lines from a time on, as they are."""
+def jsonl_lines(path: Any, start: str) -> Iterator[str]:
+    """Yield the unchanged lines from the time `start` on."""
     for line, record in audit.whole_lines(path):
         if str(record["time"]) >= start:
             yield line.decode()
 
 
 def csv_lines(path: Any, start: str) -> Iterator[str]:
-    """Yield the lines of a table with fixed columns; what a spreadsheet takes for a formula is quoted."""
+    """Yield the lines of a CSV table with fixed columns. Cells that a spreadsheet would take for a formula are quoted."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="")
     records = (record for _, record in audit.whole_lines(path) if str(record["time"]) >= start)
-    for cells in chain([_COLUMNS], ([_cell(record.get(key)) for key in _COLUMNS] for record in records)):
+    for cells in chain([_COLUMNS], ([_csv_cell(record.get(key)) for key in _COLUMNS] for record in records)):
         writer.writerow(cells)
         yield out.getvalue()
         out.seek(0)
         out.truncate()
 
 
-def _cell(value: Any) -> Any:
+def _csv_cell(value: Any) -> Any:
     if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
         return "'" + value
     return value

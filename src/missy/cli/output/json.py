@@ -1,4 +1,4 @@
-"""An answer as JSON: one object, or one event a line."""
+"""An answer as JSON: one object, or one event per line."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from json import dumps
 from typing import TYPE_CHECKING, Any, TextIO
 
 from missy.cli.output.renderer import Summary
-from missy.cli.output.sanitize import safe
+from missy.cli.output.sanitize import sanitize
 from missy.events import Done, Event, Notice, Reasoning, Text, ToolCall, Usage
 from missy.secrets.redact import redact
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from missy.errors import MissyError
 
 
-class Json:
-    """The one object of `ask --json`, on success and on failure."""
+class JsonObject:
+    """`ask --json`: one object, on success and on failure."""
 
     def __init__(self, out: TextIO, err: TextIO) -> None:
         self._out = out
@@ -32,10 +32,10 @@ class Json:
         self._done: Done | None = None
 
     def prepare(self) -> None:
-        """JSON needs nothing."""
+        """Do nothing: JSON needs no imports."""
 
     def event(self, event: Event) -> None:
-        """Take one event."""
+        """Collect one event."""
         match event:
             case Text(text=text, commentary=True):
                 self._commentary.append(text)
@@ -50,14 +50,14 @@ class Json:
             case Done():
                 self._done = event
             case Notice(text=text):
-                self._err.write(safe(redact(f"missy: {text}"), newlines=False) + "\n")
+                self._err.write(sanitize(redact(f"missy: {text}"), newlines=False) + "\n")
 
     def finish(self, summary: Summary | None = None) -> None:
         """Print the object."""
         self._print(summary or Summary(), None)
 
     def fail(self, error: MissyError, text_so_far: str = "", summary: Summary | None = None) -> None:
-        """Print the object, with the error in it and the text as far as it came."""
+        """Print the object with the error and the text that arrived before it."""
         if not self._text:
             self._text.append(text_so_far)
         self._print(summary or Summary(), error)
@@ -88,19 +88,19 @@ class Json:
 
 
 class EventLines:
-    """`ask --events`: one JSON object a line, as it arrives; the last one is of type `done` or `error`."""
+    """`ask --events`: one JSON object per line, as it arrives. The last one has the type `done` or `error`."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
 
     def start(self) -> None:
-        """Begin: every line stands for itself."""
+        """Do nothing: no state is kept between lines."""
 
     def prepare(self) -> None:
-        """JSON needs nothing."""
+        """Do nothing: JSON needs no imports."""
 
     def event(self, event: Event) -> None:
-        """Take one event."""
+        """Collect one event."""
         match event:
             case Done():
                 fields: dict[str, Any] = {
@@ -116,7 +116,7 @@ class EventLines:
         self._print(_EVENT_NAMES[type(event)], fields)
 
     def finish(self, summary: Summary | None = None) -> None:
-        """End: the `done` event was the last line."""
+        """Do nothing: the `done` event was the last line."""
 
     def fail(self, error: MissyError, text_so_far: str = "", summary: Summary | None = None) -> None:  # noqa: ARG002
         """Print the error as the last line."""
@@ -138,7 +138,7 @@ _EVENT_NAMES: dict[type, str] = {
 
 
 def _fields(event: Event) -> dict[str, Any]:
-    """Return the parts of an event that are for readers: no empty marks, nothing that is opaque."""
+    """Return the fields of an event to show: without `extra`, which is opaque, and without a false `commentary`."""
     return {
         name: value
         for name, value in event.as_dict().items()
@@ -147,7 +147,7 @@ def _fields(event: Event) -> dict[str, Any]:
 
 
 def _masked(text: str | None) -> str | None:
-    """Mask a key that an endpoint gives back as a name; an answer is left as it is."""
+    """Mask a key that an endpoint returned in place of a name."""
     return redact(text) if text else text
 
 

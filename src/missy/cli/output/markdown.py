@@ -1,10 +1,9 @@
-"""Markdown to the bytes that a terminal shows; the only file that imports rich. It is imported when an
-answer begins.
+"""Renders Markdown for a terminal. The only module that imports rich; it is imported when an answer begins.
 
-What the model wrote cannot steer the terminal: the text is made safe before it is parsed, and once more
-after, since Markdown itself can spell a character (`&#x202e;`, `%1b` in a link). The only sequences in the
-result are colours and weights of ours. Nothing is dropped: HTML and reference definitions are shown as they
-are written, a link with its URL.
+What the model wrote cannot control the terminal: the text is sanitized before it is parsed, and again afterwards,
+since Markdown can encode a character (`&#x202e;`, `%1b` in a link). The only escape sequences in the result are our
+own colours and weights. Nothing is dropped: HTML and reference definitions are shown as source text, a link with its
+URL.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from rich.segment import Segment, Segments
 from rich.syntax import Syntax
 from rich.theme import Theme
 
-from missy.cli.output.sanitize import safe
+from missy.cli.output.sanitize import sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,16 +28,16 @@ if TYPE_CHECKING:
 
     from missy.cli.output.blocks import Block
 
-_THEME = "ansi_dark"  # the terminal's own colours, no background: it can be read on any, and copied
+_THEME = "ansi_dark"  # the terminal's own colours, no background: readable on any terminal
 _STYLES = Theme({"markdown.code": "bold cyan", "markdown.code_block": "cyan"})  # no background here either
-_LARGEST = (
-    20_000  # characters of one block; beyond it is shown as it is: parsing is not linear for hostile text
+_MAX_BLOCK_CHARS = (
+    20_000  # of one block; a longer one is shown as plain text, since parsing hostile text is not linear
 )
-_DEEPEST = 12  # nested lists and quotes; beyond it there is no room left on the line
+_MAX_NESTING = 12  # levels of lists and quotes; deeper ones have no room left on the line
 
 
 class _Heading(Heading):
-    """A line of its own at the left, whatever the installed rich would make of it: a box, or the middle."""
+    """A heading at the left margin. Some versions of rich would centre it or draw a box."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         text = self.text.copy()
@@ -51,8 +50,8 @@ class _Markdown(Markdown):
 
 
 class Painter:
-    """Renders finished blocks for a terminal that is `columns` wide. `environ` gives TERM, COLORTERM and
-    NO_COLOR.
+    """Renders complete blocks for a terminal that is `columns` wide. Reads TERM, COLORTERM and NO_COLOR from
+    `environ`.
     """
 
     def __init__(self, columns: int, environ: Mapping[str, str]) -> None:
@@ -74,17 +73,17 @@ class Painter:
         self._parser = parser.disable(["reference", "html_block", "html_inline"])
 
     def paint(self, block: Block) -> str:
-        """Return `block` as lines to write, each with its newline. A block that cannot be rendered is shown
-        as it is.
+        """Return the lines of `block`, each with its newline. A block that cannot be rendered is returned as plain
+        text.
         """
         plain = block.raw.rstrip("\n") + "\n"
-        if len(block.raw) > _LARGEST:
+        if len(block.raw) > _MAX_BLOCK_CHARS:
             return plain
         try:
             if block.kind == "code":
                 return self._print(self._code(block))
             return self._print(self._markdown(block.body)).strip("\n") + "\n"
-        except Exception:  # a fault in a renderer must not cost the user the answer
+        except Exception:  # an error in the renderer must not lose the answer
             return plain
 
     def _code(self, block: Block) -> RenderableType:
@@ -96,44 +95,44 @@ class Painter:
     def _markdown(self, text: str) -> RenderableType:
         markdown = _Markdown("", code_theme=_THEME, hyperlinks=False)
         markdown.parsed = self._parser.parse(text)
-        if max((token.level for token in markdown.parsed), default=0) > _DEEPEST:
+        if max((token.level for token in markdown.parsed), default=0) > _MAX_NESTING:
             raise ValueError("too deep")
         for token in markdown.parsed:
-            token.content = safe(token.content)
-            token.info = safe(token.info)
-            token.children = list(_inline(token.children)) if token.children else token.children
+            token.content = sanitize(token.content)
+            token.info = sanitize(token.info)
+            token.children = list(_make_all_visible(token.children)) if token.children else token.children
         return markdown
 
     def _print(self, renderable: RenderableType) -> str:
         lines = self._console.render_lines(renderable, pad=False)
         with self._console.capture() as capture:
             self._console.print(
-                Segments([part for line in lines for part in _trim(line)]), end="", crop=False
+                Segments([part for line in lines for part in _strip_padding(line)]), end="", crop=False
             )
         return capture.get()
 
 
-def _inline(tokens: list[Token]) -> Iterator[Token]:
-    """Yield the parts of a line so that all of it is seen: line breaks kept, images as text, a bare URL
+def _make_all_visible(tokens: list[Token]) -> Iterator[Token]:
+    """Yield the tokens of a line so that all of it is visible: line breaks kept, images as text, a bare URL
     once.
     """
     bare = False
     for token, after in zip(tokens, [*tokens[1:], None], strict=True):
-        token.content = safe(token.content)
+        token.content = sanitize(token.content)
         if token.type == "softbreak":
             token.type = "hardbreak"
         elif token.type == "image":
-            token = Token("text", "", 0, content=safe(f"{token.content} ({token.attrs.get('src', '')})"))  # noqa: PLW2901
+            token = Token("text", "", 0, content=sanitize(f"{token.content} ({token.attrs.get('src', '')})"))  # noqa: PLW2901
         elif token.type == "link_open":
-            url = safe(str(token.attrs.get("href", "")), newlines=False)
+            url = sanitize(str(token.attrs.get("href", "")), newlines=False)
             token.attrs["href"] = url
             bare = token.markup == "autolink" or (after is not None and after.content == url)
         if not (bare and token.type.startswith("link_")):
             yield token
 
 
-def _trim(line: list[Segment]) -> Iterator[Segment]:
-    """Yield `line` without the blanks that only fill it up to the edge."""
+def _strip_padding(line: list[Segment]) -> Iterator[Segment]:
+    """Yield `line` without the spaces that only fill it up to the edge."""
     while line and not line[-1].text.strip():
         line.pop()
     if line:

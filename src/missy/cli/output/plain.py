@@ -5,7 +5,7 @@ from __future__ import annotations
 from json import dumps
 from typing import TYPE_CHECKING, TextIO
 
-from missy.cli.output.sanitize import disarm, safe
+from missy.cli.output.sanitize import escape_controls, sanitize
 from missy.events import Event, Notice, Reasoning, Text, ToolCall
 from missy.secrets.redact import redact
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 class Plain:
-    """Text as it comes, ended by exactly one newline. An answer of tool calls alone is a JSON object a
-    line.
+    """Text as it arrives, ended by exactly one newline. If an answer has tool calls only, each is printed as a JSON
+    object on its own line.
     """
 
     def __init__(
-        self, out: TextIO, err: TextIO, *, stream: bool = True, show: Callable[[str], str] = disarm
+        self, out: TextIO, err: TextIO, *, stream: bool = True, show: Callable[[str], str] = escape_controls
     ) -> None:
         self._out = out
         self._err = err
@@ -34,18 +34,18 @@ class Plain:
         """Begin an answer."""
         self._held: list[str] = []
         self._calls: list[ToolCall] = []
-        self._came = False
-        self._shown = False
+        self._has_text = False
+        self._line_is_open = False
         self._newlines = 0
 
     def prepare(self) -> None:
-        """Plain text needs nothing."""
+        """Do nothing: plain text needs no imports."""
 
     def event(self, event: Event) -> None:
-        """Take one event."""
+        """Show one event."""
         match event:
             case Text(text=text) if text:
-                self._came = True
+                self._has_text = True
                 if self._stream:
                     self.write(text)
                 else:
@@ -59,51 +59,51 @@ class Plain:
             case _:
                 pass
 
-    def finish(self, summary: Summary | None = None) -> None:  # noqa: ARG002  the text is all there is to show
-        """End the text, and show the tool calls: as the answer, if there is no other."""
-        self._release()
+    def finish(self, summary: Summary | None = None) -> None:  # noqa: ARG002  plain text shows no summary
+        """End the text, and show the tool calls: on stdout if there is no text, else as notices."""
+        self._write_held()
         for call in self._calls:
             line = dumps({"name": call.name, "arguments": call.arguments})
-            if self._came:
+            if self._has_text:
                 self.note(f"tool call: {line}")
             else:
                 self._out.write(line + "\n")
         self._out.flush()
 
     def fail(self, error: MissyError, text_so_far: str = "", summary: Summary | None = None) -> None:  # noqa: ARG002
-        """End the line that the text stopped in, so that the error has its own."""
-        if text_so_far and not self._came:
+        """End the last line of the text, so that the error gets its own line."""
+        if text_so_far and not self._has_text:
             self._held.append(text_so_far)
-        self._release()
+        self._write_held()
 
-    def _release(self) -> None:
+    def _write_held(self) -> None:
         if self._held:
             self.write("".join(self._held))
             self._held.clear()
         self.end()
 
     def write(self, text: str) -> None:
-        """Write a piece of the answer; newlines at its end wait for what follows them."""
+        """Write a piece of the answer. Newlines at its end are held back until more text follows."""
         shown = self._show(text)
         body = shown.rstrip("\n")
         if body:
             self._out.write("\n" * self._newlines + body)
             self._out.flush()
-            self._shown, self._newlines = True, 0
+            self._line_is_open, self._newlines = True, 0
         self._newlines += len(shown) - len(body)
 
     def think(self, text: str) -> None:
-        """Show what the model thinks: not in plain text."""
+        """Do nothing: plain text does not show reasoning."""
 
     def note(self, text: str) -> None:
-        """Say on stderr what is not the answer."""
-        self._err.write(safe(redact(f"missy: {text}"), newlines=False) + "\n")
+        """Show a notice on stderr."""
+        self._err.write(sanitize(redact(f"missy: {text}"), newlines=False) + "\n")
         self._err.flush()
 
     def end(self) -> None:
         """End the last line."""
-        if self._shown:
+        if self._line_is_open:
             self._out.write("\n")
             self._out.flush()
-            self._shown = False
+            self._line_is_open = False
         self._newlines = 0

@@ -1,9 +1,9 @@
-"""What every way of showing an answer has in common: a summary, and the calls that a renderer takes.
+"""The interface of all renderers: a summary, and the methods that show an answer.
 
-stdout gets the answer alone; what the model thinks, notices and errors go to stderr. Text is written and
-flushed as it arrives. Nothing that comes from outside may steer a terminal: to one goes `safe` text; into a
-pipe or a file goes the text as it is, but without control characters, since a pipe may end at a terminal;
-JSON is ASCII. A reader that has gone is the caller's business: BrokenPipeError passes through.
+Only the answer goes to stdout; reasoning, notices and errors go to stderr. Text is written and flushed as it arrives.
+Text from outside must not control a terminal: a terminal gets sanitized text; a pipe or a file gets the text without
+control characters, since a pipe may end at a terminal; JSON is ASCII. Renderers do not handle BrokenPipeError: the
+caller does.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What is known of an answer besides its events; times in milliseconds."""
+    """What is known about an answer besides its events. Times are in milliseconds."""
 
     provider: str | None = None
     model: str | None = None
@@ -28,21 +28,21 @@ class Summary:
 
 
 class Renderer(Protocol):
-    """One answer: `start`, then `prepare` once the request is sent, each `event`, and `finish` or `fail` to
-    end it.
+    """Shows one answer: `start`, then `prepare` once the request is sent, each `event`, and `finish` or `fail` at the
+    end.
     """
 
     def start(self) -> None:
-        """Begin an answer; a renderer may show several, one after the other."""
+        """Begin an answer. A renderer may show several, one after the other."""
 
     def prepare(self) -> None:
-        """Load what showing takes, while the endpoint is at work."""
+        """Import what is needed to show the answer, while the endpoint works."""
 
     def event(self, event: Event) -> None:
-        """Show one event. Raises BrokenPipeError when nobody reads any more."""
+        """Show one event. Raises BrokenPipeError when the reader of the pipe has gone."""
 
     def finish(self, summary: Summary | None = None) -> None:
-        """End a whole answer."""
+        """End a complete answer."""
 
     def fail(self, error: MissyError, text_so_far: str = "", summary: Summary | None = None) -> None:
-        """End an answer that failed. The error itself is for the caller to print, on a line of its own."""
+        """End an answer that failed. The caller prints the error itself."""

@@ -1,10 +1,9 @@
-r"""What may be shown on a terminal: text of others, made unable to steer it, to hide in it or to reorder
-it.
+r"""Sanitizes text from outside, so that it cannot control the terminal, hide text or reorder it.
 
-Every character is judged on its own, so a stream gives the same result wherever it is cut, and no state is
-kept. Control characters become visible (`\x1b`), and what nobody can see is dropped. The joiners U+200C and
-U+200D and the selectors U+FE0E and U+FE0F stay: Persian and emoji are written with them. It must never
-decide by context: a rule that looks around can be led around.
+Each character is handled on its own, so a stream gives the same result wherever it is split, and no state is kept.
+Control characters become visible (`\x1b`); invisible characters are dropped. The joiners U+200C and U+200D and the
+variation selectors U+FE0E and U+FE0F stay: Persian and emoji need them. Never decide by context: such a rule can be
+tricked by the text around a character.
 """
 
 from __future__ import annotations
@@ -12,11 +11,11 @@ from __future__ import annotations
 import re
 from functools import cache
 
-_CONTROLS = "\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but tab and newline; DEL; C1
+_CONTROLS = "\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 except tab and newline; DEL; C1
 _SEPARATORS = "\u2028\u2029"
 _UNENCODABLE = "\ud800-\udfff"
 _BIDI = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
-_INVISIBLE = (  # Unicode's Default_Ignorable_Code_Point and the interlinear marks, less the four that stay
+_INVISIBLE = (  # Unicode's Default_Ignorable_Code_Point and the interlinear marks, except the four that stay
     "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u2060-\u2065\u206a-\u206f\u3164\ufe00-\ufe0d\ufeff\uffa0"
     "\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
@@ -27,18 +26,18 @@ _NONCHARACTERS = "\ufdd0-\ufdef" + "".join(
 
 @cache
 def _suspect() -> re.Pattern[str]:
-    """Compile the pattern on first need: it takes as long as a tenth of the interpreter's start."""
+    """Compile the pattern on first use: that takes a tenth of the interpreter's start."""
     return re.compile(f"[{_CONTROLS}{_SEPARATORS}{_UNENCODABLE}{_BIDI}{_INVISIBLE}{_NONCHARACTERS}]")
 
 
 @cache
 def _control() -> re.Pattern[str]:
-    """Compile what is not let into a pipe either."""
+    """Compile the pattern of what is not written to a pipe either."""
     return re.compile(f"[{_CONTROLS}{_UNENCODABLE}]")
 
 
 def _replace(found: re.Match[str]) -> str:
-    """Return what is shown for one suspect character."""
+    """Return the replacement of one character that must not be shown."""
     char, code = found[0], ord(found[0])
     if char in _SEPARATORS:
         return "\n"
@@ -49,10 +48,10 @@ def _replace(found: re.Match[str]) -> str:
     return ""
 
 
-def safe(text: str, *, newlines: bool = True) -> str:
-    r"""Return `text` as it may be shown: newlines and tabs stay, or become spaces with `newlines=False`.
+def sanitize(text: str, *, newlines: bool = True) -> str:
+    r"""Return `text` safe to show on a terminal. Newlines and tabs stay, or become spaces with `newlines=False`.
 
-    A carriage return is dropped, so `\r\n` is a newline and nothing is written over; a lone surrogate or a
+    A carriage return is dropped, so `\r\n` is a newline and no text is overwritten. A lone surrogate or a
     noncharacter becomes U+FFFD, so the result can always be encoded.
     """
     if text.isascii() and text.isprintable():
@@ -62,12 +61,12 @@ def safe(text: str, *, newlines: bool = True) -> str:
     return text if newlines else text.replace("\n", " ").replace("\t", " ")
 
 
-def disarm(text: str) -> str:
-    """Return `text` for a pipe or a file: controls and what cannot be encoded are treated as by `safe`, the
-    rest stays.
+def escape_controls(text: str) -> str:
+    """Return `text` for a pipe or a file: control characters and what cannot be encoded are replaced as in
+    `sanitize`, the rest stays.
 
-    A pipe may end at a terminal (`missy ask | cat`), so nothing that steers one goes through. Marks of
-    direction and the like are part of what was written in many languages, and a file must keep them.
+    A pipe may end at a terminal (`missy ask | cat`), so control characters do not pass. Direction
+    marks and the like belong to the text of many languages, and a file must keep them.
     """
     if text.isascii() and text.replace("\n", "").isprintable():
         return text

@@ -1,4 +1,4 @@
-"""Which renderer fits: JSON as asked for, Markdown on a terminal, plain text everywhere else."""
+"""Chooses the renderer: JSON if asked for, Markdown on a terminal, else plain text."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ def make_renderer(
     environ: Mapping[str, str],
     stderr: TextIO | None = None,
 ) -> Renderer:
-    """Return the renderer for `stdout` and these options; `stderr` is the process's own unless given."""
+    """Return the renderer for `stdout` and these options; `stderr` defaults to the process's own."""
     err = sys.stderr if stderr is None else stderr
     if events or json:
-        from missy.cli.output.json import EventLines, Json
+        from missy.cli.output.json import EventLines, JsonObject
 
-        return EventLines(stdout) if events else Json(stdout, err)
+        return EventLines(stdout) if events else JsonObject(stdout, err)
     from missy.cli.output.plain import Plain
 
     if not stdout.isatty():
         return Plain(stdout, err, stream=not no_stream)
     if environ.get("TERM", "dumb") == "dumb":
-        from missy.cli.output.sanitize import safe
+        from missy.cli.output.sanitize import sanitize
 
-        return Plain(stdout, err, stream=not no_stream, show=safe)
+        return Plain(stdout, err, stream=not no_stream, show=sanitize)
     from missy.cli.output.terminal import Terminal
 
     return Terminal(stdout, err, stream=not no_stream, environ=environ)

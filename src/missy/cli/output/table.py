@@ -1,11 +1,11 @@
-"""Plain tables: columns as wide as they need, no boxes, safe to show and easy to cut."""
+"""Plain tables: columns as wide as their widest cell, no boxes, sanitized and masked."""
 
 from __future__ import annotations
 
 import sys
 from typing import TYPE_CHECKING
 
-from missy.cli.output.sanitize import safe
+from missy.cli.output.sanitize import sanitize
 from missy.secrets.redact import redact
 
 if TYPE_CHECKING:
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 def show_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print rows under a head to stdout; None is shown as `-`."""
+    """Print rows under a header line to stdout. None is shown as `-`."""
     cells = [
-        [safe("-" if cell is None else redact(str(cell)), newlines=False) for cell in row]
+        [sanitize("-" if cell is None else redact(str(cell)), newlines=False) for cell in row]
         for row in [head, *rows]
     ]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]

@@ -22,8 +22,8 @@ from prompt_toolkit.layout import FormattedTextControl, Layout, Window
 from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.shortcuts import PromptSession
 
-from missy.cli import raise_at_ctrl_c
-from missy.cli.output.sanitize import safe
+from missy.cli import raise_on_ctrl_c
+from missy.cli.output.sanitize import sanitize
 from missy.errors import UsageError
 from missy.secrets.redact import redact
 
@@ -62,7 +62,7 @@ class Talk:
 
     def __enter__(self) -> Talk:  # noqa: PYI034
         self._modes = termios.tcgetattr(sys.stdin)
-        raise_at_ctrl_c()  # from here on the terminal has to be put back
+        raise_on_ctrl_c()  # from here on the terminal has to be put back
         self._hush()
         return self
 
@@ -86,7 +86,7 @@ class Talk:
 
     def say(self, text: str, *, indent: str = "") -> None:
         """Write a paragraph, wrapped to the window; a line of `text` is a line of it."""
-        for line in redact(safe(text)).split("\n"):
+        for line in redact(sanitize(text)).split("\n"):
             margin = indent + line[: len(line) - len(line.lstrip())]
             sys.stderr.write("\n".join(_wrap(line.strip(), _columns(), margin)) + "\n")
         sys.stderr.flush()
@@ -183,7 +183,7 @@ class _Menu:
         columns, rows = _columns(), _size().rows
         head = _wrap(self._question, columns, "")
         taken, shown = self.taken(), self._shown()
-        about = _wrap(safe(taken.about), columns, "    ") if taken and taken.about else []
+        about = _wrap(sanitize(taken.about), columns, "    ") if taken and taken.about else []
         foot = (
             [f"  search: {self.typed}" if shown else f"  nothing holds: {self.typed}"] if self.typed else []
         )
@@ -195,7 +195,7 @@ class _Menu:
             lines.append(("", "  ..."))
         for option in shown[first : first + room]:
             mark, style = ("> ", "bold") if option is taken else ("  ", "")
-            lines.append((style, _cut(mark + safe(option.label, newlines=False), columns)))
+            lines.append((style, _cut(mark + sanitize(option.label, newlines=False), columns)))
             lines += [("", line) for line in about] if option is taken else []
         if first + room < len(shown):
             lines.append(("", "  ..."))
