@@ -79,7 +79,7 @@ def get(name: str) -> None:
     """
     value = Vault(paths.home()).get(name).reveal()
     if sys.stdout.isatty():
-        emit(value)
+        emit(value, masked=False)
     else:  # unchanged, whatever the encoding of the stream
         sys.stdout.flush()
         sys.stdout.buffer.write(value.encode() + b"\n")
