@@ -389,14 +389,6 @@ class TestPlain:
             plain.fail(ProviderError("x"), "half")
             assert out.getvalue() == "half\n"
 
-    def test_a_character_that_the_encoding_lacks_does_not_stop_the_answer(self):
-        """An ASCII stdout shows a question mark."""
-        raw = io.BytesIO()
-        renderer = make_renderer(io.TextIOWrapper(raw, encoding="ascii"), environ=TERM)
-        renderer.event(Text("né"))
-        renderer.finish()
-        assert raw.getvalue() == b"n?\n"
-
     def test_a_reader_that_has_gone_is_told_to_the_caller(self):
         """BrokenPipeError passes through, for the exit code 141."""
         read, write = os.pipe()
