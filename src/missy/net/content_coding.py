@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _NO_STEP = ("", "identity", "none", "null", "plain", "binary", "8bit", "7bit", "chunked")
-_CHARSET = re.compile(
+_CHARSET = (  # compiled when a reply names a coding
     r"utf-?\d+(le|be)?|(us-)?ascii|iso-?8859-?\d+|latin-?\d|(windows|cp)-?\d+|gb\d+|gbk|big5|shift[_-]jis|euc-\w+|koi8-\w"
 )
 _GZIP = b"\x1f\x8b"
@@ -21,7 +21,7 @@ def coding_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
     """Return what a reply says that it is compressed as; "" where it names nothing that would be a step."""
     values = (value.decode("latin-1") for name, value in headers if name.lower() == b"content-encoding")
     words = [word.strip().strip('"').lower() for value in values for word in value.split(",")]
-    return ", ".join(word for word in words if word not in _NO_STEP and not _CHARSET.fullmatch(word))
+    return ", ".join(word for word in words if word not in _NO_STEP and not re.fullmatch(_CHARSET, word))
 
 
 class Unpacker:

@@ -5,7 +5,6 @@ It must never let a call be sent twice after something of its answer was shown.
 
 from __future__ import annotations
 
-import random
 import re
 from typing import TYPE_CHECKING, Protocol
 
@@ -129,6 +128,8 @@ class Attempts:
             return asked
         self._tries += 1
         longest = min(FIRST_BACKOFF_SECONDS * 2 ** (self._tries - 1), MAX_BACKOFF_SECONDS)
+        import random  # only a retry needs it
+
         return float(longest * random.uniform(0.5, 1.0))  # noqa: S311 jitter, not a secret
 
 

@@ -10,8 +10,9 @@ import re
 from missy.errors import CredentialError
 
 _QUOTES = "\"'`\u2018\u2019\u201c\u201d\u00ab\u00bb"
-_ASSIGNED = re.compile(r"(?:export\s+|set\s+)?([A-Za-z_][A-Za-z0-9_]{0,100})\s*=\s*(?!=*$)")
-_NAMES_A_KEY = re.compile(r"[A-Z][A-Z0-9]*_[A-Z0-9_]*|.*(key|token|secret).*", re.IGNORECASE)
+# As text: a pattern is compiled when a key gives reason to, since every start would pay for it.
+_ASSIGNED = r"(?:export\s+|set\s+)?([A-Za-z_][A-Za-z0-9_]{0,100})\s*=\s*(?!=*$)"
+_NAMES_A_KEY = r"(?i)[A-Z][A-Z0-9]*_[A-Z0-9_]*|.*(key|token|secret).*"
 
 
 def refuse_slips(value: str, place: str) -> None:
@@ -26,13 +27,15 @@ def refuse_slips(value: str, place: str) -> None:
             f"the key from {place} is the name of a variable that was not put in its place",
             hint="set it to the key itself: in single quotes, or in a .env file, a $NAME stays as it is",
         )
-    found = _ASSIGNED.match(value)
+    found = re.match(_ASSIGNED, value) if "=" in value else None
     if found and _is_name(found[1]):
         raise CredentialError(
             f"the key from {place} is a whole line NAME=key, not the key alone",
             hint="keep what stands after the = sign",
         )
-    if re.match(r"(?:bearer|basic|token|authorization:)\s", value, re.IGNORECASE):
+    if len(value.split(None, 1)) > 1 and re.match(
+        r"(?:bearer|basic|token|authorization:)\s", value, re.IGNORECASE
+    ):
         raise CredentialError(
             f"the key from {place} begins with the name of a header or a scheme",
             hint="keep the key alone, without Bearer",
@@ -41,6 +44,6 @@ def refuse_slips(value: str, place: str) -> None:
 
 def _is_name(text: str) -> bool:
     """Tell whether what stands before a = is a variable's name: keys themselves may end in =."""
-    return _NAMES_A_KEY.fullmatch(text) is not None and (
+    return re.fullmatch(_NAMES_A_KEY, text) is not None and (
         text.isupper() or "key" in text.lower() or "token" in text.lower()
     )
