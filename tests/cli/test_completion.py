@@ -137,3 +137,21 @@ def test_the_models_that_were_seen_are_completed(missy, serve):
     assert (missy.home / "models" / "lists.json").stat().st_mode & 0o777 == 0o600
     missy.config({"providers": {"lab": {"model": "own", "base_url": "http://127.0.0.1:9/v1"}}})
     assert words(missy, "missy ask --model ") == ["own"]  # another endpoint, another list
+
+
+def test_the_names_in_the_vault_are_completed(missy):
+    """Names alone: no key is read for it, and an empty vault has none."""
+    assert not any(words(missy, "missy vault get "))
+    for name in ("groq", "lab"):
+        assert missy("vault", "set", name, stdin=b"secret").code == 0
+    for act in ("get", "set", "delete"):
+        assert words(missy, f"missy vault {act} ") == ["groq", "lab"]
+        assert words(missy, f"missy vault {act} l") == ["lab"]
+
+
+def test_what_can_be_set_up_is_completed(entries):
+    """`setup --provider` takes kinds and services, not the entries that are there."""
+    offered = words(entries, "missy setup --provider ")
+    assert {"openai", "openai-codex", "local", "groq", "azure", "portkey"} <= set(offered)
+    assert "my-lab" not in offered
+    assert words(entries, "missy setup --provider az") == ["azure"]

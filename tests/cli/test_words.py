@@ -68,6 +68,13 @@ def test_a_word_from_elsewhere_names_the_right_command(missy, args, meant):
     assert not missy.home.exists()
 
 
+@pytest.mark.parametrize("args", [["config", "get", "x"], ["auth", "logn"], ["aks", "hi"]])
+def test_one_guess_is_enough(missy, args):
+    """What was meant is guessed once: the two guesses of before could differ."""
+    said = missy.inside(*args).err
+    assert said.lower().count("did you mean") == 1
+
+
 def test_an_update_is_the_clones_own(missy):
     """No index is told our name: an update comes from where the program came from."""
     said = refused(missy, "update")

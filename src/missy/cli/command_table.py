@@ -41,7 +41,7 @@ def first_page() -> str:
   The assistant that you can hand your keys to.
 
 Example:
-  missy init
+  missy setup
   missy ask "What is the capital of France?"
   git diff | missy ask "Write a commit message for this"
 

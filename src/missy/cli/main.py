@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import signal
 import sys
 from typing import TYPE_CHECKING, Any
@@ -77,6 +78,8 @@ def _report_usage_error(args: list[str], error: click.ClickException) -> int:
     from missy.cli.advice import advise
 
     hint = advise(args, error)
+    if hint.startswith("did you mean: "):  # one guess is enough, and click's knows the spelling alone
+        message = re.split(r" \(?Did you mean ", message, maxsplit=1)[0]
     if "--json" in args and "--events" not in args and "ask" in args:
         _print_usage_error_as_json(message, hint)
     show_error(UsageError(message, hint=hint))

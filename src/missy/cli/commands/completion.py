@@ -24,6 +24,11 @@ _COMMANDS_WITH_ENTRY = (  # the commands whose argument is the name of an entry
     ("auth", "status"),
     ("auth", "logout"),
 )
+_COMMANDS_WITH_SECRET = (
+    ("vault", "get"),
+    ("vault", "set"),
+    ("vault", "delete"),
+)  # the argument is a name in the vault
 
 
 @click.command("completion")
@@ -72,12 +77,16 @@ class _Completions:
             return _complete_entries(args, incomplete)
         if incomplete.startswith("--provider=") and words[:1] != ["setup"]:
             return _complete_entries(args, incomplete.removeprefix("--provider="))
+        if words[:1] == ["setup"] and args[-1] in ("--provider", "-p"):
+            return _complete_services(incomplete)
         if args and args[-1] in ("--model", "-m") and words[:1] == ["ask"]:
             return _complete_models(args, incomplete)
         if incomplete.startswith("--model=") and words[:1] == ["ask"]:
             return _complete_models(args, incomplete.removeprefix("--model="))
         if not incomplete.startswith("-") and tuple(words) in _COMMANDS_WITH_ENTRY:
             return _complete_entries(args, incomplete)
+        if not incomplete.startswith("-") and tuple(words) in _COMMANDS_WITH_SECRET:
+            return _complete_secrets(incomplete)
         found: list[CompletionItem[Any]] = super().get_completions(args, incomplete)  # type: ignore[misc]
         return found
 
@@ -122,3 +131,22 @@ def _complete_entries(args: Sequence[str], incomplete: str) -> list[CompletionIt
     for name, one in config.always_there.items():
         found.setdefault(name, one.spec.always_there)
     return [CompletionItem(name, help=about) for name, about in found.items() if name.startswith(incomplete)]
+
+
+def _complete_services(incomplete: str) -> list[CompletionItem[Any]]:
+    from missy.config.kind_spec import usable
+    from missy.kinds import KINDS
+    from missy.services import SERVICES
+
+    found = {
+        **{spec.name: "" for spec in usable(KINDS)},
+        **{name: one.title for name, one in SERVICES.items()},
+    }
+    return [CompletionItem(name, help=about) for name, about in found.items() if name.startswith(incomplete)]
+
+
+def _complete_secrets(incomplete: str) -> list[CompletionItem[Any]]:
+    from missy import paths
+    from missy.secrets.vault import Vault
+
+    return [CompletionItem(name) for name in Vault(paths.home()).names() if name.startswith(incomplete)]
