@@ -8,11 +8,11 @@ with missy.Missy.open() as m:
 from __future__ import annotations
 
 TYPE_CHECKING = False  # as typing has it, without what loading typing costs
-__version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from typing import Any
 
+    from missy._version import __version__
     from missy.answer import Answer, AsyncAnswer
     from missy.assistant import AsyncMissy, Missy
     from missy.auth.prompter import Prompter
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from missy.providers.base import Preview
 
 _ROOMS = {
+    "missy._version": ("__version__",),
     "missy.assistant": ("AsyncMissy", "Missy"),
     "missy.answer": ("Answer", "AsyncAnswer"),
     "missy.errors": (

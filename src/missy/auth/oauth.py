@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from missy import __version__
+from missy._version import __version__
 from missy.auth.refusals import (
     TokenRefused,
     blocked,

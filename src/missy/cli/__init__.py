@@ -14,6 +14,8 @@ def main() -> None:
     words = sys.argv[1:]
     if words in (["--version"], ["--help"], ["-h"]) and sys.stdout is not None:
         _print_static_page(words[0])
+    from missy.cli.interrupts import exit_on_ctrl_c
+
     exit_on_ctrl_c(on_terminal="setup" in words)
     import gc
 
@@ -26,34 +28,6 @@ def main() -> None:
     except KeyboardInterrupt:  # Ctrl-C while the modules load
         code = 130
     _exit_now(code)
-
-
-def exit_on_ctrl_c(*, on_terminal: bool = False) -> None:
-    """Make Ctrl-C end the process at once. For the time while modules load: an exception might be swallowed there.
-
-    `on_terminal`: also if the parent process had SIGINT ignored and stdin is a terminal. The wizard needs it.
-    """
-    import signal
-    import sys
-
-    handler = signal.getsignal(signal.SIGINT)
-    ignored = handler is signal.SIG_IGN and on_terminal and sys.stdin is not None and sys.stdin.isatty()
-    if handler is signal.default_int_handler or ignored:
-        signal.signal(signal.SIGINT, _exit_130)
-
-
-def raise_on_ctrl_c() -> None:
-    """Make Ctrl-C raise KeyboardInterrupt again: from here on there is something to clean up."""
-    import signal
-
-    if signal.getsignal(signal.SIGINT) is _exit_130:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def _exit_130(_signum: int, _frame: object) -> NoReturn:
-    import os
-
-    os._exit(130)
 
 
 def _exit_now(code: int) -> NoReturn:
@@ -74,7 +48,7 @@ def _print_static_page(word: str) -> None:
     """Print the version or the main help page without importing anything else."""
     import sys
 
-    from missy import __version__
+    from missy._version import __version__
     from missy.cli.command_table import first_page
 
     try:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from missy.cli import raise_on_ctrl_c
 from missy.cli.app import notice
+from missy.cli.interrupts import raise_on_ctrl_c
 from missy.cli.root import root
 from missy.cli.streams import standard_streams
 from missy.errors import MissyError, UsageError

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from missy import __version__
+from missy._version import __version__
 from missy.cli.app import App
 from missy.cli.command_table import COMMANDS, OPTIONS, first_page
 

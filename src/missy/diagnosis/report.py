@@ -7,7 +7,7 @@ import platform
 import sys
 from typing import TYPE_CHECKING
 
-from missy import __version__
+from missy._version import __version__
 from missy.diagnosis.anonymous import anonymise
 from missy.secrets.redact import redact
 

@@ -6,12 +6,10 @@ Its module is loaded with every configuration, so heavy parts are imported on us
 
 from __future__ import annotations
 
-import shlex
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from missy.checks import paste
 from missy.config.kind_spec import KindSpec
 from missy.errors import ConfigError, CredentialError, LimitError, PolicyError, TimedOut
 
@@ -100,6 +98,10 @@ class Kind(KindSpec, ABC):
 
     def fix(self, error: MissyError, entry: Entry, host: str, step: str) -> str:
         """Return what can be pasted against an error that ended a step of an entry's path."""
+        import shlex
+
+        from missy.checks import paste
+
         name, url = shlex.quote(entry.entry), shlex.quote(entry.endpoint or "")
         if isinstance(error, PolicyError | ConfigError):
             return paste(error)
@@ -117,4 +119,6 @@ class Kind(KindSpec, ABC):
 
     def fix_credential(self, error: CredentialError, entry: Entry) -> str:  # noqa: ARG002
         """Return what can be pasted against a credential that is missing or was refused."""
+        import shlex
+
         return f"missy doctor --provider {shlex.quote(entry.entry)}"

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from typing import TYPE_CHECKING, Any
 
 from missy import paths
-from missy.checks import Check
 from missy.errors import CredentialError
 from missy.kinds.base import Kind
 from missy.policy import parse
@@ -16,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from missy.auth.login import Login
+    from missy.checks import Check
     from missy.config.schema import Entry
     from missy.kinds.base import Context
     from missy.providers.base import Provider
@@ -87,7 +86,10 @@ class _Codex(Kind):
         provider: Callable[[], Any],  # noqa: ARG002
     ) -> Iterator[Check]:
         """Say in which state the login is, from its file alone. Whose it is stays out: reports are passed on."""
+        import shlex
+
         from missy.auth.login import show_time
+        from missy.checks import Check
 
         name, quoted = f"{entry.entry}: login", shlex.quote(entry.entry)
         state, login, why = _look(entry)
@@ -111,6 +113,8 @@ class _Codex(Kind):
 
     def fix_credential(self, error: CredentialError, entry: Entry) -> str:  # noqa: ARG002
         """See Kind."""
+        import shlex
+
         return f"missy auth login {shlex.quote(entry.entry)}"
 
 

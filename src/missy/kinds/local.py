@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from missy.checks import Check, failed
 from missy.errors import MissyError
 from missy.kinds.base import Kind
 from missy.policy import Endpoint, Policy, Rules, parse
@@ -12,6 +11,7 @@ from missy.policy import Endpoint, Policy, Rules, parse
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from missy.checks import Check
     from missy.config.schema import Entry
     from missy.kinds.base import Context
     from missy.providers.base import Provider, Request
@@ -73,6 +73,8 @@ class _Local(Kind):
         provider: Callable[[], Any],
     ) -> Iterator[Check]:
         """Start the server, or find it running."""
+        from missy.checks import Check, failed
+
         try:
             provider()
         except MissyError as error:

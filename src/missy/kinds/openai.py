@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import shlex
 from typing import TYPE_CHECKING, Any
 
-from missy.checks import Check, failed
 from missy.errors import MissyError
 from missy.kinds.base import Kind
 from missy.policy import parse
@@ -14,6 +12,7 @@ from missy.policy import parse
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from missy.checks import Check
     from missy.config.schema import Entry
     from missy.errors import CredentialError
     from missy.kinds.base import Context
@@ -106,6 +105,7 @@ class _OpenAI(Kind):
         provider: Callable[[], Any],  # noqa: ARG002
     ) -> Iterator[Check]:
         """See Kind."""
+        from missy.checks import Check, failed
         from missy.secrets.resolve import bound_elsewhere, credentials
 
         name, host = f"{entry.entry}: credential", parse(entry.endpoint or "").host
@@ -122,6 +122,8 @@ class _OpenAI(Kind):
 
     def fix_credential(self, error: CredentialError, entry: Entry) -> str:
         """See Kind."""
+        import shlex
+
         from missy.secrets.resolve import environment_names
 
         references = [key for key in (entry.api_key, *entry.api_keys) if key and key.startswith("vault://")]

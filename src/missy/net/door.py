@@ -6,7 +6,7 @@ import re
 import threading
 from typing import TYPE_CHECKING, Any
 
-from missy import __version__
+from missy._version import __version__
 from missy.errors import BadReply
 from missy.net.gate import Attribution, Gate
 from missy.net.limits import Clock, read_json

@@ -6,7 +6,7 @@ origin's name, so SNI and the certificate's host name stay right. Nothing else i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, cast
 
 import httpcore2
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import ssl
 
     from missy.net.gate import Gate, RequestContext
-    from missy.net.preconnect import Preconnect
+    from missy.net.limits import Clock
 
 # A RequestContext where httpcore2 says `timeout`: see missy.net.gate.RequestContext.
 _Timeout = Any
@@ -168,6 +168,15 @@ def _none_left(host: str, port: int, failures: list[Exception]) -> NoReturn:
     raise ConnectionFailed(f"could not connect to {host}:{port}", hint="check the network") from first
 
 
+class Preconnected(Protocol):
+    """A connection that was begun before its request: see missy.net.preconnect."""
+
+    @property
+    def place(self) -> tuple[str, int]: ...  # noqa: D102
+    def claim(self, clock: Clock) -> Stream | None: ...  # noqa: D102
+    def cancel(self) -> None: ...  # noqa: D102
+
+
 class Backend(httpcore2.NetworkBackend):
     """Connects one pool. With `proxy`, every connection goes to the proxy, whose host the user named."""
 
@@ -175,9 +184,9 @@ class Backend(httpcore2.NetworkBackend):
         self.gate = gate
         self._proxy = proxy
         self._sockets = httpcore2.SyncBackend()
-        self._preconnects: dict[tuple[str, int], Preconnect] = {}
+        self._preconnects: dict[tuple[str, int], Preconnected] = {}
 
-    def adopt(self, preconnect: Preconnect) -> None:
+    def adopt(self, preconnect: Preconnected) -> None:
         """Take the next connection to this place from what was begun ahead."""
         self._preconnects[preconnect.place] = preconnect
 

@@ -14,7 +14,8 @@ from __future__ import annotations
 from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING, NamedTuple
 
-from missy import __version__, files
+from missy import files
+from missy._version import __version__
 from missy.net.door import USER_AGENT
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from missy.secrets.references import Reference, read
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from missy.secrets.resolve import Keyed
+    from missy.secrets.keyed import Keyed
 
 Pairs = tuple[tuple[str, Secret], ...]
 

@@ -7,7 +7,7 @@ OPENAI_API_KEY among them, each to its own service's hosts and to no other.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from missy import services
 from missy.errors import CredentialError
@@ -20,27 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from missy.policy import Target
-
-
-class Keyed(Protocol):
-    """What is asked of an entry. Its texts are those of the file, references unresolved."""
-
-    @property
-    def entry(self) -> str: ...  # noqa: D102
-    @property
-    def base_url(self) -> str | None: ...  # noqa: D102
-    @property
-    def endpoint(self) -> str | None: ...  # noqa: D102
-    @property
-    def api_key(self) -> str | None: ...  # noqa: D102
-    @property
-    def api_keys(self) -> tuple[str, ...]: ...  # noqa: D102
-    @property
-    def api_key_header(self) -> str | None: ...  # noqa: D102
-    @property
-    def headers(self) -> tuple[tuple[str, str], ...]: ...  # noqa: D102
-    @property
-    def query(self) -> tuple[tuple[str, str], ...]: ...  # noqa: D102
+    from missy.secrets.keyed import Keyed
 
 
 class Credential:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from missy import paths
-from missy.cli import exit_on_ctrl_c
 from missy.cli.app import App, emit, notice
+from missy.cli.interrupts import exit_on_ctrl_c
 from missy.errors import UsageError
 from missy.setup.plan import STORES, Draft, Plan
 

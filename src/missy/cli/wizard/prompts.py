@@ -22,7 +22,7 @@ from prompt_toolkit.layout import FormattedTextControl, Layout, Window
 from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.shortcuts import PromptSession
 
-from missy.cli import raise_on_ctrl_c
+from missy.cli.interrupts import raise_on_ctrl_c
 from missy.cli.output.sanitize import sanitize
 from missy.errors import UsageError
 from missy.secrets.redact import redact
