@@ -107,6 +107,12 @@ def test_a_reason_in_every_chunk_does_not_end_the_patience(asker: Asker):
     assert (run.returncode, out) == (0, b"Take the blue pill, and never the red one.\n")
 
 
+def test_a_connection_that_breaks_is_not_told_as_one_that_was_never_made(asker: Asker):
+    """The words are those of a broken connection, not of a failed connect."""
+    done = asker(chat(HALF, end=""), reset=True)
+    assert (done.code, "broke" in done.err, "could not connect" in done.err) == (6, True, False)
+
+
 def test_a_connection_that_breaks_after_a_reason_that_text_followed_is_a_cut(asker: Asker):
     """Such a reason says nothing; without the end marker the answer is cut."""
     done = asker(*read_case("early-stop-then-reset"), reset=True)
@@ -141,6 +147,17 @@ def test_a_response_of_any_other_state_is_not_whole(status, stream, asker: Asker
     body = data({"type": "response.completed", "response": response}) if stream else json.dumps(response)
     done = asker(http(body, "text/event-stream" if stream else "application/json"), codex=True)
     assert (done.code, done.text.rstrip("\n")) == (5 if status == "failed" else 6, HALF)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("reason", ["max_output_tokens", "content_filter", "odd"])
+def test_a_completed_response_with_a_reason_to_be_incomplete_is_not_whole(reason, stream, asker: Asker):
+    """Where the status and the details of a response disagree, the worse one is believed, and shown."""
+    message = {"type": "message", "content": [{"type": "output_text", "text": HALF}]}
+    response = {"status": "completed", "incomplete_details": {"reason": reason}, "output": [message]}
+    body = data({"type": "response.completed", "response": response}) if stream else json.dumps(response)
+    done = asker(http(body, "text/event-stream" if stream else "application/json"), codex=True)
+    assert (done.code, done.text.rstrip("\n"), reason in done.err) == (6, HALF, True)
 
 
 @pytest.mark.parametrize("status", ["incomplete", "cancelled"])

@@ -186,7 +186,7 @@ def test_words_and_codes_decide_before_the_status(asker: Asker, name: str):
     assert len(err.splitlines()) == 2
 
 
-@pytest.mark.parametrize("place", ["whole", "stream", "after text"])
+@pytest.mark.parametrize("place", ["whole", "stream", "after text", "before the end mark"])
 @pytest.mark.parametrize(
     ("body", "code", "words"),
     [
@@ -202,6 +202,7 @@ def test_words_and_codes_decide_before_the_status(asker: Asker, name: str):
         ([{"error": {"message": "m9", "status": "RESOURCE_EXHAUSTED"}}], 7, "m9"),
         ({"status": 402, "message": "m10"}, 7, "m10"),
         ({"error": {"message": "m11", "status_code": 400}}, 5, "m11"),
+        ({"response": {"error": {"message": "m12"}}}, 5, "m12"),
     ],
 )
 def test_a_complaint_in_place_of_an_answer_is_told(
@@ -214,6 +215,7 @@ def test_a_complaint_in_place_of_an_answer_is_told(
         "whole": http(text, JSON),
         "stream": http(data(text)),
         "after text": http(data(hello) + text + "\n"),
+        "before the end mark": http(data(hello) + text + "\n" + data("[DONE]")),
     }[place]
     got, err = replies(asker, raw)
     assert (got, words in err, "base_url" in err) == (code, True, False), err

@@ -144,6 +144,7 @@ def test_verify_tells_an_interrupted_line(missy: Command, path: Path) -> None:
     done = missy.inside("audit", "verify")
     assert done.code == 0
     assert "line 7: interrupted" in done.text
+    assert "\nok" not in done.text
 
 
 def test_export_is_the_record_itself(missy: Command, path: Path, tmp_path: Path) -> None:

@@ -24,6 +24,12 @@ def unreachable(host: str, port: int, error: OSError) -> ConnectionFailed:
     return ConnectionFailed(f"could not connect to {host}:{port}: {words}", hint=hint)
 
 
+def broken(host: str, port: int, error: OSError) -> ConnectionFailed:
+    """Return the error for a connection that was there and is no more."""
+    words, _hint = _WORDS.get(error.errno or 0, (error.strerror or type(error).__name__, ""))
+    return ConnectionFailed(f"the connection to {host}:{port} broke: {words}", hint="try again")
+
+
 def untrusted(host: str, port: int, error: Exception) -> ConnectionFailed:
     """Return the error for a TLS handshake that failed."""
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -68,7 +74,8 @@ def translate(error: BaseException, host: str, port: int) -> BaseException:
     if isinstance(error, (httpcore2.NetworkError, OSError)):
         cause = error.__cause__
         if isinstance(cause, OSError) and cause.errno:
-            return unreachable(host, port, cause)
+            is_new = isinstance(error, httpcore2.ConnectError)
+            return (unreachable if is_new else broken)(host, port, cause)
         return ConnectionFailed(
             f"the connection to {host}:{port} broke: {str(error)[:200] or 'closed'}", hint="try again"
         )

@@ -93,7 +93,8 @@ def complains(value: Any, *, answers: tuple[str, ...] = ("choices",)) -> bool:
         return True
     if any(value.get(name) for name in answers):
         return False
-    if names.get("errors") or names.get("success") is False or names.get("ok") is False:
+    wrapped = any(isinstance(field, dict) and field.get("error") for field in value.values())
+    if names.get("errors") or names.get("success") is False or names.get("ok") is False or wrapped:
         return True
     if any(isinstance(names.get(name), str) and names[name] for name in (*_TOLD, "detail")):
         return True

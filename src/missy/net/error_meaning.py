@@ -110,7 +110,7 @@ def _is_key(text: str, codes: frozenset[str], said: int | None) -> bool:
     if said == 401 or (said in (None, 400, 403, 422) and _has(words.KEY_CODE, codes)):
         return True
     if said is not None and said >= 500:
-        return "invalid_api_key" in codes or "no_db_connection" in codes or "token_expired" in codes
+        return _has(words.SURE_KEY_CODE, codes) or bool(words.SURE_KEY_WORDS.search(text))
     if said == 400:
         return "api key" in text or "api_key" in text
     return said in (None, 403, 422) and bool(words.KEY_WORDS.search(text))

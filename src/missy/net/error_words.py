@@ -73,6 +73,15 @@ KEY_CODE = _any(
     r"missing_?(api_?key|token|credentials?|authenticationtoken)|invalidclienttoken|unrecognizedclient",
     r"account_?(deactivated|disabled)",
 )
+# What is believed even of a server that failed: where authentication itself is down, no key is wrong
+SURE_KEY_CODE = _any(
+    r"^(invalid|incorrect|missing|expired|unknown)_?(x_?)?api_?key|^no_db_connection$|^(token_?expired|expired_?token)$",
+    r"^api_?key_(invalid|missing|expired|disabled)|^authentication_(error|failed|required)$|^unauth",
+)
+SURE_KEY_WORDS = _any(
+    r"\b(invalid|incorrect|wrong|expired|missing|unknown) (x-)?api[ _-]?key\b",
+    r"\bapi[ _-]?key (is|was|has)( \w+)? (invalid|incorrect|wrong|expired|missing|revoked|disabled)\b",
+)
 _KEY = r"(api[ _-]?key|access (token|key)|auth\w* token|(the|your) (token|key)|bearer( token)?|credentials?|token)"
 KEY_WORDS = _any(
     rf"\b{_KEY}\b.{{0,40}}\b(invalid|incorrect|wrong|expired|missing|revoked|unknown|disabled|required|rejected)\b",

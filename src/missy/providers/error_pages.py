@@ -46,23 +46,29 @@ def is_page(headers: Mapping[str, str], text: str) -> bool:
 
 
 def page_error(
-    status: int, headers: Mapping[str, str], text: str, *, host: str, request_id: str | None, keyed: bool
+    status: int,
+    headers: Mapping[str, str],
+    text: str,
+    *,
+    host: str,
+    request_id: str | None,
+    keyed: bool,
+    said: str = "",
 ) -> MissyError:
-    """Return the error that a page with this status means."""
+    """Return the error that a page with this status means. `said`: its words, where they are known."""
     common: dict[str, Any] = {"status": status, "request_id": request_id}
     lower = text[:20_000].lower()
+    named = _named(status, text, said)
     code = _CODE.fullmatch(text[:40])
     number = int(code[1]) if code else 0
     wait = waits.from_headers(headers)
     if status == 429 or number == 1015:
         resets = None if wait is None else time.time() + wait
         hint = waits.when(resets) or "wait a little and ask again"
-        return LimitError(
-            f"{host} says {_named(status, text)}", hint=hint, retry_after=wait, resets_at=resets, **common
-        )
+        return LimitError(f"{host} says {named}", hint=hint, retry_after=wait, resets_at=resets, **common)
     if "cf-mitigated" in headers or number in _BANS or _CHALLENGE.search(lower):
         return ProviderError(
-            f"blocked by Cloudflare in front of {host} ({_named(status, text)})",
+            f"blocked by Cloudflare in front of {host} ({named})",
             hint="not a matter of the key: try another network, or wait",
             lasting=True,
             **common,
@@ -70,32 +76,31 @@ def page_error(
     if status == 401:
         hint = "the endpoint refused the key: check it, and which one is used (missy providers)"
         wants = "this endpoint wants a key: set api_key in its entry"
-        return CredentialError(f"{host} says {_named(status, text)}", hint=hint if keyed else wants, **common)
+        return CredentialError(f"{host} says {named}", hint=hint if keyed else wants, **common)
     if status >= 500 or number >= 500:
-        return ProviderError(
-            f"{host} answered {_named(status, text)}", hint=_DOWN, retry_after=wait, **common
-        )
+        return ProviderError(f"{host} answered {named}", hint=_DOWN, retry_after=wait, **common)
     if status == 413:
         hint = "shorten the prompt (or attach less) or lower --max-tokens"
-        return ProviderError(f"{host} answered {_named(status, text)}", hint=hint, **common)
+        return ProviderError(f"{host} answered {named}", hint=hint, **common)
     if status in (403, 406, 451) or _WALL.search(lower):
         return ProviderError(
-            f"blocked in front of {host}: {_named(status, text)}",
+            f"blocked in front of {host}: {named}",
             hint="not a matter of the key: try another network, or look whether base_url is right",
             lasting=True,
             **common,
         )
     return ProviderError(
-        f"{host} answered {_named(status, text)}, not as an API",
+        f"{host} answered {named}, not as an API",
         hint="is base_url right? most end in /v1",
         **common,
     )
 
 
-def _named(status: int, text: str) -> str:
+def _named(status: int, text: str, said: str) -> str:
     """Return the status and what the page calls itself."""
     if _CODE.fullmatch(text[:40]):
-        return f"{status}: {' '.join(text.split())[:40]}"
+        told = shown(said)
+        return f"{status}: {' '.join(text.split())[:40]}" + (f": {told}" if told else "")
     found = _TITLE.search(text[:20_000])
     title = shown(html.unescape(redact(found[2])))[:100] if found and found[2].strip() else ""  # type: ignore[index]
     return f"{status} with a web page" + (f" '{title}'" if title else "")

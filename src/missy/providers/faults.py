@@ -43,8 +43,10 @@ def from_response(
         )
     found = read_error_body(text)
     if found.fields.get("cloudflareerror"):
-        said = f"error code: {found.fields.get('errorcode', status)}"
-        return page_error(status, headers, said, host=host, request_id=request_id, keyed=keyed)
+        code = f"error code: {found.fields.get('errorcode', status)}"
+        return page_error(
+            status, headers, code, host=host, request_id=request_id, keyed=keyed, said=found.message
+        )
     return to_error(
         found,
         status=status,

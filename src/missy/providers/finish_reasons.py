@@ -59,10 +59,21 @@ def explain(reason: str) -> tuple[str, str]:
     return f"was broken off by the endpoint ({reason})", "ask again, or ask another model"
 
 
+def status_of(response: dict[str, object], end: str) -> tuple[str, str]:
+    """Return how a response ended, and why; `end` is what the event says that brought it."""
+    details = response.get("incomplete_details")
+    reason = shown(str((details.get("reason") if isinstance(details, dict) else None) or ""))
+    status = response.get("status")
+    word = end if end != "completed" or status is None else shown(str(status)).lower()
+    if reason and word in WHOLE:  # it says that it is whole, and why it is not
+        word = "incomplete"
+    return word, reason
+
+
 def explain_status(status: str, reason: str) -> tuple[str, str, str] | None:
     """Return what the bad end of a response means, what to do, and its finish reason; None for a good end."""
     if status == "incomplete" and reason == "content_filter":
-        return "was filtered by the endpoint", "ask in other words", "content_filter"
+        return f"was filtered by the endpoint ({reason})", "ask in other words", "content_filter"
     if status == "incomplete":
         return f"is incomplete ({reason or 'no reason given'})", "ask for less, or in parts", "length"
     if status not in WHOLE:

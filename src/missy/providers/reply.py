@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from missy.errors import BadReply, MissyError, TimedOut
 from missy.providers.payload import MAX_EVENT, is_marked, read_object, read_whole
 from missy.providers.sniff import kind_of, label_of, other_kind
-from missy.providers.sse import Decoder
+from missy.providers.sse import UNFRAMED, Decoder
 
 if TYPE_CHECKING:
     from missy.errors import IncompleteError
@@ -112,6 +112,11 @@ class ResponseReader:
         events: list[Event] = []
         heard = False
         for name, data in self._sse.feed(chunk):
+            if name == UNFRAMED:
+                self._refuse_unframed(events, data)
+                if self.finished_reading:
+                    break
+                continue
             if not isinstance(data, bytes) and not data.startswith("{"):
                 mark = data.strip()
                 if not mark:  # a keep-alive in the clothes of an event
@@ -133,22 +138,22 @@ class ResponseReader:
             if self.finished_reading:
                 break
         if self._sse.unframed and not self.finished_reading:
-            self._refuse_unframed(events)
+            self._refuse_unframed(events, self._sse.rest())
         return events, heard
 
-    def _refuse_unframed(self, events: list[Event]) -> None:
+    def _refuse_unframed(self, events: list[Event], rest: str | bytes) -> None:
         """Take a complaint that came between the events, as JSON without a field name."""
-        error = self._unframed()
+        error = self._unframed(rest)
         if error is not None and not events:
             raise error
         if error is not None:
             self._failure, self.finished_reading = error, True
 
-    def _unframed(self) -> MissyError | None:
+    def _unframed(self, rest: str | bytes) -> MissyError | None:
         from missy.net.error_body import complains
 
         try:
-            value = read_object(self._sse.rest())
+            value = read_object(rest)
             if complains(value):
                 self._parser.event("error", value)
         except BadReply:
@@ -182,7 +187,7 @@ class ResponseReader:
         if error is None and not self._answered:
             return self._unanswered()
         if not self._parser.finished and self._failure is None:
-            self._failure = self._unframed()
+            self._failure = self._unframed(self._sse.rest())
         return self._parser.flush()
 
     def _whole(self) -> list[Event]:

@@ -11,13 +11,17 @@ from missy.errors import BadReply
 from missy.providers.payload import LONG, MAX_EVENT
 
 MAX_UNFRAMED_BYTES = 64 << 10  # bytes
+UNFRAMED = "\n"  # no event can have this name
 _LINE_END = re.compile(rb"[\r\n]")  # one pass: two finds look at a flood of one of them again and again
 
 
 class Decoder:
-    """Bytes in, whole events out, as pairs of event name and data; data longer than LONG stays bytes."""
+    """Bytes in, whole events out, as pairs of event name and data; data longer than LONG stays bytes.
 
-    __slots__ = ("_buffer", "_data", "_event", "_scanned", "_start", "_swallow_lf", "unframed")
+    JSON that stands between two events without a field name comes before the second, under the name UNFRAMED.
+    """
+
+    __slots__ = ("_buffer", "_data", "_event", "_scanned", "_start", "_swallow_lf", "_told", "unframed")
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -29,6 +33,7 @@ class Decoder:
         self.unframed = (
             bytearray()
         )  # lines of JSON without a field name, of a server that broke down in mid-stream
+        self._told = 0  # bytes of them that an event has told
 
     def feed(self, chunk: bytes) -> list[tuple[str, str | bytes]]:
         """Take the next bytes and return the events that they complete. Raises BadReply over MAX_EVENT bytes."""
@@ -84,6 +89,9 @@ class Decoder:
     def _line(self, at: int, end: int, events: list[tuple[str, str | bytes]]) -> None:
         if at == end:
             if self._data:
+                if len(self.unframed) > self._told:
+                    self._told = len(self.unframed)
+                    events.append((UNFRAMED, bytes(self.unframed)))
                 del self._data[-1:]
                 is_long = len(self._data) > LONG
                 data = bytes(self._data) if is_long else self._data.decode("utf-8", "replace")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from missy.errors import BadReply, IncompleteError
 from missy.events import Done, Notice, Reasoning
 from missy.providers.counts import Length, other_model, responses_usage
-from missy.providers.finish_reasons import WHOLE, explain_status, shown
+from missy.providers.finish_reasons import WHOLE, explain_status, shown, status_of
 from missy.providers.output_items import (
     Item,
     OutputItems,
@@ -226,12 +226,9 @@ class ResponsesReply:
             events += self._speech.complete(self._items.of({"output_index": -1}), None, text)
         if isinstance(response.get("usage"), dict):
             self._usage = responses_usage(response["usage"])
-        status = response.get("status")
-        status = end if end != "completed" or status is None else shown(str(status)).lower()
+        status, reason = status_of(response, end)
         if self._status in (None, *WHOLE):
-            details = response.get("incomplete_details")
-            reason = details.get("reason") if isinstance(details, dict) else None
-            self._status, self._reason = status, shown(str(reason or ""))
+            self._status, self._reason = status, reason
         if response.get("error") or status == "failed":
             self.failure = self._classified({"response": response} if response.get("error") else response)
             if not events:

@@ -45,7 +45,8 @@ def show_report(path: Any, report: Report, sealed: Checkpoint | None, wrong: str
         notice(
             "there is no audit.head yet, so lines cut off at the end would not show; the next line makes one"
         )
-    emit("ok: no line was changed, removed, added or moved")
+    state = "whole but for what was interrupted" if report.interrupted else "ok"
+    emit(f"{state}: no line was changed, removed, added or moved")
 
 
 def _describe_problems(report: Report) -> str:
