@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
@@ -117,6 +118,23 @@ def _refusals(name: str) -> list[dict[str, Any]]:
         {"errors": [{"message": "no", "field": name}]},
         {"error": {"message": "no", "details": [{"fieldViolations": [{"field": name}]}]}},
     ]
+
+
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        (
+            "x-error-json: " + base64.b64encode(b'{"error": {"code": "odd_workspace"}}').decode(),
+            "odd_workspace",
+        ),
+        ("x-openai-authorization-error: odd_token", "odd_token"),
+        ("x-error-json: no base64 at all", "nothing"),
+    ],
+)
+def test_a_reason_that_stands_in_a_header_alone_is_shown(asker: Asker, header: str, words: str):
+    """The backend of ChatGPT may answer with an empty body."""
+    done = asker(http("", None, header, status=400), codex=True)
+    assert (done.code, words in done.err) == (5, True), done.err
 
 
 @pytest.mark.parametrize("name", SPARE)

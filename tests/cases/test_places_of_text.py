@@ -54,6 +54,23 @@ def test_text_that_only_an_end_tells_is_given_out(number, asker: Asker):
     )
 
 
+def test_the_text_of_the_whole_answer_tells_what_pieces_left_out(asker: Asker):
+    """Where no end of an item tells it: the rest is given out, and another text is not passed over."""
+    piece = ev("output_text.delta", output_index="0", delta="Take the ")
+    last = ev("completed", response={"status": "completed", "output": [], "output_text": "Take the pill."})
+    assert asker(http(data(piece, last)), codex=True).text == "Take the pill.\n"
+    other = ev("output_text.delta", output_index=0, delta="Never")
+    done = asker(http(data(other, last)), codex=True)
+    assert (done.code, done.text.rstrip("\n")) == (6, "Never")
+
+
+def test_a_place_that_is_written_as_text_is_that_place(asker: Asker):
+    """One item whose events count in texts and in numbers is not said twice."""
+    piece = ev("output_text.delta", item_id="m1", output_index="0", delta="Hi")
+    end = ev("output_item.done", output_index=0, item=message("Hi", id="m2"))
+    assert asker(http(data(piece, end, completed())), codex=True).text == "Hi\n"
+
+
 def part(text: str, kind: str = "output_text") -> dict[str, Any]:
     return {"type": kind, "refusal" if kind == "refusal" else "text": text}
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from missy.errors import BadReply
 from missy.providers.payload import MAX_EVENT
-from missy.providers.sse import Decoder
+from missy.providers.sse import UNFRAMED, Decoder
 
 
 def reference(stream: bytes) -> list[tuple[str, str]]:
@@ -40,7 +40,7 @@ def reference(stream: bytes) -> list[tuple[str, str]]:
 
 def decode(*chunks: bytes) -> list[tuple[str, str]]:
     decoder = Decoder()
-    return [event for chunk in chunks for event in decoder.feed(chunk)]
+    return [event for chunk in chunks for event in decoder.feed(chunk) if event[0] != UNFRAMED]
 
 
 def cut(stream: bytes, places: list[int]) -> list[bytes]:

@@ -41,7 +41,7 @@ def from_response(
             status=status,
             request_id=request_id,
         )
-    found = read_error_body(text)
+    found = read_error_body(text or _said_in_headers(headers))
     if found.fields.get("cloudflareerror"):
         code = f"error code: {found.fields.get('errorcode', status)}"
         return page_error(
@@ -56,6 +56,18 @@ def from_response(
         keyed=keyed,
         model=model,
     )
+
+
+def _said_in_headers(headers: Mapping[str, str]) -> str:
+    """Return the complaint that ChatGPT's backend puts into headers, where the body is empty."""
+    import base64
+
+    packed = headers.get("x-error-json", "")[:8192]
+    try:
+        told = base64.b64decode(packed, validate=True).decode()
+    except ValueError:
+        told = ""
+    return told or headers.get("x-openai-authorization-error", "")
 
 
 def from_answer(

@@ -79,8 +79,8 @@ class OutputItems:
         fields = event.get("item")
         id_ = event.get("item_id") or (fields.get("id") if isinstance(fields, dict) else None)
         id_ = str(id_) if id_ else ""
-        index = event.get("output_index")
-        index = index if isinstance(index, int) else None if id_ else 0
+        index = _number(event.get("output_index"))
+        index = 0 if index is None and not id_ else index
         known = self._by_id.get(id_)
         if index is None:
             return self._named(known or self._begin(len(self._items), placed=False), id_)
@@ -129,6 +129,13 @@ class OutputItems:
             self._by_index.setdefault(place, known)
         known.listed = True
         return None if known.done else known
+
+    def untold(self) -> Item | None:
+        """Return the item that the text of the whole answer is of; None where the ends of items have told it."""
+        spoken = [item for item in self._items if item.parts]
+        if not spoken:
+            return self.of({"output_index": -1})
+        return spoken[0] if len(spoken) == 1 and not spoken[0].done else None
 
     def in_order(self) -> list[Item]:
         """Return the items in the order of the answer."""
@@ -185,5 +192,11 @@ def arguments_of(item: Item) -> str:
 
 def place_of(data: dict[str, Any], name: str) -> int:
     """Return the place that an event names; the first where it names none."""
-    place = data.get(name)
-    return place if isinstance(place, int) else 0
+    return _number(data.get(name)) or 0
+
+
+def _number(place: object) -> int | None:
+    """Return a place in a list, which may come as text; None for what is none."""
+    if isinstance(place, str) and place.isdecimal() and len(place) < 7:
+        return int(place)
+    return place if isinstance(place, int) else None

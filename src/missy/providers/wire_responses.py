@@ -222,8 +222,8 @@ class ResponsesReply:
             if item is not None:
                 events += self._keep(item, fields, is_done=True)
         text = response.get("output_text")
-        if isinstance(text, str) and not self._speech.seen:
-            events += self._speech.complete(self._items.of({"output_index": -1}), None, text)
+        if isinstance(text, str) and (untold := self._items.untold()):
+            events += self._speech.complete(untold, None, text)
         if isinstance(response.get("usage"), dict):
             self._usage = responses_usage(response["usage"])
         status, reason = status_of(response, end)
