@@ -113,6 +113,22 @@ def test_an_entry_that_will_be_refused_is_not_to_be_tried(missy):
     assert ran.code == 0
     assert "try it" not in ran.text + ran.err
     assert "written, but it will be refused" in ran.err.strip().splitlines()[-1]
+    assert ran.err.count("is refused") == 1
+
+
+@pytest.mark.parametrize(
+    ("args", "lacks"),
+    [
+        (["--provider", "groq", "--model", "m"], "no API key for api.groq.com: export GROQ_API_KEY=..."),
+        (["--provider", "local"], "the local model is not installed"),
+    ],
+)
+def test_an_entry_that_lacks_something_says_what(missy, args, lacks):
+    """Written as it was asked for; what it cannot be used without is named before the command to try."""
+    ran = missy("setup", "--no-prompt", *args)
+    assert ran.code == 0
+    assert f"is not ready yet: {lacks}" in ran.err
+    assert "try it" in ran.text
 
 
 def test_an_entry_named_after_a_service_is_no_other(missy):

@@ -200,7 +200,7 @@ def _write(path: Path, made: Plan, tell: Say, warn: Say) -> None:
     tell(f"{'wrote' if changed else 'left as it is:'} {path}")
     config = load(path, KINDS)
     names = {draft.name for draft in made.drafts}
-    refused = {name for name in names if plan.refusal(config, name)}  # their warning comes last
+    refused = {name for name in names if plan.refusal(config, name) is not None}  # their warning comes last
     for caution in config.warnings:
         if names.intersection(caution.entries) - refused:
             warn(caution)
@@ -220,21 +220,29 @@ def _say_next(draft: Draft, config: Config, tell: Say, warn: Say) -> None:
 
     if draft.store == "config":
         warn(f"the key is readable in the file itself; safer: missy vault set {draft.name}")
-    if draft.store == "env" and not os.environ.get(draft.variable or ""):
-        kept = "the key that was given is not kept; " if draft.secret else ""
-        warn(f"{kept}{draft.variable} is not set here: export {draft.variable}=... before asking")
+    kept = "the key that was given is not kept; " if draft.secret and draft.store == "env" else ""
+    named = [draft.variable or "", *plan.variables(draft)] if draft.store == "env" else plan.variables(draft)
+    unset = [name for name in named if not os.environ.get(name)]
+    for name in unset:
+        warn(f"{kept}{name} is not set here: export {name}=... before asking")
     if draft.install:
         from missy.audit import Audit
         from missy.local import model
 
         model.install(Audit(paths.home() / "audit.jsonl"), warn)
-    for name in plan.variables(draft):
-        if not os.environ.get(name):
-            warn(f"{name} is not set here: export {name}=... before asking")
     refused = plan.refusal(config, draft.name)
-    if refused is None:
-        tell(f"try it: missy ask --provider {draft.name} hello")
-    else:
+    if refused is not None:
         warn(f"{draft.name} is written, but it will be refused: {refused.reason}")
         if refused.fix:
             warn(f"to allow it, add to config.yaml: {refused.fix}")
+        return
+    if not unset and (missing := _missing(config, draft.name)):
+        warn(f"{draft.name} is not ready yet: {missing}")
+    tell(f"try it: missy ask --provider {draft.name} hello")
+
+
+def _missing(config: Config, name: str) -> str:
+    """Return what an entry still lacks, without the advice to use another one; "" if nothing."""
+    from missy.readiness import readiness
+
+    return readiness(config, config.providers[name], os.environ).reason.partition("; on this machine")[0]
