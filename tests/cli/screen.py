@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 OURS = re.compile(r"\x1b\[(?:[0-9;]*m|\d+A|J)|[^\x1b]")
 
@@ -10,7 +11,9 @@ OURS = re.compile(r"\x1b\[(?:[0-9;]*m|\d+A|J)|[^\x1b]")
 class Screen:
     """Rows of text; what has scrolled off the top can no longer be reached."""
 
-    def __init__(self, columns: int = 80, rows: int = 24) -> None:
+    def __init__(self, columns: int = 80, rows: int = 24, *, wide: bool = False) -> None:
+        self.wide = wide  # whether East Asian characters take two columns
+        self.wrapped: set[int] = set()  # the rows that the row before went on into
         self.columns = columns
         self.height = rows
         self.rows = [""]
@@ -33,15 +36,23 @@ class Screen:
         elif part == "\x1b[J":
             self.rows[self.row] = self.rows[self.row][: self.column]
             del self.rows[self.row + 1 :]
+            self.wrapped = {row for row in self.wrapped if row <= self.row}
         elif part.endswith("A") and part[0] == "\x1b":
             self.row = max(self.row - int(part[2:-1]), len(self.rows) - self.height, 0)
+        elif part == "\t":
+            self.column = max(self.column, min(self.column // 8 * 8 + 8, self.columns - 1))
         elif part[0] != "\x1b":
-            if self.column == self.columns:
+            width = 2 if self.wide and unicodedata.east_asian_width(part) in "WF" else 1
+            if self.column + width > self.columns:
                 self._down()
                 self.column = 0
+                self.wrapped.add(self.row)
             line = self.rows[self.row].ljust(self.column)
-            self.rows[self.row] = line[: self.column] + part + line[self.column + 1 :]
-            self.column += 1
+            # A wide character is kept in the first of its two cells, the second one is empty.
+            self.rows[self.row] = (
+                line[: self.column] + part + "\0" * (width - 1) + line[self.column + width :]
+            )
+            self.column += width
 
     def _down(self) -> None:
         self.row += 1
@@ -49,7 +60,17 @@ class Screen:
             self.rows.append("")
 
     def lines(self) -> list[str]:
-        return [row.rstrip() for row in self.rows]
+        return [row.replace("\0", "").rstrip() for row in self.rows]
+
+    def copied(self) -> list[str]:
+        """The lines that selecting and copying gives: rows that the terminal wrapped are one."""
+        found: list[str] = []
+        for number, row in enumerate(self.rows):
+            if number in self.wrapped:
+                found[-1] += row.replace("\0", "")
+            else:
+                found.append(row.replace("\0", ""))
+        return [line.rstrip() for line in found]
 
     def text(self) -> str:
         return "\n".join(self.lines())

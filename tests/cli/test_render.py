@@ -264,8 +264,43 @@ class TestTerminal:
     def test_code_keeps_every_line(self, lines: list[str], places: list[int]):
         """Indents and blank lines stay, wherever a long block is given out in parts."""
         source = "```python\n" + "".join(f"{line}\n" for line in lines) + "```\n"
-        expected = [f"  {line}".rstrip() for line in lines]
+        expected = [line.rstrip() for line in lines]
         assert seen(cut(source, places)).split("\n")[:-1] == expected
+
+    @settings(max_examples=80, deadline=None)
+    @given(
+        st.lists(
+            st.sampled_from(["", "x" * 79, "y" * 80, "z" * 81, "w" * 160, "a b " * 60, "日本" * 45, "q"]),
+            max_size=12,
+        ),
+        PLACES,
+        st.booleans(),
+    )
+    def test_a_line_of_code_is_copied_as_one_line(self, lines: list[str], places: list[int], stream: bool):
+        """However long a line of code is and wherever it was cut, the terminal wraps it, and copying gives it back whole."""
+        source = "Before.\n\n```sh\n" + "".join(f"{line}\n" for line in lines) + "```\n\nAfter.\n"
+        screen = Screen(wide=True, rows=200)
+        screen.feed(show(cut(source, places), stream=stream))
+        assert [line for line in screen.copied() if line] == [
+            "Before.", *(line.rstrip() for line in lines if line), "After.",
+        ]  # fmt: skip
+
+    @pytest.mark.parametrize("size", [1, 7, 1000])
+    def test_a_command_that_outgrows_the_screen_is_still_one_line(self, size: int):
+        """Code that stays as it was typed, since it is higher than the screen, has no line break of ours either."""
+        command = "curl -sS " + "https://api.example.com/" + "v1/" * 900
+        source = f"```sh\n{command}\necho done\n```\nAfter **all**.\n"
+        screen = Screen(rows=24)
+        screen.feed(show([source[at : at + size] for at in range(0, len(source), size)]))
+        copied = screen.copied()
+        assert command in copied
+        assert copied[copied.index(command) + 1] == "echo done"
+        assert copied[-2:] == ["After all.", ""]
+
+    def test_tabs_in_code_stay_tabs(self):
+        """A Makefile that was copied from the answer still works."""
+        shown = re.sub(r"\x1b\[[0-9;]*m", "", show(["```make\nall:\n\tmake -j\n```\n"]))
+        assert shown == "all:\n\tmake -j\n"
 
     def test_wide_characters_do_not_break_the_redrawing(self):
         """A line of wide characters is broken before the edge, so nothing above it is lost."""

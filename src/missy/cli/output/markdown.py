@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.markdown import Heading, Markdown
 from rich.segment import Segment, Segments
 from rich.syntax import Syntax
+from rich.text import Text
 from rich.theme import Theme
 
 from missy.cli.output.sanitize import sanitize
@@ -81,16 +82,23 @@ class Painter:
             return plain
         try:
             if block.kind == "code":
-                return self._print(self._code(block))
+                return self._print_lines(self._code(block))
             return self._print(self._markdown(block.body)).strip("\n") + "\n"
         except Exception:  # an error in the renderer must not lose the answer
             return plain
 
-    def _code(self, block: Block) -> RenderableType:
-        code = block.body.removesuffix("\n")
-        return Syntax(
-            code, block.language, theme=_THEME, background_color="default", word_wrap=True, padding=(0, 2)
-        )
+    def _code(self, block: Block) -> Text:
+        """Return the code in colours, character by character as it is, so that it can be copied."""
+        syntax = Syntax("", block.language, theme=_THEME, background_color="default", tab_size=0)
+        text = syntax.highlight(block.body.removesuffix("\n") + "\n")  # it would add a missing one
+        text.remove_suffix("\n")
+        return text
+
+    def _print_lines(self, text: Text) -> str:
+        """Return styled text without wrapping it or expanding its tabs: both are the terminal's business."""
+        with self._console.capture() as capture:
+            self._console.print(Segments(text.render(self._console, end="")), end="", crop=False)
+        return capture.get() + "\n"
 
     def _markdown(self, text: str) -> RenderableType:
         markdown = _Markdown("", code_theme=_THEME, hyperlinks=False)

@@ -52,7 +52,9 @@ class Terminal(Plain):
         self._stop_thinking()
         self._show_blocks(self._blocks.feed(self._show(text)))
         if self._stream:
-            self._type(self._blocks.take_new_text(), tight=self._blocks.tight)
+            self._type(
+                self._blocks.take_new_text(), tight=self._blocks.tight, code=self._blocks.kind == "code"
+            )
         self._out.flush()
 
     def end(self) -> None:
@@ -108,7 +110,7 @@ class Terminal(Plain):
 
     def _finish_as_typed(self, block: Block, next_seen: int) -> None:
         """Show the rest of a block as plain text, and erase what was already shown of the next block."""
-        self._type(block.raw[block.seen :].rstrip(), tight=block.tight)
+        self._type(block.raw[block.seen :].rstrip(), tight=block.tight, code=block.kind == "code")
         self._separated = False
         self._is_final = bool(next_seen) and not self._typed.can_erase_line()
         if not self._is_final:
@@ -122,12 +124,12 @@ class Terminal(Plain):
             self._out.write(self._painter.paint(block))
             self._separated = False
 
-    def _type(self, text: str, *, tight: bool) -> None:
+    def _type(self, text: str, *, tight: bool, code: bool) -> None:
         """Show more of the unfinished block as plain text."""
         if text:
             if not self._typed.has_text:
                 self._separate(tight=tight)
-            self._out.write(self._typed.type_text(text))
+            self._out.write(self._typed.type_code(text) if code else self._typed.type_text(text))
             self._is_final = self._is_final or self._typed.is_full()
 
     def _separate(self, *, tight: bool) -> None:
@@ -149,11 +151,13 @@ class Terminal(Plain):
 class _TypedText:
     """The plain text of the unfinished block, and how many rows it takes.
 
-    Breaks lines itself, one column before the edge, so that the terminal never does. If the width of a character is
-    not certain, the larger one is assumed.
+    Lines of prose are broken here, one column before the edge, so that the terminal never does it. Lines of code are
+    not: a newline in one would be copied with it, so the terminal wraps them, and their rows are counted here. If the
+    width of a character is not certain, the larger one is assumed.
     """
 
     def __init__(self, columns: int, rows: int) -> None:
+        self._columns = max(2, columns)
         self._max_columns = max(2, columns - 1)
         self._rows = rows
         self._row = 0
@@ -176,6 +180,23 @@ class _TypedText:
             else:
                 parts.extend(map(self._place_char, line))
         return "".join(parts)
+
+    def type_code(self, text: str) -> str:
+        """Return `text` as it is. The terminal wraps it at its full width; after a full row the cursor waits there."""
+        self.has_text = True
+        for char in text:
+            if char == "\n":
+                self._row += 1
+                self._column = 0
+                self._line_row = self._row
+            elif char == "\t":  # to the next stop, every 8 columns, but never into the next row
+                self._column = max(self._column, min(self._column // 8 * 8 + 8, self._columns - 1))
+            elif self._column + (width := _width(char)) > self._columns:
+                self._row += 1
+                self._column = width
+            else:
+                self._column += width
+        return text
 
     def _place_char(self, char: str) -> str:
         width = _width(char)
