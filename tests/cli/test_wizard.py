@@ -21,7 +21,7 @@ from tests.simulator.browser import visit
 pytestmark = pytest.mark.slow
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
-ANEW = os.environ.get("MISSY_SNAPSHOTS") == "new"
+REWRITE_SNAPSHOTS = os.environ.get("MISSY_SNAPSHOTS") == "new"
 KEY = "gsk_CANARY0123456789"
 MODELS = json_response({"data": [{"id": "m-large"}, {"id": "m-small"}, {"id": "other"}]})
 Script = list[tuple[str, str]]  # (what the screen shows at a question, the keys that answer it)
@@ -29,21 +29,21 @@ Script = list[tuple[str, str]]  # (what the screen shows at a question, the keys
 # Where the answers lead: each path, the answer to each of its questions given last
 COMPATIBLE, GROQ, AZURE, OTHER = DOWN * 2 + ENTER, ENTER, DOWN * 8 + ENTER, UP + ENTER
 SERVICE: Script = [
-    ("Who is to answer?", COMPATIBLE),
-    ("Which one?", GROQ),
+    ("Which provider?", COMPATIBLE),
+    ("Which service?", GROQ),
     ("Name of the entry: groq", ENTER),
 ]
 ENVIRONMENT: Script = [
     *SERVICE,
-    ("Where is its key to live?", ENTER),
+    ("Where should its key be stored?", ENTER),
     ("Name of the variable: GROQ_API_KEY", ENTER),
     ("Model:", f"llama{ENTER}"),
-    ("Set up another one?", ENTER),
+    ("Set up another entry?", ENTER),
     ("Is this right?", ENTER),
 ]
 NETWORK: Script = [
-    ("Who is to answer?", COMPATIBLE),
-    ("Which one?", OTHER),
+    ("Which provider?", COMPATIBLE),
+    ("Which service?", OTHER),
     ("Base URL:", f"http://192.168.7.7:8000/v1{ENTER}"),
     ("Allow it?", UP + ENTER),
 ]
@@ -51,34 +51,38 @@ VAULT: Script = [
     *SERVICE[:2],
     ("Name of the entry: groq", ENTER),
     ("There is an entry 'groq'.", UP + ENTER),
-    ("Where is its key to live?", DOWN + ENTER),
+    ("Where should its key be stored?", DOWN + ENTER),
     ("The key (not shown):", KEY + ENTER),
     ("Check it now?", DOWN + ENTER),
     ("Model:", f"llama{ENTER}"),
-    ("Set up another one?", UP + ENTER),
-    ("Who is to answer?", DOWN * 3 + ENTER),
+    ("Set up another entry?", UP + ENTER),
+    ("Which provider?", DOWN * 3 + ENTER),
     ("Name of the entry: local", ENTER),
     ("The model is not on this machine yet.", DOWN + ENTER),
-    ("Set up another one?", ENTER),
-    ("Which one answers when none is named?", ENTER),
+    ("Set up another entry?", ENTER),
+    ("Which one is the default?", ENTER),
     ("Is this right?", ENTER),
 ]
 LOGIN: Script = [
-    ("Who is to answer?", DOWN + ENTER),
+    ("Which provider?", DOWN + ENTER),
     ("Name of the entry: openai-codex", ENTER),
     ("ChatGPT login:", DOWN * 2 + ENTER),
 ]
-RESOURCE: Script = [("Who is to answer?", COMPATIBLE), ("Which one?", AZURE), ("Host of the resource", ENTER)]
+RESOURCE: Script = [
+    ("Which provider?", COMPATIBLE),
+    ("Which service?", AZURE),
+    ("Host of the resource", ENTER),
+]
 
 
 def failing(url: str) -> Script:
     """The way to a server that refuses the key."""
     return [
-        ("Who is to answer?", COMPATIBLE),
-        ("Which one?", OTHER),
+        ("Which provider?", COMPATIBLE),
+        ("Which service?", OTHER),
         ("Base URL:", url + ENTER),
         ("Name of the entry:", f"{CTRL_U}mine{ENTER}"),
-        ("Where is its key to live?", "vault" + ENTER),
+        ("Where should its key be stored?", "vault" + ENTER),
         ("The key (not shown):", KEY + ENTER),
         ("Check it now?", ENTER),
         ("What now?", ""),
@@ -93,10 +97,10 @@ def answer(person: Person, script: Script) -> None:
 
 
 def compare(name: str, text: str) -> None:
-    """Compare a screen with what it was when somebody looked at it; MISSY_SNAPSHOTS=new writes it anew."""
+    """Compare a screen with its snapshot, which a person has checked; MISSY_SNAPSHOTS=new rewrites it."""
     file = SNAPSHOTS / f"{name}.txt"
     text = re.sub(r"(127\.0\.0\.1|localhost):\d{5}\b", r"\1:PPPPP", text) + "\n"
-    if ANEW:
+    if REWRITE_SNAPSHOTS:
         file.write_text(text, encoding="utf-8")
     assert text == file.read_text(encoding="utf-8")
 
@@ -179,7 +183,7 @@ def test_the_key_is_checked_and_the_model_comes_from_the_live_list(missy, serve,
         person.see("search: small")
         assert "m-large" not in person.terminal.shown()
         person.press(ENTER)
-        answer(person, [("Set up another one?", ENTER), ("Is this right?", ENTER)])
+        answer(person, [("Set up another entry?", ENTER), ("Is this right?", ENTER)])
         assert person.end() == 0
         assert KEY not in person.raw
     entry = load(missy.home / "config.yaml").entry()
@@ -203,7 +207,7 @@ def test_a_long_list_scrolls_in_a_small_window(missy, serve):
         screen = person.see("> model-029", "search: 29")
         assert "model-030" not in screen
         person.press("x")
-        person.see("nothing holds: 29x")
+        person.see("no match: 29x")
         person.press(ENTER, "\x7f", DOWN, ENTER)
         person.see("Which model? model-129")
         person.press(CTRL_C)
@@ -214,14 +218,14 @@ def test_a_gateway_is_asked_for_what_only_the_user_knows(missy):
     """Portkey: which provider is behind it; its own key travels in a header, named and not asked for."""
     portkey = DOWN * 11 + ENTER
     with Person(missy, "setup", rows=60) as person:
-        answer(person, [("Who is to answer?", COMPATIBLE), ("Which one?", portkey)])
+        answer(person, [("Which provider?", COMPATIBLE), ("Which service?", portkey)])
         answer(
             person,
             [("Provider behind it", f"a b{ENTER}"), ("! that is no provider", f"{CTRL_U}@mine{ENTER}")],
         )
-        answer(person, [("Name of the entry: portkey", ENTER), ("Where is its key to live?", ENTER)])
+        answer(person, [("Name of the entry: portkey", ENTER), ("Where should its key be stored?", ENTER)])
         answer(person, [("Check it now?", DOWN + ENTER), ("Model:", f"gpt-4o{ENTER}")])
-        answer(person, [("Set up another one?", ENTER), ("headers: x-portkey-api-key", ENTER)])
+        answer(person, [("Set up another entry?", ENTER), ("headers: x-portkey-api-key", ENTER)])
         person.see("PORTKEY_API_KEY is not set here")
         assert person.end() == 0
     made = load(missy.home / "config.yaml").providers["portkey"]
@@ -235,28 +239,34 @@ def test_every_wrong_answer_is_told_and_asked_again(missy):
         answer(person, [*RESOURCE[:2], ("Host of the resource", f"two words{ENTER}")])
         answer(person, [("! no base URL", f"{CTRL_U}me.openai.azure.com{ENTER}")])
         answer(person, [("Name of the entry: azure", f" b{ENTER}"), ("! a name has", f"{CTRL_U}az{ENTER}")])
-        answer(person, [("Where is its key to live?", ENTER)])
+        answer(person, [("Where should its key be stored?", ENTER)])
         answer(person, [("Name of the variable: AZURE_OPENAI_API_KEY", f"{CTRL_U}{KEY.lower()}{ENTER}")])
         answer(
-            person, [("! that is no name of a variable", ESC), ("Where is its key to live?", "file" + ENTER)]
+            person,
+            [
+                ("! that is not the name of a variable", ESC),
+                ("Where should its key be stored?", "file" + ENTER),
+            ],
         )
         answer(person, [("The key (not shown):", f"two words{ENTER}"), ("! that is text", f"$KEY{ENTER}")])
         answer(person, [("! that is a reference", KEY + ENTER), ("Check it now?", DOWN + ENTER)])
-        answer(person, [("Model:", ENTER), ("! no name of a model", f"dep{ENTER}")])
-        answer(person, [("Set up another one?", UP + ENTER), *NETWORK[:2]])
+        answer(person, [("Model:", ENTER), ("! not the name of a model", f"dep{ENTER}")])
+        answer(person, [("Set up another entry?", UP + ENTER), *NETWORK[:2]])
         for wrong in ("nonsense", "http://example.com/v1", "https://a.example/v1?x=1"):
             answer(person, [("Base URL:", f"{CTRL_U}{wrong}{ENTER}"), (f"Base URL: {wrong} ! ", "")])
         answer(person, [("Base URL:", f"{CTRL_U}http://10.1.2.3:8000/v1{ENTER}"), ("Allow it?", ENTER)])
         answer(person, [("Base URL:", f"{CTRL_U}http://10.1.2.3:8000/v1{ENTER}"), ("Allow it?", UP + ENTER)])
         answer(person, [("Name of the entry: 10.1.2.3", f"{CTRL_U}az{ENTER}")])
-        answer(person, [("! 'az' is one of the entries before", f"{CTRL_U}lab{ENTER}")])
-        answer(person, [("Where is its key to live?", ENTER), ("Name of the variable: LAB_API_KEY", ENTER)])
-        answer(person, [("Model:", f"x{ENTER}"), ("Set up another one?", ENTER)])
-        answer(person, [("Which one answers", ENTER), ("Is this right?", ENTER)])
+        answer(person, [("! 'az' is already set up in this run", f"{CTRL_U}lab{ENTER}")])
+        answer(
+            person, [("Where should its key be stored?", ENTER), ("Name of the variable: LAB_API_KEY", ENTER)]
+        )
+        answer(person, [("Model:", f"x{ENTER}"), ("Set up another entry?", ENTER)])
+        answer(person, [("Which one is the default?", ENTER), ("Is this right?", ENTER)])
         assert person.end() == 0
         text = person.terminal.text()
         shown = " ".join(text.split())
-        assert "the key itself will stand in the file" in shown
+        assert "the key will be readable in the file" in shown
         assert "http://10.1.2.3:8000" in shown
         assert "allowed_cidrs: 10.1.2.3/32" in shown
         assert KEY not in person.raw
@@ -322,11 +332,11 @@ def test_ctrl_c_at_any_question_leaves_nothing_behind(groq, serve, question):
     ],
     ids=["end of input", "SIGINT", "SIGTERM", "SIGHUP"],
 )
-@pytest.mark.parametrize("question", ["Name of the entry: groq", "Where is its key to live?"])
+@pytest.mark.parametrize("question", ["Name of the entry: groq", "Where should its key be stored?"])
 def test_signals_and_the_end_of_the_input_end_it_too(missy, act, code, question):
     """Whatever ends it, the terminal is left as it was found."""
     with Person(missy, "setup") as person:
-        answer(person, [step for step in ENVIRONMENT if step[0] in {"Who is to answer?", "Which one?"}])
+        answer(person, [step for step in ENVIRONMENT if step[0] in {"Which provider?", "Which service?"}])
         if question.startswith("Where"):
             answer(person, [SERVICE[2]])
         person.see(question)
@@ -339,7 +349,7 @@ def test_signals_and_the_end_of_the_input_end_it_too(missy, act, code, question)
 def test_what_is_typed_too_early_is_not_shown(missy):
     """A key that was pasted before its question came is taken, and never on the screen."""
     with Person(missy, "setup", rows=60) as person:
-        person.see("Who is to answer?")
+        person.see("Which provider?")
         keys = "".join(keys for _, keys in SERVICE) + DOWN + ENTER + KEY + ENTER + DOWN + ENTER
         person.press(keys)
         person.see("Model:")
@@ -361,7 +371,7 @@ def test_a_login_is_a_part_of_it(missy, callback_ports):
             answer(person, [("Check it now?", ENTER)])
             person.see("Which model?", "the account's own default")
             person.press(ENTER)
-            answer(person, [("Set up another one?", ENTER), ("Is this right?", ENTER)])
+            answer(person, [("Set up another entry?", ENTER), ("Is this right?", ENTER)])
             assert person.end() == 0
         entry = load(missy.home / "config.yaml").entry("openai-codex")
         assert (entry.issuer, entry.endpoint, entry.model) == (simulator.issuer_url, simulator.base_url, None)
@@ -419,8 +429,8 @@ def test_a_server_that_wants_a_key_after_all(missy, serve):
         answer(
             person,
             [
-                ("Who is to answer?", COMPATIBLE),
-                ("Which one?", OTHER),
+                ("Which provider?", COMPATIBLE),
+                ("Which service?", OTHER),
                 ("Base URL:", server.url + ENTER),
                 ("Name of the entry:", f"{CTRL_U}mine{ENTER}"),
                 ("> It needs no key", ENTER),
@@ -448,15 +458,15 @@ def test_a_base_url_without_its_v1_is_mended(missy, serve):
         answer(
             person,
             [
-                ("Who is to answer?", COMPATIBLE),
-                ("Which one?", OTHER),
+                ("Which provider?", COMPATIBLE),
+                ("Which service?", OTHER),
                 ("Base URL:", origin + ENTER),
                 ("Name of the entry:", f"{CTRL_U}mine{ENTER}"),
                 ("> It needs no key", ENTER),
                 ("Check it now?", ENTER),
                 (f"Take {origin}/v1?", ENTER),
                 ("> m-large", ENTER),
-                ("Set up another one?", ENTER),
+                ("Set up another entry?", ENTER),
                 ("Is this right?", ENTER),
             ],
         )

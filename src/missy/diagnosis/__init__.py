@@ -1,1 +1,1 @@
-"""The walk of `missy doctor`: the machine, the configuration, and each entry's true path, step by step."""
+"""The checks of `missy doctor`: the machine, the configuration, and each entry, step by step."""

@@ -1,4 +1,4 @@
-"""A report without the names of a person's machines: hosts and addresses that are not a known service's are numbered."""
+"""Makes a report anonymous: hosts and addresses that do not belong to a known service are replaced by numbers."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
     from missy.config.schema import Config
 
-_KNOWN = {"localhost", *(kind.name for kind in KINDS.values() if kind.always_there)}
-_KNOWN |= {host.partition(":")[0] for preset in PRESETS.values() for host in preset.hosts}
-_KNOWN |= {parse(url).host for kind in KINDS.values() for url in (kind.base_url, kind.issuer) if url}
+_KNOWN_HOSTS = {"localhost", *(kind.name for kind in KINDS.values() if kind.always_there)}
+_KNOWN_HOSTS |= {host.partition(":")[0] for preset in PRESETS.values() for host in preset.hosts}
+_KNOWN_HOSTS |= {parse(url).host for kind in KINDS.values() for url in (kind.base_url, kind.issuer) if url}
 _URL = re.compile(r"https?://([^/\s:'\"\[\]@?#]+)", re.IGNORECASE)
 _ADDRESS = re.compile(r"[0-9A-Fa-f]*[.:][0-9A-Fa-f.:]+")
 
 
 def anonymise(text: str, config: Config | None) -> str:
-    """Return the text with the home folder as ~, foreign hosts as host-1, host-2, and foreign addresses as address-1."""
+    """Return the text with the home folder as ~, unknown hosts as host-1, host-2, and addresses as address-1."""
     home = os.environ.get("HOME", "").rstrip("/")
     text = text.replace(home, "~") if len(home) > 1 else text
     named = [*(_hosts(config) if config else ()), *(match[1].lower() for match in _URL.finditer(text))]
@@ -35,11 +35,11 @@ def anonymise(text: str, config: Config | None) -> str:
             rf"(?<![\w-])(?<!\w\.){re.escape(host)}(?![\w-]|\.\w)", numbers[host], text, flags=re.IGNORECASE
         )
     addresses: dict[str, str] = {}
-    return _ADDRESS.sub(lambda match: _shown(match[0], addresses), text)
+    return _ADDRESS.sub(lambda match: _replace_address(match[0], addresses), text)
 
 
 def _hosts(config: Config) -> Iterator[str]:
-    """Yield every host that a configuration names, addresses left out."""
+    """Yield every host name in a configuration."""
     network = config.network
     urls = [url for entry in config.providers.values() for url in entry.endpoints]
     for url in [*urls, *([network.proxy] if network.proxy else [])]:
@@ -50,7 +50,7 @@ def _hosts(config: Config) -> Iterator[str]:
 
 
 def _is_known(host: str) -> bool:
-    return host in _KNOWN or _as_address(host) is not None or host.startswith("[")
+    return host in _KNOWN_HOSTS or _as_address(host) is not None or host.startswith("[")
 
 
 def _as_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
@@ -60,9 +60,9 @@ def _as_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | No
         return None
 
 
-def _shown(word: str, numbers: dict[str, str]) -> str:
-    """Return what stands for an address, and any other word as it is."""
-    for end in (len(word), word.rfind(":")):  # with a port behind it, perhaps
+def _replace_address(word: str, numbers: dict[str, str]) -> str:
+    """Return the replacement of an address; any other word unchanged."""
+    for end in (len(word), word.rfind(":")):  # perhaps followed by a port
         core = word[:end].rstrip(".:") if end > 0 else ""
         address = _as_address(core)
         if address is not None and not address.is_loopback and not address.is_unspecified:

@@ -1,4 +1,4 @@
-"""Whether a base URL that lists no models only lacks its /v1: asked once, at the same origin, with the same key."""
+"""Finds a base URL that only lacks its /v1: one more request to the same origin, with the same key."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _VERSIONED = re.compile(r"/v[0-9]+[a-z0-9]*(/|$)")
 
 
 class Better(NamedTuple):
-    """The base URL that has the list, and the list."""
+    """The base URL that lists models, and its models."""
 
     url: str
     models: list[str]
 
     @property
     def advice(self) -> str:
-        """Say it in one line."""
+        """One line that says what to change."""
         return f"no /models here; {self.url}/models answers: base_url should end in /v1"
 
 
 def find_v1(config: Config, name: str, timeout: float) -> Better | None:
-    """Ask BASE/v1/models where BASE/models was not found. None if that is no better, or BASE names a version."""
+    """Ask BASE/v1/models after BASE/models was not found. Returns None if that fails too, or if BASE has a version."""
     from missy.assistant import Missy
 
     entry = config.entry(name)

@@ -1,4 +1,4 @@
-"""One entry's true path: policy, dns, tcp, tls, credential or login, one models call, and the clock."""
+"""The checks of one entry: policy, DNS, TCP, TLS, credential or login, one models call, and the clock."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
     from missy.config.schema import Entry
     from missy.policy import Target
 
-_CLOCK = 300.0  # seconds by which the clock may be off
+_MAX_CLOCK_ERROR_SECONDS = 300.0
 
 
 def examine(missy: Missy, entry: Entry, timeout: float) -> Iterator[Check]:
-    """Walk one entry's path. Stops where it cannot go on. A login is looked at, never renewed."""
+    """Yield the checks of one entry, up to the one after which it cannot continue. A login is read, never renewed."""
     if not entry.enabled:
         yield Check(entry.entry, "skip", "disabled")
     elif entry.endpoint is None:
-        yield from _examine_inner(missy, entry, timeout)
+        yield from _examine_without_endpoint(missy, entry, timeout)
     else:
         yield from _examine_remote(missy, entry, timeout)
 
 
-def _examine_inner(missy: Missy, entry: Entry, timeout: float) -> Iterator[Check]:
-    """Walk the path of an entry that no endpoint answers for."""
+def _examine_without_endpoint(missy: Missy, entry: Entry, timeout: float) -> Iterator[Check]:
+    """Yield the checks of an entry that has no endpoint."""
     usable = True
     for check in _examine_kind(missy, entry):
         usable = usable and check.status != "fail"
@@ -61,9 +61,7 @@ def _examine_remote(missy: Missy, entry: Entry, timeout: float) -> Iterator[Chec
         usable = usable and check.status == "ok"
         yield check
     if broken or not usable:
-        why = (
-            "there is no way to the endpoint" if broken else "not asked without a credential that is good now"
-        )
+        why = "the endpoint cannot be reached" if broken else "not asked without a valid credential"
         yield Check(f"{entry.entry}: models", "skip", why)
         return
     missy.door().gate.last_headers = ()
@@ -72,15 +70,15 @@ def _examine_remote(missy: Missy, entry: Entry, timeout: float) -> Iterator[Chec
 
 
 def _connect(missy: Missy, entry: Entry, target: Target, timeout: float) -> Iterator[Check]:
-    """Yield policy, dns, tcp and tls; and, where those fail, the proxy that may be needed."""
+    """Yield the checks of policy, DNS, TCP and TLS, and of the proxy that may be needed if one fails."""
     from missy.net.gate import refusal
     from missy.net.probe import probe
 
     assert entry.endpoint is not None
     network = missy.config.network
     proxied = network.proxy is not None and target.scheme == "https" and not target.is_loopback
-    way: dict[str, Any] = {"timeout": timeout, "proxied": proxied, "ca_bundle": network.ca_bundle}
-    for step in probe(missy.door().gate, entry.endpoint, entry=entry.entry, **way):
+    probe_options: dict[str, Any] = {"timeout": timeout, "proxied": proxied, "ca_bundle": network.ca_bundle}
+    for step in probe(missy.door().gate, entry.endpoint, entry=entry.entry, **probe_options):
         name = f"{entry.entry}: {step.name}"
         if step.error is None:
             yield Check(name, "ok", step.detail)
@@ -88,7 +86,7 @@ def _connect(missy: Missy, entry: Entry, target: Target, timeout: float) -> Iter
         yield failed(name, step.error, kind_of(entry).fix(step.error, entry, target.host, step.name))
         variable, line = proxy_from(os.environ)
         if step.name in ("dns", "tcp") and variable and network.proxy is None and not target.is_loopback:
-            detail = f"{variable} is set, so this network may have to be left through a proxy"
+            detail = f"{variable} is set, so this network may need a proxy"
             yield Check(f"{entry.entry}: proxy", "warn", detail, line)
     for url in entry.endpoints[1:]:
         decision = missy.door().gate.policy.decide(parse(url))
@@ -121,20 +119,24 @@ def _ask_models(missy: Missy, entry: Entry, timeout: float) -> Check:
 
 
 def _examine_clock(missy: Missy, entry: Entry) -> Iterator[Check]:
-    """Compare our clock with the Date of the reply that has just come."""
+    """Compare the clock of this machine with the Date header of the last reply."""
     from email.utils import parsedate_to_datetime
 
-    heard = {name.lower(): value for name, value in missy.door().gate.last_headers}
-    if b"date" not in heard or b"age" in heard:  # a cache's reply is as old as it says
+    reply_headers = {name.lower(): value for name, value in missy.door().gate.last_headers}
+    if (
+        b"date" not in reply_headers or b"age" in reply_headers
+    ):  # a reply with Age comes from a cache, and its Date is old
         return
     try:
-        off = time.time() - parsedate_to_datetime(heard[b"date"].decode("latin-1")).timestamp()
+        error_seconds = (
+            time.time() - parsedate_to_datetime(reply_headers[b"date"].decode("latin-1")).timestamp()
+        )
     except (ValueError, OverflowError):
         return
     name = f"{entry.entry}: clock"
-    if abs(off) <= _CLOCK:
+    if abs(error_seconds) <= _MAX_CLOCK_ERROR_SECONDS:
         yield Check(name, "ok", "within five minutes of the endpoint's")
         return
-    side = "fast" if off > 0 else "slow"
+    side = "fast" if error_seconds > 0 else "slow"
     fix = "sudo sntp -sS time.apple.com" if sys.platform == "darwin" else "sudo timedatectl set-ntp true"
-    yield Check(name, "warn", f"this machine's clock is {abs(off) / 60:.0f} minutes {side}", fix)
+    yield Check(name, "warn", f"this machine's clock is {abs(error_seconds) / 60:.0f} minutes {side}", fix)

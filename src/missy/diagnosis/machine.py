@@ -1,4 +1,4 @@
-"""What is true of the machine, whichever entry is used: the home folder, rights, the environment, the vault."""
+"""The checks of the machine, for all entries: the home folder, file permissions, the environment, the vault."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from missy.config.schema import Config
 
-# What users of other clients may think counts; it changes nothing here. `{}` in the fix is the value.
-_IGNORED = {
+# Variables of other clients, which Missy ignores -> the fix; `{}` in it is the value.
+_IGNORED_VARIABLES = {
     "OPENAI_BASE_URL": "missy setup --no-prompt --entry openai --base-url {} --force",
     "OPENAI_API_BASE": "missy setup --no-prompt --entry openai --base-url {} --force",
     "OPENAI_ORG_ID": "unset OPENAI_ORG_ID",
@@ -36,19 +36,21 @@ _IGNORED = {
 
 
 def examine_machine() -> Iterator[Check]:
-    """Look at the home folder, the rights of what is in it, the environment and the vault. Changes no rights."""
+    """Yield the checks of the home folder, its permissions, the environment and the vault. Changes no permissions."""
     try:
         home = paths.home()
-        wide = list(_wide(home))
-        if not wide and home.exists():
+        accessible = list(_find_accessible(home))
+        if not accessible and home.exists():
             folders.ensure_dir(home)
         yield Check("home", "ok", str(home))
     except (MissyError, OSError) as error:
-        told = error if isinstance(error, MissyError) else os_errors.fault("read", "MISSY_HOME", error)
-        yield failed("home", told, 'export MISSY_HOME="$HOME/.missy-new"')
+        known_error = error if isinstance(error, MissyError) else os_errors.fault("read", "MISSY_HOME", error)
+        yield failed("home", known_error, 'export MISSY_HOME="$HOME/.missy-new"')
         return
-    if wide:
-        names = ", ".join(wide[:3]) + (f" and {len(wide) - 3} more" if len(wide) > 3 else "")
+    if accessible:
+        names = ", ".join(accessible[:3]) + (
+            f" and {len(accessible) - 3} more" if len(accessible) > 3 else ""
+        )
         fix = f"chmod -R go= {shlex.quote(str(home))}"
         yield Check("rights", "warn", f"other users may look at {names}", fix)
     yield from _examine_environment()
@@ -56,7 +58,7 @@ def examine_machine() -> Iterator[Check]:
 
 
 def examine_config(config: Config) -> Iterator[Check]:
-    """Look at the file: where it is, who may read it, and the keys that stand in it."""
+    """Yield the checks of the configuration file: its place, who may read it, and whether it contains keys."""
     yield Check("config", "ok", str(config.path) if config.exists else "no config file: defaults")
     if config.exists and config.path.parent != paths.home():
         mode = stat.S_IMODE(os.stat(config.path).st_mode)
@@ -69,37 +71,37 @@ def examine_config(config: Config) -> Iterator[Check]:
             yield Check(
                 f"{entry.entry}: key",
                 "warn",
-                f"a key stands in {config.path} itself, and in its backups: the vault keeps it encrypted",
+                f"{config.path} and its backups contain a key; the vault keeps it encrypted",
                 f"missy vault set {name}  # then: missy config set {key} vault://{entry.entry}"
                 "; missy config backups --prune",
             )
 
 
-def _wide(home: Path) -> Iterator[str]:
-    """Yield the files and folders that others have any right to, with their modes; links are not followed."""
+def _find_accessible(home: Path) -> Iterator[str]:
+    """Yield the files and folders that other users may access, with their modes. Links are not followed."""
     if not home.exists():
         return
-    for path in (home, *_inside(home), *_inside(home / "secrets")):
+    for path in (home, *_list_folder(home), *_list_folder(home / "secrets")):
         info = path.lstat()
         if not stat.S_ISLNK(info.st_mode) and info.st_mode & 0o077:
             yield f"{path} (mode {stat.S_IMODE(info.st_mode):04o})"
 
 
-def _inside(folder: Path) -> list[Path]:
+def _list_folder(folder: Path) -> list[Path]:
     return sorted(folder.iterdir()) if folder.is_dir() and not folder.is_symlink() else []
 
 
 def _examine_environment() -> Iterator[Check]:
-    for name, fix in _IGNORED.items():
+    for name, fix in _IGNORED_VARIABLES.items():
         found = next((one for one in (name, name.lower()) if os.environ.get(one)), None)
         if found:
             line = fix.format(shlex.quote(os.environ[found])) if fix else proxy_from(os.environ)[1]
-            line = f"unset {found}" if "@" in line or not line else line  # it may hold a password
-            yield Check("environment", "warn", f"{found} is set, and changes nothing here", line)
+            line = f"unset {found}" if "@" in line or not line else line  # it may contain a password
+            yield Check("environment", "warn", f"{found} is set, but Missy ignores it", line)
 
 
 def _examine_vault(home: Path) -> Iterator[Check]:
-    """Open the vault with its key. Raises nothing: a lost key is a check that failed."""
+    """Yield the check of the vault: it is opened with its key."""
     from missy.secrets.vault import Vault
 
     vault = Vault(home)

@@ -1,4 +1,4 @@
-"""A proxy that the environment names, and Missy ignores: as the line for config.yaml. No I/O."""
+"""Finds a proxy in the environment, which Missy ignores, and makes the line for config.yaml. No I/O."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 
 
 def proxy_from(environ: Mapping[str, str]) -> tuple[str, str]:
-    """Return the variable that names a proxy, and the line for config.yaml; two empty texts without one.
+    """Return the variable that names a proxy and the line for config.yaml; two empty texts if there is none.
 
-    What cannot be written there, a user name with a password say, is not shown.
+    A value that is not valid there, one with a password for example, is not shown.
     """
     from missy.config.values import Wrong, proxy
 

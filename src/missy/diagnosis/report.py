@@ -1,4 +1,4 @@
-"""What can be attached to a bug: versions, the checks, the configuration with every key masked. It shows no secret."""
+"""The report for a bug: versions, checks, and the configuration with all keys masked. It contains no secret."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _PARTS = (
 
 
 def write_report(checks: Iterable[Check], config: Config | None) -> str:
-    """Return the report as Markdown, without what names a person or their machines."""
+    """Return the report as Markdown, without names of persons or their machines."""
     lines = ["# missy doctor --report", "", f"- missy {__version__}", f"- Python {platform.python_version()}"]
     lines += [f"- {platform.system()} {platform.release()} {platform.machine()}"]
     lines += [f"- {name} {version}" for name, version in _versions()]

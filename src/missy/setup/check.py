@@ -1,4 +1,4 @@
-"""The live check of what is not written yet: the true path, over the one door, with the key that was given."""
+"""The live check of an entry that is not written yet: a real request through the door, with the given key."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ if TYPE_CHECKING:
     from missy.config.schema import Config
     from missy.diagnosis.base_url import Better
 
-TIMEOUT = 15.0  # seconds of silence
+TIMEOUT_SECONDS = 15.0  # idle timeout
 
 
-class Found(NamedTuple):
-    """What an endpoint answered: its models, none where it has no list; and the base URL that has one instead."""
+class CheckResult(NamedTuple):
+    """The models of an endpoint, empty if it has no list; and a better base URL that does have one."""
 
     models: list[str]
     better: Better | None = None
 
 
-def list_models(config: Config, name: str, notice: Callable[[str], None]) -> Found:
-    """Ask an entry's endpoint for its models. Raises MissyError where it does not answer."""
+def list_models(config: Config, name: str, notice: Callable[[str], None]) -> CheckResult:
+    """Ask an entry's endpoint for its models. Raises MissyError if it does not answer."""
     from missy.assistant import Missy
     from missy.diagnosis.base_url import find_v1
 
     with Missy(config, notice=notice) as missy:
         try:
-            return Found(missy.models(name, timeout=TIMEOUT))
+            return CheckResult(missy.models(name, timeout=TIMEOUT_SECONDS))
         except ProviderError as error:
             if error.status not in (404, 405):
                 raise
-    return Found([], find_v1(config, name, TIMEOUT))
+    return CheckResult([], find_v1(config, name, TIMEOUT_SECONDS))

@@ -1,4 +1,4 @@
-"""The writing: all of a plan, or nothing. It must never leave a key stored for an entry that was not written."""
+"""Writes a plan: all of it, or nothing. It must never leave a stored key for an entry that was not written."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 
 def outcome(path: Path, plan: Plan, *, literal: bool = False) -> Config:
-    """Return the configuration as it would be, written nowhere; with `literal`, the keys in it themselves.
+    """Return the configuration that a plan would make, without writing it; with `literal`, keys in place of references.
 
-    Raises ConfigError or UsageError where `write` would.
+    Raises ConfigError or UsageError if `write` would.
     """
     return edit.outcome(path, _change(path, plan, literal=literal), KINDS)
 
@@ -34,42 +34,42 @@ def outcome(path: Path, plan: Plan, *, literal: bool = False) -> Config:
 def write(path: Path, plan: Plan) -> bool:
     """Store the keys and write the file; returns whether the file has changed. Raises MissyError.
 
-    When anything fails, Ctrl-C included, the file is as it was and the stores hold what they held.
+    If anything fails, Ctrl-C included, the file and the stores are as they were before.
     """
-    outcome(path, plan)  # what cannot be written must show itself before a key is stored
+    outcome(path, plan)  # raises, before a key is stored, if the plan cannot be written
     if not path.parent.exists():
         folders.ensure_dir(path.parent)
     undo: list[Undo] = []
-    before = _bytes(path)
+    before = _read_if_exists(path)
     try:
         for draft in plan.secrets:
-            undo.append(_keep(draft))  # noqa: PERF401 one that fails must leave those before it in the list
+            undo.append(_store_key(draft))  # noqa: PERF401 if one fails, those before it must be in the list
         return edit.edit(path, _change(path, plan), KINDS)
     except BaseException:
-        for take_back in reversed(undo) if _bytes(path) == before else ():
+        for take_back in reversed(undo) if _read_if_exists(path) == before else ():
             with suppress(MissyError):
                 take_back()
         raise
 
 
-def _bytes(path: Path) -> bytes | None:
+def _read_if_exists(path: Path) -> bytes | None:
     return path.read_bytes() if path.exists() else None
 
 
 def _change(path: Path, plan: Plan, *, literal: bool = False) -> edit.Change:
-    # whether the data is the template's is asked under the file's lock, when another missy may have written it
+    # the lock is held when `change` runs, so that no other process can make the file in between
     def change(data: dict[str, Any]) -> None:
         plan.apply(data, fresh=not path.exists(), literal=literal)
 
     return change
 
 
-def _keep(draft: Draft) -> Undo:
-    """Store one key; returns what puts back the value that was there before, or none."""
+def _store_key(draft: Draft) -> Undo:
+    """Store one key. Returns the function that restores the earlier value, or removes the key if there was none."""
     assert draft.secret is not None
     if draft.store == "keyring":
         reference = f"{keystore.SCHEME}{draft.name}"
-        old = _held(lambda: keystore.get(reference))
+        old = _stored_key(lambda: keystore.get(reference))
         keystore.put(reference, draft.secret)
         return lambda: keystore.put(reference, old) if old else keystore.delete(reference)
     vault = Vault(paths.home())
@@ -78,7 +78,7 @@ def _keep(draft: Draft) -> Undo:
     return lambda: vault.set(draft.name, kept) if kept else vault.delete(draft.name)
 
 
-def _held(get: Callable[[], Secret]) -> Secret | None:
+def _stored_key(get: Callable[[], Secret]) -> Secret | None:
     try:
         return get()
     except CredentialError:
@@ -86,9 +86,9 @@ def _held(get: Callable[[], Secret]) -> Secret | None:
 
 
 def is_stored(draft: Draft) -> bool:
-    """Whether the store holds a key under the entry's name already, which writing would replace."""
+    """Whether the store already holds a key with the name of the entry, which writing would replace."""
     if draft.store == "vault":
         return draft.name in Vault(paths.home()).names()
     if draft.store == "keyring":
-        return _held(lambda: keystore.get(f"{keystore.SCHEME}{draft.name}")) is not None
+        return _stored_key(lambda: keystore.get(f"{keystore.SCHEME}{draft.name}")) is not None
     return False

@@ -1,4 +1,4 @@
-"""From the options of `setup --no-prompt` to a plan: what they mean together. It reads no file and shows no key."""
+"""Makes a plan from the options of `setup --no-prompt`. It reads no file and shows no key."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Flags(NamedTuple):
-    """The options, as they were given."""
+    """The options of the command."""
 
     provider: str | None = None
     entry: str | None = None
@@ -39,16 +39,16 @@ class Flags(NamedTuple):
     force: bool = False
 
 
-def draft_of(flags: Flags, config: Config, read_key: Callable[[], Secret]) -> Draft:
-    """Return the entry that the options describe. Raises UsageError for what does not go together."""
-    kind, service = _who(flags, config)
+def draft_from_flags(flags: Flags, config: Config, read_key: Callable[[], Secret]) -> Draft:
+    """Return the entry that the options describe. Raises UsageError if they do not go together."""
+    kind, service = _find_kind_and_service(flags, config)
     name = flags.entry or service or kind
     if name in config.providers and not flags.force:
         raise UsageError(
             f"there is an entry '{name}' in {config.path}",
             hint="choose another --entry, or change it with --force",
         )
-    _refuse_strange(kind, flags)
+    _refuse_foreign_options(kind, flags)
     draft = Draft(kind=kind, name=name, model=flags.model, replaces=flags.force)
     draft = _with_endpoint(draft, flags, SERVICES.get(service), config)
     if not KINDS[kind].takes_key:
@@ -57,8 +57,8 @@ def draft_of(flags: Flags, config: Config, read_key: Callable[[], Secret]) -> Dr
     return _with_key(draft, flags, read_key)
 
 
-def _refuse_strange(name: str, flags: Flags) -> None:
-    """Refuse the options that mean nothing to a kind."""
+def _refuse_foreign_options(name: str, flags: Flags) -> None:
+    """Raise UsageError for options that a kind does not have."""
     kind = KINDS[name]
     untaken = {} if "base_url" in kind.keys else {"--base-url": flags.base_url}
     untaken |= {} if kind.asks_model else {"--model": flags.model}
@@ -68,12 +68,12 @@ def _refuse_strange(name: str, flags: Flags) -> None:
         raise UsageError(f"kind {name} takes no key", hint="leave the options about keys out")
 
 
-def _who(flags: Flags, config: Config) -> tuple[str, str]:
-    """Return the kind, and the service if that is what was named."""
+def _find_kind_and_service(flags: Flags, config: Config) -> tuple[str, str]:
+    """Return the kind, and the service if one was named."""
     kinds = [kind.name for kind in usable(KINDS)]
     wanted = flags.provider
     if wanted is None:
-        return _by_entry(flags, config, kinds)
+        return _kind_from_entry_name(flags, config, kinds)
     if wanted in kinds:
         return wanted, ""
     if service := named(wanted):
@@ -87,8 +87,8 @@ def _who(flags: Flags, config: Config) -> tuple[str, str]:
     )
 
 
-def _by_entry(flags: Flags, config: Config, kinds: list[str]) -> tuple[str, str]:
-    """Return what the entry's name alone says: it may be that of a kind, of a service, or of an entry to change."""
+def _kind_from_entry_name(flags: Flags, config: Config, kinds: list[str]) -> tuple[str, str]:
+    """Return the kind and the service for the name of an entry: that of a kind, a service, or an existing entry."""
     name = flags.entry
     if flags.base_url or name is None:
         return default_kind(KINDS).name, ""
@@ -105,7 +105,7 @@ def _by_entry(flags: Flags, config: Config, kinds: list[str]) -> tuple[str, str]
 
 
 def _with_endpoint(draft: Draft, flags: Flags, service: Service | None, config: Config) -> Draft:
-    """Put in the URL and what is sent along: the service's, then what the options say."""
+    """Add the URL, headers and query: those of the service, then those of the options."""
     url, headers = flags.base_url, dict[str, str]()
     old = config.providers.get(draft.name)
     if url is None and service is None and flags.provider is None and old is not None:
@@ -152,12 +152,12 @@ def _parts(flags: Flags, service: Service) -> dict[str, str]:
 
 
 def _pairs(option: str, given: Iterable[str]) -> dict[str, str]:
-    """Split what was given to an option. Raises UsageError: other users can read a command line."""
+    """Split the values of an option. Raises UsageError for a secret: other users can read a command line."""
     return dict(split_pair(text, option=option, plain_names=option == "--set") for text in given)
 
 
 def _require_model(draft: Draft, service: Service | None, config: Config) -> None:
-    """Refuse a server on this machine without a model: none of them has the one that is taken for granted."""
+    """Raise UsageError for a server on this machine without a model: the default model is not there."""
     old = config.providers.get(draft.name)
     if service is None or not service.here or draft.model or (old is not None and old.model):
         return

@@ -1,4 +1,4 @@
-"""NAME=VALUE, as it is typed for a header or a parameter. A secret is named there, never written: it would be seen."""
+"""NAME=VALUE, as typed for a header or a parameter. A secret must be a reference, since others could see the value."""
 
 from __future__ import annotations
 

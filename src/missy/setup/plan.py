@@ -1,6 +1,6 @@
-"""PURE: from the answers to what will be written, where each key will be kept, and what becomes reachable.
+"""What `missy setup` will write: the entries, where each key is stored, and which hosts become reachable.
 
-It must never read a file, the environment or the network, and never show a key.
+Does no I/O: it must never read a file, the environment or the network, and never show a key.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     Data = dict[str, Any]
 
-# Where a key can live -> what that means
+# where a key can be stored -> what that means
 STORES: dict[str, str] = {
     "env": "in your shell's environment; the file names the variable only",
     "vault": "encrypted in MISSY_HOME; the file says vault://NAME",
@@ -35,12 +35,12 @@ STORES: dict[str, str] = {
 }
 NEEDS_SECRET = ("vault", "keyring", "config")
 _ABOUT_KEYS = ("api_key", "api_keys")
-_ABOUT_ENDPOINT = ("headers", "query", "api_key_header")  # what they hold is for one endpoint, as a key is
+_ABOUT_ENDPOINT = ("headers", "query", "api_key_header")  # like a key, they belong to one endpoint
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """The answers for one entry. `store` "" writes no key; `networks` are addresses to let a name or URL have."""
+    """The answers for one entry. `store` "" stores no key; `networks` are additions to `network.allowed_cidrs`."""
 
     kind: str = default_kind(KINDS).name
     name: str = ""
@@ -58,7 +58,7 @@ class Draft:
 
     @property
     def reference(self) -> str | None:
-        """What `api_key` will say, None for nothing. With the store "config" it is the key itself."""
+        """The value of `api_key`, None for none. With the store "config" it is the key itself."""
         if self.store == "env":
             return f"${self.variable}"
         if self.store == "config":
@@ -66,7 +66,7 @@ class Draft:
         return f"{self.store}://{self.name}" if self.store else None
 
     def entry(self, *, literal: bool = False) -> Data:
-        """Return the entry as the file will have it; with `literal`, the key itself in place of a reference."""
+        """Return the entry as it is written to the file; with `literal`, the key itself in place of a reference."""
         key = self.secret.reveal() if literal and self.secret and self.store else self.reference
         found = {
             "name": self.kind, "model": self.model, "api_key": key, "base_url": self.base_url,
@@ -78,15 +78,15 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All that one run of `missy setup` will write. `default`: the entry to use when none is named."""
+    """All that one run of `missy setup` will write. `default` is the new default entry."""
 
     drafts: tuple[Draft, ...]
     default: str | None = None
 
     def apply(self, data: Data, *, fresh: bool, literal: bool = False) -> None:
-        """Change the plain data of a configuration file. Raises UsageError for an entry that is there already.
+        """Change the plain data of a configuration file. Raises UsageError for an entry that exists already.
 
-        `fresh`: the data is that of the template, whose sample entry nobody asked for.
+        `fresh`: the data is that of the template, whose sample entry is removed.
         """
         providers = section(data, "providers")
         if fresh:
@@ -110,9 +110,9 @@ class Plan:
 
 
 def _update(name: str, old: Data, new: Data) -> Data:
-    """Return the old entry with the new values: what a person set by hand, a timeout say, is not lost.
+    """Return the old entry with the new values. Values that were set by hand, a timeout for example, are kept.
 
-    A key is never carried to another endpoint, and a new key takes the place of all the old ones.
+    A key is never moved to another endpoint, and a new key replaces all the old ones.
     """
     if old.get("enabled") is False:
         new = {**new, "enabled": True}
@@ -136,7 +136,7 @@ def _endpoint(name: str, entry: Data) -> str | None:
 
 
 def _allow(data: Data, networks: Iterable[str]) -> None:
-    """Add to `network.allowed_cidrs` what is missing there."""
+    """Add the missing networks to `network.allowed_cidrs`."""
     for one in networks:
         listed = section(data, "network")
         if one not in (listed.get("allowed_cidrs") or []):
@@ -144,7 +144,7 @@ def _allow(data: Data, networks: Iterable[str]) -> None:
 
 
 def reachable(before: Config, after: Config) -> list[str]:
-    """Return the origins that may be reached after the change, and could not be before."""
+    """Return the origins that may be reached after the change but not before."""
     known = {_origin(reach) for reach in Policy(before.rules()).reachable()}
     found = dict.fromkeys(_origin(reach) for reach in Policy(after.rules()).reachable())
     return [origin for origin in found if origin not in known]
@@ -156,7 +156,7 @@ def _origin(reach: Any) -> str:
 
 
 def refusal(config: Config, name: str) -> Decision | None:
-    """Return the policy's decision about an entry that it will refuse, None for one that it lets pass."""
+    """Return the decision of the policy if it refuses an entry, None if it allows it."""
     decide = Policy(config.rules()).decide
     refused = (decide(parse(url)) for url in config.providers[name].endpoints)
     return next((decision for decision in refused if not decision.allowed), None)
@@ -169,7 +169,7 @@ def variables(draft: Draft) -> list[str]:
 
 
 def key_place(draft: Draft) -> str:
-    """Say in a few words where the key of an entry will be."""
+    """Return a few words that say where the key of an entry will be."""
     if draft.store == "env":
         return f"${draft.variable} (environment)"
     if draft.store == "config":
@@ -178,28 +178,28 @@ def key_place(draft: Draft) -> str:
 
 
 def variable_for(name: str, listed: str, environ: Mapping[str, str]) -> str:
-    """Return the variable to offer for a key: the service's own, unless only the entry's own one is set."""
+    """Return the variable to suggest for a key: that of the service, unless only the one named after the entry is set."""
     own = "".join(c if c.isascii() and c.isalnum() else "_" for c in name.upper()) + "_API_KEY"
     own = own if not own[0].isdigit() else f"_{own}"
     return own if not listed or (environ.get(own) and not environ.get(listed)) else listed
 
 
 def check_variable(text: str, environ: Mapping[str, str]) -> str:
-    """Return the name of a variable, its $ taken off. Raises UsageError; what may be a key is never shown."""
+    """Return the name of a variable without its $. Raises UsageError, which never shows what may be a key."""
     import re
 
     name = text.strip().removeprefix("$").removeprefix("{").removesuffix("}")
     looks_secret = name not in environ and len(name) >= 20 and name != name.upper()
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", name) or looks_secret:
         raise UsageError(
-            "that is no name of a variable; what was given is not shown, as it may be a key",
+            "that is not the name of a variable; it is not shown, since it may be a key",
             hint="name it like GROQ_API_KEY: letters, digits and _; the key itself goes to --api-key-stdin",
         )
     return name
 
 
 def check_key(text: str) -> Secret:
-    """Return a typed or piped key. Raises UsageError for what no key looks like, without showing it."""
+    """Return a typed or piped key. Raises UsageError if it does not look like a key, without showing it."""
     from missy.config.values import Wrong, key
 
     value = text.strip()
@@ -212,7 +212,7 @@ def check_key(text: str) -> Secret:
 
 
 def check_base_url(text: str) -> str:
-    """Return a base URL as the file will have it. Raises UsageError for what is none."""
+    """Return a base URL in the form in which it is written. Raises UsageError if it is not one."""
     from missy.config.values import Wrong, url
 
     try:
@@ -224,9 +224,9 @@ def check_base_url(text: str) -> str:
 
 
 def check_part(service: Service, part: Part, text: str) -> str:
-    """Return what stands for a part of a service's URL or headers. Raises UsageError for what would change more.
+    """Return the value of a part of a service's URL or headers. Raises UsageError if it would change more than that part.
 
-    In the place of a name in the host, the whole host is taken too; another host is no such name.
+    For a part of the host name, the whole host name is accepted too, but no other host.
     """
     value, bad = text.strip(), "{}\\?#: "
     in_url = part.name in service.url_parts
@@ -244,9 +244,9 @@ def check_part(service: Service, part: Part, text: str) -> str:
 
 
 def network_for(base_url: str) -> tuple[str, ...]:
-    """Return the address to allow for a server on one's own network, () if none is needed.
+    """Return the address to allow for a server on a private network, () if none is needed.
 
-    Raises UsageError for a URL that the policy refuses and that no line can allow: http to a name, say.
+    Raises UsageError for a URL that no rule can allow: http to a host name, for example.
     """
     from missy.policy import Endpoint, Rules
 

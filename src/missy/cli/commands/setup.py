@@ -114,24 +114,24 @@ def _refuse_options(given: dict[str, Any]) -> None:
 
 def _run_wizard(path: Path, config: Config) -> None:
     exit_on_ctrl_c(on_terminal=True)  # the imports below take a while
-    from missy.cli.wizard.prompts import Talk
+    from missy.cli.wizard.prompts import WizardPrompter
     from missy.cli.wizard.steps import Wizard
     from missy.cli.wizard.summary import shorten
     from missy.setup import commit
 
     probe = Draft(name=next(iter(config.always_there)), replaces=True)
     commit.outcome(path, Plan((probe,)))  # raises before the questions if the file cannot be changed
-    with Talk() as talk:
+    with WizardPrompter() as prompter:
 
         def say(text: str) -> None:
-            talk.say(shorten(text))
+            prompter.say(shorten(text))
 
-        talk.say("Nothing is written before the summary's yes. Ctrl-C leaves everything as it is.")
-        made = Wizard(talk, path, config, _log_in).run()
+        prompter.say("Nothing is written before the summary's yes. Ctrl-C leaves everything as it is.")
+        made = Wizard(prompter, path, config, _log_in).run()
         if made is not None:
             _write(path, made, say, say)
         else:
-            talk.say("Nothing was written.")
+            prompter.say("Nothing was written.")
 
 
 def _log_in(config: Config, entry: str, *, device: bool) -> None:
@@ -144,9 +144,9 @@ def _log_in(config: Config, entry: str, *, device: bool) -> None:
 
 def _make_plan(config: Config, *, as_default: bool, check: bool, **given: Any) -> Plan:  # noqa: ARG001
     """Return a plan from the options. Raises UsageError if they do not go together."""
-    from missy.setup.flags import Flags, draft_of
+    from missy.setup.flags import Flags, draft_from_flags
 
-    draft = draft_of(Flags(**given), config, _read_key)
+    draft = draft_from_flags(Flags(**given), config, _read_key)
     made = Plan((draft,), draft.name if as_default else None)
     from missy.kinds import KINDS
     from missy.setup import commit

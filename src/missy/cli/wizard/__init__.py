@@ -1,1 +1,1 @@
-"""The questions of `missy setup`."""
+"""The wizard of `missy setup`."""

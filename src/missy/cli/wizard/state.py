@@ -1,6 +1,6 @@
-"""What the wizard's steps share: the answers so far, and the way to look at what they would make.
+"""What the steps of the wizard share: the answers so far, and the configuration that they would make.
 
-The answers are frozen, so that going back is taking up the answers from before a question.
+The state is frozen, so that going back means to use an earlier state again.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from missy.setup.plan import Draft, Plan
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from missy.cli.wizard.prompts import Talk
+    from missy.cli.wizard.prompts import WizardPrompter
     from missy.config.schema import Config
 
     class LogIn(Protocol):
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
-    """What has been answered so far: the entry under way, the ones before it, and what its check found."""
+class WizardState:
+    """The answers so far: the current entry, the finished ones, and the result of the check."""
 
     draft: Draft = field(default_factory=Draft)
     done: tuple[Draft, ...] = ()
@@ -34,32 +34,32 @@ class Answers:
     parts: dict[str, str] = field(default_factory=dict)
     models: tuple[str, ...] = field(default=(), repr=False)
     default: str | None = None
-    refused: bool = False  # the check of the entry under way failed for want of a key
+    refused: bool = False  # the check of the current entry failed for lack of a valid key
 
-    def with_draft(self, **changes: Any) -> Answers:
-        """Return these answers with others for the entry under way."""
+    def with_draft(self, **changes: Any) -> WizardState:
+        """Return this state with changes to the current entry."""
         return replace(self, draft=replace(self.draft, **changes))
 
-    def finish(self) -> Answers:
-        """Put the entry under way with those that are done."""
+    def finish(self) -> WizardState:
+        """Return the state after the current entry, which is added to those that are done."""
         return replace(self, done=(*self.done, self.draft), draft=Draft(), models=(), refused=False)
 
 
-Turn = tuple[str, Answers]  # the next step, and the answers it begins with
+Transition = tuple[str, WizardState]  # the name of the next step, and the state it starts with
 
 
-class Steps:
-    """What a step has: the talk, the file, its configuration as it is now, and the way to log in."""
+class WizardSteps:
+    """Base class of the steps: the prompter, the file, its current configuration, and the function that logs in."""
 
-    def __init__(self, talk: Talk, path: Path, config: Config, log_in: LogIn) -> None:
-        self._talk = talk
+    def __init__(self, prompter: WizardPrompter, path: Path, config: Config, log_in: LogIn) -> None:
+        self._prompter = prompter
         self._path = path
         self._config = config
         self._log_in = log_in
 
-    def _outcome(self, answers: Answers, *, literal: bool = False) -> Config:
-        return commit.outcome(self._path, Plan((*answers.done, answers.draft)), literal=literal)
+    def _outcome(self, state: WizardState, *, literal: bool = False) -> Config:
+        return commit.outcome(self._path, Plan((*state.done, state.draft)), literal=literal)
 
-    def _where(self, answers: Answers) -> str:
-        endpoint = self._outcome(answers).providers[answers.draft.name].endpoint
+    def _where(self, state: WizardState) -> str:
+        endpoint = self._outcome(state).providers[state.draft.name].endpoint
         return parse(endpoint).authority if endpoint else "the local model"

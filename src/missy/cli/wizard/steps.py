@@ -1,4 +1,4 @@
-"""The wizard's conversation: each step asks one question and names the next. It must never write anything."""
+"""The wizard: each step asks one question and names the next step. It must never write anything."""
 
 from __future__ import annotations
 
@@ -8,53 +8,53 @@ from typing import TYPE_CHECKING
 from missy.cli.wizard.endpoint_steps import EndpointSteps
 from missy.cli.wizard.extra_steps import ExtraSteps
 from missy.cli.wizard.key_steps import KeySteps
-from missy.cli.wizard.prompts import Back, Option
-from missy.cli.wizard.state import Answers
+from missy.cli.wizard.prompts import GoBack, Option
+from missy.cli.wizard.state import WizardState
 from missy.cli.wizard.summary import summarise
 from missy.setup.plan import Plan
 
 if TYPE_CHECKING:
-    from missy.cli.wizard.state import Turn
+    from missy.cli.wizard.state import Transition
 
 
 class Wizard(EndpointSteps, KeySteps, ExtraSteps):
-    """One run, from the first question to the summary's yes."""
+    """One run, from the first question to the confirmed summary."""
 
     def run(self) -> Plan | None:
-        """Hold the conversation. Returns what to write, or None if the person wants nothing written."""
-        step, answers = "kind", Answers()
-        trail: list[Turn] = []
+        """Ask all questions. Returns the plan to write, or None if nothing is to be written."""
+        step, state = "kind", WizardState()
+        history: list[Transition] = []
         while step not in ("write", "leave"):
             try:
-                then = getattr(self, f"_ask_{step}")(answers)
-            except Back:
-                if trail:
-                    step, answers = trail.pop()
+                transition = getattr(self, f"_ask_{step}")(state)
+            except GoBack:
+                if history:
+                    step, state = history.pop()
                 continue
-            trail.append((step, answers))
-            step, answers = then
-        return Plan(answers.done, answers.default) if step == "write" else None
+            history.append((step, state))
+            step, state = transition
+        return Plan(state.done, state.default) if step == "write" else None
 
-    def _ask_more(self, answers: Answers) -> Turn:
-        if self._talk.agree("Set up another one?", default=False):
-            return "kind", answers
-        names = [draft.name for draft in answers.done]
+    def _ask_more(self, state: WizardState) -> Transition:
+        if self._prompter.confirm("Set up another entry?", default=False):
+            return "kind", state
+        names = [draft.name for draft in state.done]
         now = self._config.default
         if len({*names, now} - {None}) == 1:
-            return "confirm", replace(answers, default=None)
-        return "default", answers
+            return "confirm", replace(state, default=None)
+        return "default", state
 
-    def _ask_default(self, answers: Answers) -> Turn:
-        names = [draft.name for draft in answers.done]
+    def _ask_default(self, state: WizardState) -> Transition:
+        names = [draft.name for draft in state.done]
         now = self._config.default
         options = [Option(name, name) for name in dict.fromkeys([*names, *([now] if now else [])])]
-        chosen = self._talk.choose("Which one answers when none is named?", options, now or names[0])
-        return "confirm", replace(answers, default=chosen if chosen != now else None)
+        chosen = self._prompter.choose("Which one is the default?", options, now or names[0])
+        return "confirm", replace(state, default=chosen if chosen != now else None)
 
-    def _ask_confirm(self, answers: Answers) -> Turn:
-        self._talk.say(summarise(self._path, self._config, Plan(answers.done, answers.default)))
+    def _ask_confirm(self, state: WizardState) -> Transition:
+        self._prompter.say(summarise(self._path, self._config, Plan(state.done, state.default)))
         options = (Option("write", "yes, write it"), Option("back", "no, back"), Option("leave", "no, leave"))
-        chosen = self._talk.choose("Is this right?", options)
+        chosen = self._prompter.choose("Is this right?", options)
         if chosen == "back":
-            raise Back
-        return chosen, answers
+            raise GoBack
+        return chosen, state

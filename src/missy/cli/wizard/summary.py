@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def summarise(path: Path, before: Config, made: Plan) -> str:
-    """Return the summary, a fact a line. Raises MissyError where it could not be written."""
+    """Return the summary, one fact per line. Raises MissyError if the plan cannot be written."""
     after = commit.outcome(path, made)
     lines = ["", f"To be written to {shorten(str(path))}:"]
     for draft in made.drafts:
@@ -24,7 +24,7 @@ def summarise(path: Path, before: Config, made: Plan) -> str:
     hosts = plan.reachable(before, after)
     lines.append("These become reachable:" if hosts else "Nothing else becomes reachable.")
     lines += [f"  {host}" for host in hosts]
-    lines += ["The file of now is kept beside it, dated."] if before.exists else []
+    lines += ["The current file is kept as a backup."] if before.exists else []
     return "\n".join(lines)
 
 
@@ -39,7 +39,7 @@ def _describe(draft: Draft, after: Config) -> list[str]:
         f"headers: {', '.join(name for name, _ in entry.headers)}" if entry.headers else "",
         f"query: {', '.join(name for name, _ in entry.query)}" if entry.query else "",
         f"the key goes in: {entry.api_key_header}" if entry.api_key_header else "",
-        "! the key itself will stand in the file" if draft.store == "config" else "",
+        "! the key will be readable in the file" if draft.store == "config" else "",
         f"allowed_cidrs: {', '.join(draft.networks)}" if draft.networks else "",
         "the model will be fetched: 93 MB" if draft.install else "",
     ]
@@ -48,6 +48,6 @@ def _describe(draft: Draft, after: Config) -> list[str]:
 
 
 def shorten(text: str) -> str:
-    """Return a text with ~ for the home folder."""
+    """Return the text with ~ in place of the home folder."""
     home = os.environ.get("HOME", "").rstrip("/")
     return text.replace(f"{home}/", "~/") if home else text
