@@ -262,7 +262,7 @@ def test_a_cidr_is_a_network_or_an_address():
 )
 def test_a_cidr_that_is_no_network_is_refused(cidr):
     """Netmasks, zones and names are errors."""
-    with pytest.raises(InvalidURL, match="no network"):
+    with pytest.raises(InvalidURL, match="is not a network"):
         check_cidr(cidr)
 
 

@@ -191,7 +191,7 @@ def _narrow(file: int, path: AnyPath) -> None:
 
 def _require_own_file(info: os.stat_result, path: AnyPath) -> None:
     if not stat.S_ISREG(info.st_mode):
-        kind = "a symbolic link" if stat.S_ISLNK(info.st_mode) else "not a plain file"
+        kind = "a symbolic link" if stat.S_ISLNK(info.st_mode) else "not a regular file"
         raise refusal(path, f"it is {kind}", "move it away and try again")
     require_owner(info, path)
 

@@ -21,18 +21,18 @@ WRONG = {
     "code=c&state=other": "its 'state' belongs to another sign-in",
     f"state={STATE}": "it has no 'code'",
     f"state={STATE}&code=a&code=b": "it has more than one 'code'",
-    f"state={STATE}&code=": "its 'code' is empty, too long, or holds characters that no code has",
-    f"state={STATE}&code={'x' * 4097}": "its 'code' is empty, too long, or holds characters that no code has",
-    f"state={STATE}&code=a%0Ab": "its 'code' is empty, too long, or holds characters that no code has",
+    f"state={STATE}&code=": "its 'code' is empty, too long, or contains characters that no code has",
+    f"state={STATE}&code={'x' * 4097}": "its 'code' is empty, too long, or contains characters that no code has",
+    f"state={STATE}&code=a%0Ab": "its 'code' is empty, too long, or contains characters that no code has",
     f"state={STATE}&error=": "it has no single 'error'",
     f"state={STATE}&error=a&error=b": "it has no single 'error'",
     f"state={STATE}&" + "&".join(["a=b"] * 32): "it has too many fields",
 }
 PASTES = {
     "just-a-code": "a code alone cannot be checked: paste the whole address, or code#state",
-    "http://[::1": "it is no address",
-    "https://example.com/auth/callback": "it is not the address that the sign-in ends at",
-    "http://127.0.0.1:1455/other": "it is not the address that the sign-in ends at",
+    "http://[::1": "it is not an address",
+    "https://example.com/auth/callback": "it is not the address at the end of the sign-in",
+    "http://127.0.0.1:1455/other": "it is not the address at the end of the sign-in",
 }
 
 
@@ -53,7 +53,7 @@ def test_a_callback_that_does_not_count_says_why(query, listener, answers):
     status, _, text = get(f"{listener.redirect_uri}?{query}")
     assert status == 400
     said = text.replace("&#x27;", "'")
-    assert f"This is not the answer to the sign-in that is waiting: {WRONG[query]}." in said
+    assert f"This is not the result of the current sign-in: {WRONG[query]}." in said
     assert answers.empty()
 
 
@@ -71,14 +71,14 @@ def test_a_paste_that_does_not_count_says_why(line):
 @pytest.mark.parametrize(
     ("request_line", "host", "status", "words"),
     [
-        ("GET /auth/callback HTTP/9", "127.0.0.1:{port}", 400, "This is no request."),
+        ("GET /auth/callback HTTP/9", "127.0.0.1:{port}", 400, "This is not a request."),
         (
             "GET /auth/callback HTTP/1.1",
             "evil.example:{port}",
             421,
-            "This is not the host that listens here.",
+            "This is not the host of this server.",
         ),
-        ("POST /auth/callback HTTP/1.1", "localhost:{port}", 405, "Only GET is answered here."),
+        ("POST /auth/callback HTTP/1.1", "localhost:{port}", 405, "Only GET is allowed here."),
         ("GET /elsewhere HTTP/1.1", "localhost:{port}", 404, "There is nothing here."),
         (
             "GET /success HTTP/1.1",
@@ -107,7 +107,7 @@ def test_a_request_that_is_no_callback_says_why(request_line, host, status, word
     [
         (
             "code=c",
-            "Missy has the answer of the sign-in. Go back to the terminal; this window can be closed.",
+            "Missy has the result of the sign-in. Go back to the terminal; this window can be closed.",
         ),
         ("error=access_denied", "The sign-in ended without a login: access_denied. Go back to the terminal."),
         ("error=x&error_description=You+said+no", "The sign-in ended without a login: You said no. Go back"),

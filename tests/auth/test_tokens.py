@@ -196,7 +196,7 @@ def test_a_login_that_changed_hands_meanwhile_is_not_used(person):
 def test_a_login_of_another_issuer_is_never_sent(person, simulator):
     """Who changes `issuer` in the config does not hand the old refresh token to it."""
     person.signs_in(lifetime=-1, issuer="https://auth.openai.com")
-    with pytest.raises(CredentialError, match=r"of https://auth\.openai\.com"):
+    with pytest.raises(CredentialError, match=r"from https://auth\.openai\.com"):
         person.logins().access()
     assert simulator.journal == []
 

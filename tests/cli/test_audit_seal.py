@@ -187,7 +187,7 @@ def test_a_broken_key_is_said(missy: Command, path: Path, kept: Path) -> None:
     for args in (("seal",), ("verify", "--checkpoint", str(kept))):
         done = missy.inside("audit", *args)
         assert done.code == 1
-        assert "is no signing key" in done.err
+        assert "is not a signing key" in done.err
 
 
 def test_an_empty_record_can_be_sealed(missy: Command, home: Path, tmp_path: Path) -> None:

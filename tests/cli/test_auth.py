@@ -148,7 +148,7 @@ def test_a_paste_finishes_the_login_and_a_wrong_one_does_not(shell, simulator, f
         ]
         code, out, err = end(process, "\n".join([*wrong, right[form], ""]).encode())
     assert code == 0, err
-    assert err.count("is not the answer to this sign-in") == 4
+    assert err.count("is not the result of this sign-in") == 4
     assert "a code alone cannot be checked" in err
     assert ADA.email in out
     assert simulator.count("/oauth/token") == 1

@@ -43,7 +43,11 @@ ABOUT_BAD, ABOUT_OPEN = "providers.bad: ", "other users can read it"
         (("providers",), 1, 1),
         (("config", "validate"), 1, 1),
         (("setup", "--no-prompt", "--entry", "new", "--base-url", "http://127.0.0.1:9/v1"), 0, 0),
-        (("setup", "--no-prompt", "--entry", "bad2", "--base-url", REFUSED, "--model", "m"), 0, 0),  # said once, and last
+        (
+            ("setup", "--no-prompt", "--entry", "bad2", "--base-url", REFUSED, "--model", "m"),
+            0,
+            0,
+        ),  # said once, and last
     ],
 )
 def test_a_caution_is_said_where_it_matters_and_once(mixed, args, bad, key):

@@ -164,7 +164,7 @@ def test_a_lost_key_and_a_damaged_vault_are_exit_4(missy: Command) -> None:
     for args in (("get", "groq"), ("delete", "groq", "--yes"), ("set", "groq", "--stdin")):
         done = missy("vault", *args, stdin=b"x")
         assert done.code == 4
-        assert "vault.key is not there" in done.err
+        assert "vault.key is missing" in done.err
         assert "restore it" in done.err
     assert not key.exists()
     (missy.home / "secrets" / "vault.json").write_text("{")

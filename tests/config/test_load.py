@@ -202,8 +202,8 @@ def test_what_is_no_file_is_refused_at_once(tmp_path):
     (tmp_path / "file").touch(0o600)
     says = {
         ".": "is a folder",
-        "fifo": "not a plain file",
-        "dangling": "leads nowhere",
+        "fifo": "not a regular file",
+        "dangling": "broken symbolic link",
         "file/x": "Not a directory",
     }
     for name, words in says.items():

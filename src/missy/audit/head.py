@@ -1,8 +1,8 @@
 """The head file: number and hash of the newest line, beside the record.
 
-The chain cannot show that its end was cut off; the head file can. It is written over in place after each line,
-under the record's lock. A writer killed between the two leaves it a line behind, which is no sign of tampering.
-It must never be ahead of the record: then lines are missing.
+The chain cannot show that its end was cut off; the head file can. It is overwritten in place after each line,
+under the record's lock. A writer killed between the two leaves it one line behind, which is no sign of tampering.
+If it is ahead of the record, lines are missing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def head_path(record: str | os.PathLike[str]) -> str:
 
 
 def parse_head(data: bytes) -> Link | None:
-    """Return what a head file says, or None for what is none."""
+    """Parse the content of a head file; None if it is not valid."""
     found = _FORM.fullmatch(data)
     if found is None or int(found[1]) > MAX_SEQ:
         return None
@@ -33,24 +33,24 @@ def parse_head(data: bytes) -> Link | None:
 
 
 def read_head(file: int) -> Link | None:
-    """Return what an open head file says, or None for what is none."""
+    """Read an open head file; None if it is not valid."""
     return parse_head(os.pread(file, _MAX_BYTES, 0))
 
 
 def write_head(file: int, seq: int, seal: str) -> None:
-    """Write over an open head file. It never gets shorter, since numbers only grow."""
+    """Overwrite an open head file. It never gets shorter, since the line numbers only grow."""
     os.pwrite(file, b'{"lines":%d,"hash":"%b"}\n' % (seq, seal.encode()), 0)
 
 
 def begin_head(file: int, link: Link) -> None:
-    """Write the first content of a head file, to the disk: it is made once, and lines rely on it from then on."""
+    """Write the first content of a head file, with fsync: it is created once, and later lines rely on it."""
     os.ftruncate(file, 0)
     write_head(file, *link)
     os.fsync(file)
 
 
 def load_head(record: str | os.PathLike[str]) -> Link | None:
-    """Return what the head file of a record says, or None without one. Takes no lock. Raises MissyError."""
+    """Read the head file of a record; None without one. Takes no lock. Raises MissyError."""
     try:
         file = files.open_private(head_path(record), os.O_RDONLY)
     except MissingFile:

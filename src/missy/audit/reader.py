@@ -1,4 +1,4 @@
-"""Reading the record, forwards and backwards, while others go on writing. Takes no lock."""
+"""Reading the record, forwards and backwards, while other processes write. Takes no lock."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _TAIL_BLOCK_BYTES = 4096  # most often, the last line is in it
 def verify(path: AnyPath, sealed: Link | None = None) -> Report:
     """Check every line of the record, the chain between them, and that none is missing at the end.
 
-    `sealed` is the place in the chain that a checkpoint names. Raises MissingFile when there is no audit and
+    `sealed` is the position in the chain that a checkpoint names. Raises MissingFile when there is no audit and
     nothing says that there was one, MissyError when it can't be read.
     """
     from missy.audit.verifier import verify_lines
@@ -41,16 +41,16 @@ def verify(path: AnyPath, sealed: Link | None = None) -> Report:
 
 
 def whole_lines(path: AnyPath) -> Iterator[tuple[bytes, dict[str, Any]]]:
-    """Yield each whole line, as it is in the file and as a record, oldest first. Raises as `verify` does."""
+    """Yield each complete line, raw and as a record, oldest first. Raises as `verify` does."""
     for line in raw_lines(path):
         if (record := parse_line(line)) is not None:
             yield line, record
 
 
 def newest(path: AnyPath, foreign: Callable[[], object] | None = None) -> Iterator[dict[str, Any]]:
-    """Yield the record of each whole line, newest first, reading no more than is asked for.
+    """Yield the record of each complete line, newest first, reading the file only as far as needed.
 
-    `foreign` is called for each line on the way that no writer left there.
+    `foreign` is called for each line that Missy's writer cannot have written.
     """
     file = files.open_private(path, os.O_RDONLY)
     try:
@@ -65,14 +65,14 @@ def newest(path: AnyPath, foreign: Callable[[], object] | None = None) -> Iterat
 
 
 def last_records(file: int, size: int) -> Iterator[dict[str, Any]]:
-    """Yield the whole records of an open file, newest first."""
+    """Yield the complete records of an open file, newest first."""
     for line in backwards(file, size, _TAIL_BLOCK_BYTES):
         if (record := parse_line(line)) is not None:
             yield record
 
 
 def backwards(file: int, size: int, block: int) -> Iterator[bytes]:
-    """Yield the lines of an open file from the last to the first, without their ends; of a huge one, pieces."""
+    """Yield the lines of an open file from the last to the first, without line ends; an oversized line in pieces."""
     rest, end = b"", size
     while end > 0:
         start = max(0, end - block)
@@ -80,13 +80,13 @@ def backwards(file: int, size: int, block: int) -> Iterator[bytes]:
         rest = found.pop(0)
         yield from reversed(found)
         if len(rest) > MAX_LINE_BYTES:
-            rest = b""  # no line of ours; what is left of it in front counts as a line that is none
+            rest = b""  # not a line of ours; its remaining beginning counts as a foreign line
         end, block = start, min(block * 2, MAX_LINE_BYTES)
     yield rest
 
 
 def raw_lines(path: AnyPath) -> Iterator[bytes]:
-    """Yield the lines that are there now, none half written by a writer at work; of a huge one, its front."""
+    """Yield the lines of the file as it is now, except one being written; of an oversized line, its beginning."""
     file = files.open_private(path, os.O_RDONLY)
     with os.fdopen(file, "rb") as stream, faults("read", path):
         left = _settled_size(file)
@@ -101,7 +101,7 @@ def raw_lines(path: AnyPath) -> Iterator[bytes]:
 
 
 def _settled_size(file: int) -> int:
-    """Return the size of a file up to a line's end, waiting a moment for a writer in the middle of its line."""
+    """Return the size of a file up to a line end, waiting briefly for a writer in the middle of a line."""
     for _ in range(_SETTLE_TRIES):
         info = os.fstat(file)
         size = info.st_size

@@ -1,4 +1,4 @@
-"""Whether a record is what was written: its lines, its head file, and a checkpoint. Pure, in bounded memory."""
+"""Verifying a record: its lines, its head file, and a checkpoint. Pure, in bounded memory."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ MAX_FINDINGS = 1000  # that are named; the rest are counted
 
 
 class Report(NamedTuple):
-    """What `verify` found: `lines` whole ones, the hash of the last, and what is wrong, by line number.
+    """The result of `verify`: the number of complete `lines`, the hash of the last, and the problems by line number.
 
-    Line number 0 is the record as a whole. `interrupted` are lines that a killed writer or a full disk cut
+    Line number 0 stands for the record as a whole. `interrupted` are lines that a killed writer or a full disk cut
     short; they are no sign of tampering. `unnamed` counts what was found beyond the first thousand of a kind.
-    `has_head`: a head file was there to hold the end against. `seq` is the number of the last line.
+    `has_head`: there was a head file to compare the end with. `seq` is the number of the last line.
     """
 
     ok: bool
@@ -50,9 +50,9 @@ class _Findings:
 
 
 def verify_lines(lines: Iterable[bytes], head: Link | None = None, sealed: Link | None = None) -> Report:
-    """Check every line, given without its end, the chain between them, and that it holds the given links.
+    """Check every line (given without its line end), the chain between them, and that the given links are in it.
 
-    `head` is what the head file says, None without one; `sealed` what a checkpoint says.
+    `head` is the link in the head file, None without one; `sealed` the link in a checkpoint.
     """
     found, last, count, needs_head = _Findings(), START, 0, False
     wanted = {link.seq: "" for link in (head, sealed) if link}
@@ -62,7 +62,7 @@ def verify_lines(lines: Iterable[bytes], head: Link | None = None, sealed: Link 
             if is_truncated(line):
                 found.interruption(number)
             else:
-                found.problem(number, "this is no line of the audit, or it was changed")
+                found.problem(number, "this is not a line of the audit, or it was changed")
             continue
         if what := check_link(line, record, last.seq + 1, last.hash):
             found.problem(number, what)
@@ -92,7 +92,7 @@ def verify_lines(lines: Iterable[bytes], head: Link | None = None, sealed: Link 
 
 
 def _compare(noted: Link, last: Link, wanted: dict[int, str], where: str) -> str:
-    """Return what differs between a link that was noted and the lines that are there, or ''."""
+    """Return how a recorded link differs from the lines in the file, or ''."""
     if noted.seq > last.seq:
         missing = noted.seq - last.seq
         what = "the record is empty" if last.seq == 0 else f"it ends with line {last.seq}"
@@ -100,7 +100,7 @@ def _compare(noted: Link, last: Link, wanted: dict[int, str], where: str) -> str
     held = wanted[noted.seq] if noted.seq else GENESIS
     if held == noted.hash:
         return ""
-    return f"line {noted.seq} is not the one that {where} names: the record was written anew"
+    return f"line {noted.seq} is not the one that {where} names: the record was rewritten"
 
 
-EMPTY_REPORT = verify_lines(())  # of a record that there is none of
+EMPTY_REPORT = verify_lines(())  # for a record that does not exist

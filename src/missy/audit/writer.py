@@ -1,4 +1,4 @@
-"""Writing the record: a line before anything leaves, another when it has ended."""
+"""Writing the record: one line before anything is sent, another when it has ended."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from missy.errors import MissyError
 from missy.masking import mask
 
 MAX_VALUE_CHARS = 512  # of one value, so that no line comes near the longest
-_OURS = frozenset(
+_OWN_FIELDS = frozenset(
     ("id", "category", "port", "method", "credential", "rule", "address")
-)  # nobody else's words
+)  # values that Missy itself chooses
 MAX_LOCK_SECONDS = 10.0  # to wait for other writers, who need microseconds each
 MAX_ROTATIONS = 100  # of the file while one line waits to be written
 
 
 class PendingRecord:
-    """What was written down as leaving, until `Audit.finish` says how it ended."""
+    """A request or connection on record as begun, until `Audit.finish` records how it ended."""
 
     __slots__ = ("fields", "id", "open", "start")
 
@@ -38,15 +38,15 @@ class PendingRecord:
 
 
 class Audit:
-    """The writer's side. One object may serve all threads of a process, and its children after a fork."""
+    """The writer. One object may serve all threads of a process, and its children after a fork."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = paths.expand(path)
         self._pid = os.getpid()
         self._file = self._head = -1
         self._inode = (0, 0)
-        self._tail = (-1, *START)  # file size, seq and hash after the last line of our own
-        self._turn = threading.Lock()
+        self._tail = (-1, *START)  # file size, seq and hash after the last line that this object wrote
+        self._thread_lock = threading.Lock()
 
     def begin(
         self,
@@ -64,9 +64,10 @@ class Audit:
         address: str = "",
         **extra: Any,
     ) -> PendingRecord:
-        """Write down what is about to leave (`kind` connect or request), or was refused, before it does.
+        """Record what is about to be sent (`kind` connect or request) or was refused, before anything is sent.
 
-        `credential` is an id such as `env:GROQ_API_KEY`. Raises MissyError when that failed: send nothing.
+        `credential` is an id such as `env:GROQ_API_KEY`. Raises MissyError if the line cannot be
+        written: then nothing may be sent.
         """
         what: dict[str, Any] = {
             "id": os.urandom(6).hex(),
@@ -84,7 +85,7 @@ class Audit:
         for key, value in extra.items():
             what.setdefault(key, value)
         token = PendingRecord(
-            {key: _plain(value) if key in _OURS else _masked(value) for key, value in what.items()},
+            {key: _plain(value) if key in _OWN_FIELDS else _masked(value) for key, value in what.items()},
             is_open=allowed,
         )
         try:
@@ -105,7 +106,7 @@ class Audit:
         outcome: str = "ok",
         error: str = "",
     ) -> bool:
-        """Write down how it ended, once. Returns False when that failed: the answer is there all the same."""
+        """Record how it ended, once. Returns False if the line cannot be written: the answer is kept all the same."""
         if not token.open:
             return True
         token.open = False
@@ -124,21 +125,21 @@ class Audit:
         return True
 
     def close(self) -> None:
-        """Give the file back. The next line opens it again."""
-        with self._turn:
-            self._forget()
+        """Close the file. The next line opens it again."""
+        with self._thread_lock:
+            self._close_files()
 
     def __del__(self) -> None:
         if getattr(self, "_file", -1) >= 0 and self._pid == os.getpid():
-            self._forget()
+            self._close_files()
 
     def _append(self, event: str, fields: dict[str, Any]) -> None:
-        if self._pid != os.getpid():  # only ever in the one thread that a fork leaves
-            # After a fork, the descriptor shares the parent's lock on the file, and our own may be held for ever.
-            self._turn = threading.Lock()
-            self._forget()
+        if self._pid != os.getpid():  # after a fork only one thread is left
+            # The descriptor shares the parent's flock, and the inherited thread lock may be held for ever.
+            self._thread_lock = threading.Lock()
+            self._close_files()
             self._pid = os.getpid()
-        with self._turn, os_errors.faults("write", self.path):
+        with self._thread_lock, os_errors.faults("write", self.path):
             try:
                 self._write(self._lock_file(), {"time": _now(), "event": event, "v": VERSION} | fields)
             finally:
@@ -146,7 +147,7 @@ class Audit:
                     fcntl.flock(self._file, fcntl.LOCK_UN)
 
     def _lock_file(self) -> int:
-        """Lock the file that `path` names now, opened anew if it was rotated. Returns its size."""
+        """Lock the file that `path` names now, reopened if it was rotated. Returns its size."""
         for _ in range(MAX_ROTATIONS):
             if self._file < 0:
                 self._open()
@@ -160,8 +161,8 @@ class Audit:
                         f"refused to use {self.path}: the file has a second name (hard link)",
                         hint="remove the other name, or put a copy in its place",
                     )
-            self._forget()
-        raise MissyError(f"{self.path} is replaced all the time", hint="find out which program does so")
+            self._close_files()
+        raise MissyError(f"{self.path} is replaced again and again", hint="find out which program does so")
 
     def _open(self) -> None:
         self._file = files.open_private(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
@@ -169,8 +170,8 @@ class Audit:
         self._inode = (info.st_dev, info.st_ino)
         self._head = files.open_private(head_path(self.path), os.O_RDWR | os.O_CREAT)
 
-    def _forget(self) -> None:
-        """Close the file; that ends its lock too, unless a parent process holds the same one."""
+    def _close_files(self) -> None:
+        """Close the file; that releases its lock too, unless a parent process holds the same one."""
         for file in (self._file, self._head):
             if file >= 0:
                 with suppress(OSError):
@@ -178,11 +179,11 @@ class Audit:
         self._file, self._head, self._tail = -1, -1, (-1, *START)
 
     def _write(self, size: int, record: dict[str, Any]) -> None:
-        """Write one line with one call, chained to the last one; take back what was cut short."""
+        """Write one line with one system call, chained to the last one; remove a line that was cut short."""
         seq, prev = self._tail[1:] if self._tail[0] == size else self._find_end(size, record)
         line, seal = seal_line(record, seq + 1, prev)
         if size and os.pread(self._file, 1, size - 1) != b"\n":
-            line = b"\n" + line  # a writer was killed in the middle of its line: begin a new one
+            line = b"\n" + line  # a writer was killed in the middle of a line: start a new one
         self._tail = (-1, *START)
         written = 0
         try:
@@ -195,15 +196,14 @@ class Audit:
                 f"{self.path}: the disk took only part of a line", hint="free some space on that disk"
             )
         self._tail = (size + written, seq + 1, seal)
-        with suppress(OSError):  # the line is there; a head that is a line behind is no sign of tampering
+        with suppress(OSError):  # the line is written; a head file one line behind is no sign of tampering
             write_head(self._head, seq + 1, seal)
 
     def _find_end(self, size: int, record: dict[str, Any]) -> Link:
         """Return the link that the next line is chained to.
 
-        Where the record is not what the head file says, because lines were cut off or written anew, that is
-        the head's link: so the gap stays in the chain for everyone to see. `record` is marked where there
-        should be a head file and is none.
+        Where the record does not match the head file, because lines were cut off or rewritten, that is the
+        head's link: the gap then stays visible in the chain. `record` is marked if the head file is missing.
         """
         newest = next(last_records(self._file, size), None)
         last = link_of(newest) if newest else START
@@ -212,12 +212,12 @@ class Audit:
             if newest and "v" in newest:
                 record["head_lost"] = True
             begin_head(self._head, last)
-        elif not self._goes_on(size, head):
+        elif not self._contains(size, head):
             return Link(max(head.seq, last.seq), head.hash)
         return last
 
-    def _goes_on(self, size: int, head: Link) -> bool:
-        """Tell whether the line that the head file names is in the record, as its last or a few lines before."""
+    def _contains(self, size: int, head: Link) -> bool:
+        """Tell whether the line that the head file names is in the record: the last one, or one shortly before it."""
         if head == START:
             return True
         for found in map(link_of, last_records(self._file, size)):
@@ -227,18 +227,18 @@ class Audit:
 
 
 def _now() -> str:
-    """Return the time as RFC 3339 has it: UTC, in milliseconds."""
+    """Return the current time in RFC 3339 format: UTC, in milliseconds."""
     now = time.time()
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now * 1000) % 1000:03d}Z"
 
 
 def _plain(value: Any) -> Any:
-    """Return a value that JSON has a short form for: text is cut, anything else becomes its text."""
+    """Return a value fit for the record: text is shortened, other types than bool, int and None become text."""
     if value is None or type(value) in (bool, int):
         return value
     return str(value)[:MAX_VALUE_CHARS]
 
 
 def _masked(value: Any) -> Any:
-    """Return a value that others have a say in, a path or a name: whole keys in it are masked before it is cut."""
+    """Return a value that others influence (a path, a name): secrets in it are masked before it is shortened."""
     return _plain(mask(value) if isinstance(value, str) else value)

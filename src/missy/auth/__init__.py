@@ -1,1 +1,1 @@
-"""The login of a ChatGPT subscription: signing in, keeping the login, renewing it. No room here opens a connection."""
+"""The login of a ChatGPT subscription: signing in, storing the login, renewing it. Requests go through `missy.net`."""

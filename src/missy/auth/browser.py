@@ -1,6 +1,6 @@
-"""Opening the sign-in page in the person's browser, where there is one.
+"""Opening the sign-in page in the user's browser, if there is one.
 
-The browser gets none of Missy's input or output, and of the environment only what a browser needs: no key ever.
+The browser does not inherit Missy's input or output, and gets only the environment variables that a browser needs.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ _OPENERS = ("xdg-open", "x-www-browser", "gnome-open")
 
 
 def is_headless() -> bool:
-    """Tell whether a browser opened here would show itself to nobody.
+    """Tell whether no user would see a browser that is opened here (SSH, or no display).
 
-    Somebody who sets $BROWSER knows one that does, over SSH and without a display too: VS Code and wslu do so.
+    $BROWSER overrides this: VS Code and wslu set it to a program that works over SSH and without a display.
     """
     return not _commands()
 
@@ -48,7 +48,7 @@ def open_page(url: str) -> bool:
 
 
 def _commands() -> list[str]:
-    """Return what may open a page, the best first: $BROWSER whatever the display, the system's where there is one."""
+    """Return the commands that may open a page, best first: $BROWSER always, the system's only with a display."""
     named = [part for part in os.environ.get("BROWSER", "").split(os.pathsep) if part.strip()]
     return [*named, *_system_openers()]
 
@@ -59,7 +59,7 @@ def _system_openers() -> tuple[str, ...]:
     if sys.platform == "darwin":
         return ("open",)
     if os.environ.get("WSL_DISTRO_NAME") and shutil.which(_WSL_OPENER):
-        return (_WSL_OPENER, *_OPENERS)  # the browser is Windows' own, which needs no display here
+        return (_WSL_OPENER, *_OPENERS)  # it opens the browser of Windows, which needs no display here
     return _OPENERS if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") else ()
 
 

@@ -1,6 +1,6 @@
-"""What counts as the answer to a sign-in, from the browser's callback or from a pasted line. Pure: no I/O.
+"""Parsing the result of a sign-in, from the browser's callback or from a pasted line. Pure: no I/O.
 
-It must never let anything through whose `state` is not the one of this sign-in.
+A result is accepted only if its `state` belongs to this sign-in (RFC 6749, 10.12).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import hmac
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlsplit
 
+from missy.charset import is_visible_ascii
 from missy.secrets.redact import Secret
 
 PATH = "/auth/callback"
@@ -18,7 +19,7 @@ MAX_FIELDS = 32
 
 @dataclass(frozen=True, slots=True)
 class CallbackResult:
-    """The one answer to a sign-in: a `code` to exchange, or None with the issuer's `error` and its `description`."""
+    """The result of a sign-in: a `code` to exchange, or None with the issuer's `error` and its `description`."""
 
     code: Secret | None
     error: str = ""
@@ -26,13 +27,13 @@ class CallbackResult:
 
 
 class NotOurs(ValueError):
-    """This is not the answer to this sign-in; the message says why. The wait goes on."""
+    """The text is not the result of this sign-in; the message says why. Waiting continues."""
 
 
 def judge(query: str, state: str) -> CallbackResult:
-    """Read a callback's query. Raises NotOurs unless it has one fitting `state` and one `code`, or one `error`.
+    """Parse a callback's query. Raises NotOurs unless it has the right `state` and one `code`, or one `error`.
 
-    `state` is looked at first: whoever does not know it can neither finish a sign-in nor end it.
+    `state` is checked first: a request without it can neither complete nor cancel a sign-in.
     """
     try:
         fields = parse_qsl(query, keep_blank_values=True, max_num_fields=MAX_FIELDS)
@@ -52,7 +53,7 @@ def judge(query: str, state: str) -> CallbackResult:
 
 
 def read_paste(line: str, state: str) -> CallbackResult:
-    """Read what a person pasted: the address the browser was sent to, its query, or `code#state`. Raises NotOurs."""
+    """Parse pasted text: the address the browser was redirected to, its query, or `code#state`. Raises NotOurs."""
     text = line.strip().strip("'\"<>").strip()
     if text.startswith(("http://", "https://")):
         return _read_address(text, state)
@@ -69,9 +70,9 @@ def _read_address(text: str, state: str) -> CallbackResult:
     try:
         parts = urlsplit(text)
     except ValueError:
-        raise NotOurs("it is no address") from None
+        raise NotOurs("it is not an address") from None
     if parts.path != PATH or parts.hostname not in ("127.0.0.1", "localhost"):
-        raise NotOurs(f"it is not the address that the sign-in ends at (http://127.0.0.1:PORT{PATH}?...)")
+        raise NotOurs(f"it is not the address at the end of the sign-in (http://127.0.0.1:PORT{PATH}?...)")
     return judge(parts.query, state)
 
 
@@ -83,6 +84,6 @@ def _check_state(given: list[str], state: str) -> None:
 
 
 def _checked_code(code: str) -> Secret:
-    if not code or len(code) > MAX_CODE_CHARS or not all("!" <= mark <= "~" for mark in code):
-        raise NotOurs("its 'code' is empty, too long, or holds characters that no code has")
+    if not code or len(code) > MAX_CODE_CHARS or not is_visible_ascii(code):
+        raise NotOurs("its 'code' is empty, too long, or contains characters that no code has")
     return Secret(code)

@@ -1,7 +1,7 @@
-"""What a token says about its account: the payload of a JWT, decoded and never verified. Pure: no I/O.
+"""The claims of a token: the payload of a JWT (RFC 7519), decoded without verifying its signature. Pure: no I/O.
 
-The tokens came over TLS from the issuer, and nothing here grants anything: it is for display, for the account header
-and for knowing when to renew. It must never take `sub` for an account: the backend does not.
+The tokens came over TLS from the issuer, and the claims grant nothing: they are used for display, for the account
+header and for the time of renewal. `sub` is not used as the account: the backend does not either.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from missy.charset import is_visible_ascii
+
 _AUTH = "https://api.openai.com/auth"
 _PROFILE = "https://api.openai.com/profile"
 _YEAR_9999 = 253_402_300_799
@@ -20,7 +22,7 @@ MAX_TOKEN_CHARS = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """The claims that Missy uses; each is None where the token has none that can be read. `expires_at`: Unix seconds."""
+    """The claims that Missy uses; each is None if missing or invalid. `expires_at` is in Unix seconds."""
 
     account_id: str | None = None
     email: str | None = None
@@ -30,7 +32,7 @@ class Claims:
 
 
 def read_claims(token: str) -> Claims:
-    """Decode the payload of a JWT. A token that is none gives empty claims: opaque tokens are legal."""
+    """Decode the payload of a JWT. Any other token gives empty claims: opaque tokens are legal."""
     payload = _payload(token)
     auth = _table(payload.get(_AUTH))
     profile = _table(payload.get(_PROFILE))
@@ -59,9 +61,9 @@ def _table(value: object) -> dict[str, Any]:
 
 
 def _header_text(value: object) -> str | None:
-    """Return a value that is safe in a header, which is where the account id goes, or None."""
+    """Return a value that is safe in a header (the account id is sent in one), or None."""
     text = _text(value)
-    return text if text and text.isascii() and " " not in text else None
+    return text if text and is_visible_ascii(text) else None
 
 
 def _text(value: object) -> str | None:
@@ -69,7 +71,7 @@ def _text(value: object) -> str | None:
 
 
 def _moment(value: object) -> float | None:
-    """Return a point in time, or None for whatever is none: missing, negative, huge, a string, a bool, NaN."""
+    """Return a time in Unix seconds, or None if it is missing, negative, after the year 9999, NaN or not a number."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     if isinstance(value, float) and not math.isfinite(value):

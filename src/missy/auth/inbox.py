@@ -1,4 +1,4 @@
-"""Where the result of a sign-in arrives: from the browser's callback or from the keyboard, whichever is first."""
+"""Receiving the result of a sign-in: from the browser's callback or from the keyboard, whichever is first."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from missy.auth.prompter import Prompter
     from missy.secrets.redact import Secret
 
-SIGN_IN_SECONDS = 5 * 60.0  # that a person has to sign in
-PASTE = "paste the address that the browser ends at, or code#state, here"
+SIGN_IN_SECONDS = 5 * 60.0  # for the user to sign in
+PASTE = "paste the address that the browser shows at the end, or code#state, here"
 
 
 class SignInInbox:
-    """Collects what the browser brings and what the person types, while the sign-in is under way."""
+    """Collects the browser's callback and the user's input during a sign-in."""
 
     def __init__(self, prompter: Prompter) -> None:
         self._prompter = prompter
@@ -35,11 +35,11 @@ class SignInInbox:
         self._stop()
 
     def put(self, result: CallbackResult) -> None:
-        """Take the result that the browser brought."""
+        """Accept the result from the browser's callback."""
         self._arrived.put(result)
 
     def wait(self, state: str, *, pasted_only: bool, timeout: float = SIGN_IN_SECONDS) -> Secret:
-        """Return the code of this sign-in. Raises CredentialError when it was refused or nothing came in time.
+        """Wait for the code of this sign-in. Raises CredentialError if it was refused or did not come in time.
 
         `timeout` is in seconds.
         """
@@ -57,7 +57,7 @@ class SignInInbox:
                 return result.code
 
     def confirm(self, question: str, timeout: float = SIGN_IN_SECONDS) -> bool:
-        """Ask a question that is answered with yes or no; the end of the input, or silence, is a no."""
+        """Ask a yes/no question; the end of the input, or no answer in time, is a no."""
         self._prompter.notice(question)
         if self._early is not None:
             return self._early.startswith("y")
@@ -76,7 +76,7 @@ class SignInInbox:
             arrived = self._arrived.get(timeout=max(0.0, end - time.monotonic()))
         except queue.Empty:
             raise CredentialError(
-                "nobody finished the sign-in in time", hint="start again: missy auth login"
+                "the sign-in was not finished in time", hint="start again: missy auth login"
             ) from None
         self._ended = self._ended or arrived is None
         return arrived
@@ -88,5 +88,5 @@ class SignInInbox:
             try:
                 return read_paste(line, state)
             except NotOurs as error:
-                self._prompter.notice(f"that is not the answer to this sign-in: {error}")
+                self._prompter.notice(f"that is not the result of this sign-in: {error}")
         return None

@@ -1,7 +1,7 @@
-"""The login file: what is in it, how it is read and written, and what state it is in.
+"""The login file: its content, reading and writing it, and its state.
 
-It must never be written but as a whole and under its lock, never be deleted but by a logout, and never hold more
-secrets than the two that are needed: the id token is read once and dropped.
+It is written only as a whole and under its lock, and deleted only by a logout. It contains only the two secrets that
+are needed: the id token is decoded once and dropped.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NEAR = 5 * 60  # seconds before `exp` at which a token is renewed
-OLDEST = 8 * 24 * 3600  # seconds since the last renewal, for a token whose `exp` cannot be read
+OLDEST = 8 * 24 * 3600  # seconds since the last renewal, for a token without a readable `exp`
 _VERSION = 1
 LOGIN_FILE = "secrets/openai-oauth.json"  # under MISSY_HOME
 
 
 class BrokenLogin(CredentialError):
-    """The login file cannot be read. It is left as it is: only a new login or a logout replaces it."""
+    """The login file is invalid. It stays unchanged: only a new login or a logout replaces it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What a request to the backend carries: the bearer token and the account it is for."""
+    """The credentials of a request to the backend: the bearer token and its account."""
 
     token: Secret
     account_id: str
@@ -44,7 +44,7 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """One login. `last_refresh` and `expires_at` are Unix seconds; `extra` is what a newer Missy wrote beside."""
+    """One login. `last_refresh` and `expires_at` are Unix seconds; `extra` are fields of a newer Missy."""
 
     issuer: str
     access_token: Secret
@@ -58,27 +58,27 @@ class Login:
 
     @property
     def expires_at(self) -> float | None:
-        """When the access token ends, by its own `exp`; None if that cannot be read."""
+        """When the access token expires, by its `exp`; None if that is unreadable."""
         return read_claims(self.access_token.reveal()).expires_at
 
     def is_near_expiry(self, now: float) -> bool:
-        """Tell whether to renew: five minutes before `exp`, or without one eight days after the last renewal."""
+        """Tell whether to renew: from five minutes before `exp`, or without `exp` eight days after the last renewal."""
         ends = self.expires_at
         if ends is not None:
             return ends - now <= NEAR
         return self.last_refresh is None or now - self.last_refresh > OLDEST
 
     def is_expired(self, now: float) -> bool:
-        """Tell whether the access token has surely ended."""
+        """Tell whether the access token has certainly expired."""
         ends = self.expires_at
         return ends is not None and ends <= now
 
     def access(self) -> Access:
-        """Return what a request carries."""
+        """Return the credentials of a request."""
         return Access(self.access_token, self.account_id, self.plan, self.fedramp)
 
     def renewed(self, tokens: Tokens, now: float) -> Login:
-        """Return this login with new tokens in it. Raises TokenRefused if they are another account's."""
+        """Return a copy with new tokens. Raises TokenRefused if they belong to another account."""
         claims = _claims(tokens)
         if claims.account_id is not None and claims.account_id != self.account_id:
             raise TokenRefused(
@@ -97,7 +97,7 @@ class Login:
 
 
 def new_login(tokens: Tokens, issuer: str, now: float) -> Login:
-    """Make the login of a finished sign-in. Raises CredentialError if the tokens name no ChatGPT account."""
+    """Create the login after a sign-in. Raises CredentialError if the tokens name no ChatGPT account."""
     claims = _claims(tokens)
     if tokens.access is None or tokens.refresh is None or claims.account_id is None:
         raise CredentialError(
@@ -117,7 +117,7 @@ def new_login(tokens: Tokens, issuer: str, now: float) -> Login:
 
 
 def load(path: Path) -> Login | None:
-    """Read the login file; None if there is none. Raises BrokenLogin for what is no login, MissyError for no access."""
+    """Read the login file; None if there is none. Raises BrokenLogin if it is invalid, MissyError if unreadable."""
     try:
         raw = files.read_private(path)
     except os_errors.MissingFile:
@@ -125,12 +125,12 @@ def load(path: Path) -> Login | None:
     try:
         return _parse(json.loads(raw))
     except (ValueError, RecursionError) as error:
-        why = "it is no JSON" if not isinstance(error, _BadField) else str(error)
+        why = "it is not JSON" if not isinstance(error, _BadField) else str(error)
     raise BrokenLogin(f"the login file {path} is broken: {why}", hint=f"{AGAIN} (that replaces the file)")
 
 
 def store(path: Path, login: Login) -> None:
-    """Write the login file as a whole, the fields of a newer Missy included. The caller holds its lock."""
+    """Write the whole login file, including the fields of a newer Missy. The caller holds its lock."""
     fields = {
         **login.extra,
         "version": login.extra.get("version", _VERSION),
@@ -154,7 +154,7 @@ def forget(path: Path) -> None:
 
 
 def describe_state(path: Path, issuer: str, now: float) -> tuple[str, Login | None, str]:
-    """Return the state (`valid`, `near_expiry`, `expired`, `broken`, `none`), the login, and why it is broken."""
+    """Return the state (`valid`, `near_expiry`, `expired`, `broken`, `none`), the login, and the reason if it is broken."""
     try:
         login = load(path)
     except MissyError as error:
@@ -162,14 +162,14 @@ def describe_state(path: Path, issuer: str, now: float) -> tuple[str, Login | No
     if login is None:
         return "none", None, ""
     if login.issuer != issuer:
-        return "none", None, f"the stored login is of {login.issuer}, and this entry's issuer is {issuer}"
+        return "none", None, f"the stored login is from {login.issuer}, but this entry's issuer is {issuer}"
     if login.is_expired(now):
         return "expired", login, ""
     return ("near_expiry" if login.is_near_expiry(now) else "valid"), login, ""
 
 
 def show_time(moment: float | None) -> str | None:
-    """Return a point in time as ISO 8601 in UTC, to the second."""
+    """Return Unix seconds as ISO 8601 in UTC, to the second."""
     if moment is None:
         return None
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
@@ -181,7 +181,7 @@ class _BadField(ValueError):
 
 def _parse(value: object) -> Login:
     if not isinstance(value, dict):
-        raise _BadField("it is no JSON object")
+        raise _BadField("it is not a JSON object")
     for name in ("issuer", "account_id", "access_token", "refresh_token"):
         text = value.get(name)
         if not isinstance(text, str) or not text or not all("!" <= mark <= "~" for mark in text):
@@ -201,7 +201,7 @@ def _parse(value: object) -> Login:
 
 
 def _claims(tokens: Tokens) -> Claims:
-    """Join what the two tokens say. The backend checks the account of the access token, so that one is asked first."""
+    """Merge the claims of the two tokens. Those of the access token win: the backend checks its account."""
     access = read_claims(tokens.access.reveal()) if tokens.access else Claims()
     identity = read_claims(tokens.id.reveal()) if tokens.id else Claims()
     return Claims(

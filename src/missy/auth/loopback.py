@@ -1,7 +1,7 @@
 """The callback listener of a sign-in on 127.0.0.1:1455, or 1457 when that is taken.
 
-One thread serves every connection, each bounded in bytes and time, so no client can hold up another. It never opens a
-connection, never asks another program to give the port up, and shows no token and no query in any page.
+One thread serves all connections, each limited in bytes and time, so no client can block another. It never asks
+another program to release the port, and shows no token and no query in any page.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from missy.auth.callback import PATH, CallbackResult, NotOurs, judge
 from missy.auth.pages import landing, make_response, page_text, parse_request
 from missy.errors import CredentialError
 
-PORTS = (1455, 1457)  # the only ones that the issuer has on its list
+PORTS = (1455, 1457)  # the only ports that the issuer accepts
 HEAD_LIMIT = 16 * 1024
 DRAIN_LIMIT = 1 << 20
 CONNECTION_LIMIT = 64
@@ -28,7 +28,7 @@ PAGE_SECONDS = 1.0
 
 
 class PortsTaken(CredentialError):
-    """Other programs hold every port that the issuer would redirect to."""
+    """Other programs use all ports to which the issuer would redirect."""
 
     def __init__(self, ports: tuple[int, ...]) -> None:
         names = " and ".join(str(port) for port in ports)
@@ -50,7 +50,7 @@ class _Connection:
 
 
 class Listener:
-    """Listens from construction until `close`; calls `on_answer` once, from its own thread, with the one valid answer."""
+    """Listens from construction until `close`; calls `on_answer` once, from its own thread, with the first valid result."""
 
     def __init__(
         self,
@@ -77,17 +77,17 @@ class Listener:
 
     @property
     def redirect_uri(self) -> str:
-        """The address that the issuer must send the browser to: it names the port that was really free."""
+        """The redirect URI for the issuer, with the port that was free."""
         return f"http://127.0.0.1:{self.port}{PATH}"
 
     def close(self) -> None:
-        """Stop listening. A browser that was just answered gets a moment to fetch its page first."""
+        """Stop listening. A browser that was just redirected gets a moment to fetch its page first."""
         if self._stopping:
             return
         if self._answer is not None:
             self._shown.wait(PAGE_SECONDS)
         self._stopping = True
-        with suppress(OSError):  # it may have seen for itself that it is to stop, and be gone
+        with suppress(OSError):  # the thread may have stopped already
             self._waker.send(b"x")
         self._thread.join()
         self._waker.close()
@@ -131,7 +131,7 @@ class Listener:
             return
         if (
             len(self._connections) >= CONNECTION_LIMIT
-        ):  # the one that has waited longest makes room for the browser
+        ):  # close the oldest connection, so that the browser can connect
             self._drop(min(self._connections.values(), key=lambda one: one.deadline))
         sock.setblocking(False)
         self._connections[sock] = _Connection(sock, self._patience)
@@ -142,7 +142,7 @@ class Listener:
         if not data:
             self._drop(connection)
         elif connection.answered:
-            # what is left unread would reset the connection and take our answer with it
+            # unread input would reset the connection and lose our response
             connection.drained += len(data)
             if connection.drained > DRAIN_LIMIT:
                 self._drop(connection)
@@ -158,7 +158,7 @@ class Listener:
         connection.answered = True
         connection.buffer.clear()
         connection.deadline = time.monotonic() + DRAIN_SECONDS
-        connection.sock.send(response)  # a few hundred bytes into an empty buffer: it always takes them whole
+        connection.sock.send(response)  # a few hundred bytes always fit into an empty send buffer
         connection.sock.shutdown(socket.SHUT_WR)
 
     def _expire(self) -> None:
@@ -177,15 +177,15 @@ class Listener:
         connection.sock.close()
 
     def _respond(self, head: bytes) -> bytes:
-        """Answer one request. Only a GET of exactly the callback path with our own Host can be the sign-in's answer."""
+        """Answer one request. Only a GET of exactly the callback path with our own Host can be the sign-in's result."""
         request = parse_request(head)
         if request is None:
-            return make_response(400, "This is no request.")
+            return make_response(400, "This is not a request.")
         method, path, query, host = request
         if host not in (f"127.0.0.1:{self.port}", f"localhost:{self.port}"):
-            return make_response(421, "This is not the host that listens here.")
+            return make_response(421, "This is not the host of this server.")
         if method != "GET":
-            return make_response(405, "Only GET is answered here.", body=method != "HEAD")
+            return make_response(405, "Only GET is allowed here.", body=method != "HEAD")
         if path == PATH:
             return self._call_back(query)
         if self._answer is not None and not query and path == landing(self._answer):
@@ -197,13 +197,13 @@ class Listener:
         try:
             answer = judge(query, self._state)
         except NotOurs as error:
-            return make_response(400, f"This is not the answer to the sign-in that is waiting: {error}.")
+            return make_response(400, f"This is not the result of the current sign-in: {error}.")
         if (
             self._answer is None
-        ):  # the first valid one is the answer; a reload is shown the same page and does nothing
+        ):  # only the first valid result counts; a reload shows the same page and does nothing
             self._answer = answer
             self._on_answer(answer)
-        # the browser leaves the address with the code at once, and never shows it
+        # redirect at once, so that the browser does not show the address with the code
         return make_response(302, page_text(self._answer), location=landing(self._answer))
 
 
@@ -211,9 +211,7 @@ def _bind(ports: tuple[int, ...]) -> socket.socket:
     for port in ports:
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
-            sock.setsockopt(
-                socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
-            )  # only past connections that are closing
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # only connections that are closing
             sock.bind(("127.0.0.1", port))
             sock.listen(CONNECTION_LIMIT)
             sock.setblocking(False)

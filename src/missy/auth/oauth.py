@@ -1,7 +1,7 @@
-"""The issuer's side of a login: the address to sign in at, and the calls that exchange, renew, pair and revoke.
+"""Requests to the issuer (OAuth 2.0, RFC 6749): the sign-in URL, and exchange, renewal, pairing and revocation.
 
-Every call goes through the door it is given. It must never follow a redirect, send a token to any address but the
-issuer's own, or put a secret into a URL.
+Every request goes through the given door. Redirects are not followed, a token is sent only to the issuer's own
+address, and no secret is put into a URL.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from missy.auth.refusals import (
     renewal_refused,
     unavailable,
 )
+from missy.charset import is_visible_ascii
 from missy.errors import BadReply
 from missy.secrets.redact import Secret
 
@@ -30,10 +31,10 @@ if TYPE_CHECKING:
     from missy.net.door import Door, Reply
 
 ISSUER = "https://auth.openai.com"
-CLIENT_ID = "app_EMoamEEZ73f0CkXaXp7hrann"  # public: the one that subscription clients share
+CLIENT_ID = "app_EMoamEEZ73f0CkXaXp7hrann"  # public: the client id that all subscription clients share
 SCOPE = "openid profile email offline_access"
 ORIGINATOR = "missy"
-DEVICE_LIFE = 15 * 60  # seconds that the issuer gives a device code
+DEVICE_LIFE = 15 * 60  # seconds until the issuer's device code expires
 
 TIMEOUT_SECONDS = 30.0
 REVOKE_TIMEOUT_SECONDS = 10.0
@@ -43,7 +44,7 @@ MAX_TOKEN_CHARS = 32 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """What the issuer gave; a renewal may leave out what did not change."""
+    """Tokens from the issuer; a renewal may omit those that did not change."""
 
     access: Secret | None
     refresh: Secret | None
@@ -52,7 +53,7 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class DeviceCode:
-    """A pairing under way: the person types `user_code` at `page`; ask every `interval` seconds whether they did."""
+    """A pairing in progress: the user types `user_code` at `page`; poll every `interval` seconds."""
 
     id: Secret
     user_code: str
@@ -62,7 +63,7 @@ class DeviceCode:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A code that can be exchanged, with the verifier and the redirect address that belong to it."""
+    """A code to exchange, with its PKCE verifier and redirect URI."""
 
     code: Secret
     verifier: Secret
@@ -72,7 +73,8 @@ class Grant:
 class Issuer:
     """One issuer, reached through `door` on behalf of config entry `entry`.
 
-    Calls raise TokenRefused for good (4), ProviderError and its kin for a failure that may pass (5), PolicyError (3).
+    Calls raise TokenRefused for a permanent failure (4), ProviderError and subclasses for a temporary one (5), and
+    PolicyError (3).
     """
 
     def __init__(self, url: str | None, door: Door, entry: str) -> None:
@@ -81,7 +83,7 @@ class Issuer:
         self._entry = entry
 
     def authorize_url(self, pair: Pair, state: str, redirect_uri: str) -> str:
-        """Return the address to open in a browser. Its fields have the order that the issuer's own client uses."""
+        """Return the URL to open in a browser. Its fields have the same order as in the issuer's own client."""
         fields = {
             "response_type": "code",
             "client_id": CLIENT_ID,
@@ -97,7 +99,7 @@ class Issuer:
         return f"{self.url}/oauth/authorize?{urlencode(fields)}"
 
     def exchange(self, grant: Grant) -> Tokens:
-        """Trade a code for a login; all three tokens must come. A code works once, so this is never repeated."""
+        """Exchange a code for a login; all three tokens are required. A code works once, so there is no retry."""
         fields = {
             "grant_type": "authorization_code",
             "client_id": CLIENT_ID,
@@ -112,14 +114,14 @@ class Issuer:
         tokens = _read_tokens(read_object(reply, "answer to the sign-in"))
         if tokens.access is None or tokens.refresh is None or tokens.id is None:
             raise BadReply(
-                "the issuer's answer to the sign-in lacks a token",
+                "the issuer's reply to the sign-in lacks a token",
                 hint="start again: missy auth login",
                 status=reply.status,
             )
         return tokens
 
     def renew(self, refresh: Secret) -> Tokens:
-        """Spend a refresh token, which works once, on new tokens. What the answer leaves out stays as it was."""
+        """Exchange a refresh token, which works once, for new tokens. Those missing in the reply stay unchanged."""
         fields = {"client_id": CLIENT_ID, "grant_type": "refresh_token", "refresh_token": refresh.reveal()}
         reply = self._post_json("/oauth/token", fields)
         if reply.status != 200:
@@ -127,14 +129,14 @@ class Issuer:
         return _usable_tokens(read_object(reply, "renewed login"))
 
     def revoke(self, refresh: Secret) -> None:
-        """Tell the issuer to forget a refresh token. Raises when it does not say that it did."""
+        """Revoke a refresh token (RFC 7009). Raises unless the issuer confirms it."""
         fields = {"token": refresh.reveal(), "token_type_hint": "refresh_token", "client_id": CLIENT_ID}
         reply = self._post_json("/oauth/revoke", fields, timeout=REVOKE_TIMEOUT_SECONDS)
         if not 200 <= reply.status < 300:
             raise blocked(reply) if is_page(reply) else unavailable(reply, "revoke the login")
 
     def start_device(self) -> DeviceCode:
-        """Begin a pairing. Raises TokenRefused where device codes are not allowed."""
+        """Start a pairing. Raises TokenRefused if device codes are not allowed."""
         reply = self._post_json("/api/accounts/deviceauth/usercode", {"client_id": CLIENT_ID})
         if is_page(reply) and reply.status in (403, 503):
             raise blocked(reply)
@@ -149,9 +151,7 @@ class Issuer:
         fields = read_object(reply, "device code")
         user_code = fields.get("user_code") or fields.get("usercode")
         if not _is_plain(user_code):
-            raise BadReply(
-                "the issuer's device code is not readable", hint="try again, or log in with --paste"
-            )
+            raise BadReply("the issuer's device code is invalid", hint="try again, or log in with --paste")
         return DeviceCode(
             _token(fields, "device_auth_id", needed=True) or Secret(""),
             str(user_code),
@@ -160,9 +160,9 @@ class Issuer:
         )
 
     def poll_device(self, device: DeviceCode) -> Grant | str:
-        """Ask once whether the code was typed in: the grant if so, else the issuer's word for why not yet.
+        """Poll once: the grant if the code was typed in, else the issuer's error code for "not yet".
 
-        Raises TokenRefused when the pairing was denied or ran out.
+        Raises TokenRefused if the pairing was denied or has expired.
         """
         fields = {"device_auth_id": device.id.reveal(), "user_code": device.user_code}
         reply = self._post_json("/api/accounts/deviceauth/token", fields)
@@ -199,7 +199,7 @@ class Issuer:
 
 
 def _still_pending(reply: Reply) -> str:
-    """Return the issuer's word for "not yet"; raise TokenRefused for the words that mean never."""
+    """Return the issuer's error code for "not yet"; raise TokenRefused for those that are final."""
     code, message = read_error(reply)
     if code == "access_denied":
         raise TokenRefused("the pairing was denied in the browser", status=reply.status, code=code)
@@ -221,19 +221,19 @@ def _read_tokens(fields: dict[str, Any]) -> Tokens:
 
 
 def _usable_tokens(fields: dict[str, Any]) -> Tokens:
-    """Return the tokens of a renewal that can be used: the old refresh token is spent, so nothing good is thrown away."""
+    """Return the valid tokens of a renewal: the old refresh token is used up, so a valid new one must not be lost."""
     found = {
         name: Secret(str(fields[name]).strip())
         for name in ("access_token", "refresh_token", "id_token")
         if isinstance(fields.get(name), str) and _is_plain(fields[name].strip())
     }
     if not found.keys() & {"access_token", "refresh_token"}:
-        return _read_tokens(fields)  # nothing to lose: say what is wrong with it
+        return _read_tokens(fields)  # nothing valid to keep: raise the error
     return Tokens(found.get("access_token"), found.get("refresh_token"), found.get("id_token"))
 
 
 def _token(fields: dict[str, Any], name: str, *, needed: bool = False) -> Secret | None:
-    """Return a token of an answer. Raises BadReply for what could not go into a header or a body as it is."""
+    """Return a token of a reply. Raises BadReply for a value that cannot be sent in a header."""
     value = fields.get(name)
     if value is None and not needed:
         return None
@@ -243,15 +243,11 @@ def _token(fields: dict[str, Any], name: str, *, needed: bool = False) -> Secret
 
 
 def _is_plain(value: object) -> bool:
-    return (
-        isinstance(value, str)
-        and 0 < len(value) <= MAX_TOKEN_CHARS
-        and all("!" <= mark <= "~" for mark in value)
-    )
+    return isinstance(value, str) and 0 < len(value) <= MAX_TOKEN_CHARS and is_visible_ascii(value)
 
 
 def _interval(value: object) -> float:
-    """Return the seconds between two questions: the issuer sends a string, or nothing. Never under 1, never over 60."""
+    """Return the polling interval, 1 to 60 seconds; the issuer sends it as a string, or not at all."""
     try:
         seconds = float(value) if isinstance(value, int | float | str) else 5.0
     except (ValueError, OverflowError):

@@ -1,6 +1,6 @@
-"""The bytes of the callback listener: a request taken apart, a page put together. Pure: no I/O.
+"""HTTP for the callback listener: parsing a request, building a response. Pure: no I/O.
 
-It must never put a code, a state or a query into a page, nor anything of the issuer's unescaped.
+A page never contains a code, a state or a query, and text from the issuer is escaped.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _REASONS = {200: "OK", 302: "Found", 400: "Bad Request", 404: "Not Found", 405: 
 
 
 def parse_request(head: bytes) -> tuple[str, str, str, str] | None:
-    """Split a request head into method, path, query and Host; None when it is not one plain HTTP/1 request."""
+    """Parse a request head to method, path, query and Host; None unless it is one plain HTTP/1 request."""
     try:
         lines = head.decode("ascii").split("\r\n")
     except UnicodeDecodeError:
@@ -42,21 +42,21 @@ def parse_request(head: bytes) -> tuple[str, str, str, str] | None:
 
 
 def landing(answer: CallbackResult) -> str:
-    """Return the address, without a query, that the browser is sent to after `answer`."""
+    """Return the path, without a query, to which the browser is redirected after `answer`."""
     return "/success" if answer.code is not None else "/failed"
 
 
 def page_text(answer: CallbackResult) -> str:
-    """Return what the person reads in the browser after `answer`."""
+    """Return the text that the browser shows after `answer`."""
     if answer.code is not None:
-        return "Missy has the answer of the sign-in. Go back to the terminal; this window can be closed."
+        return "Missy has the result of the sign-in. Go back to the terminal; this window can be closed."
     return (
         f"The sign-in ended without a login: {answer.description or answer.error}. Go back to the terminal."
     )
 
 
 def make_response(status: int, text: str, *, location: str = "", body: bool = True) -> bytes:
-    """Return a whole HTTP response: a page of plain text that nobody caches, frames or refers from."""
+    """Return a complete HTTP response: a text page that is not cached, framed or sent as a referrer."""
     page = f"<!doctype html><meta charset=utf-8><title>Missy</title><p>{html.escape(text)}</p>\n".encode()
     head = [
         f"HTTP/1.1 {status} {_REASONS[status]}",

@@ -1,4 +1,4 @@
-"""Proof keys for a sign-in (RFC 7636) and its `state`: pure randomness, fresh each time, never stored."""
+"""The PKCE verifier (RFC 7636) and the `state` of a sign-in: random, new each time, never stored."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A verifier (86 characters, the secret half) and its S256 challenge (43 characters, for the URL)."""
+    """A verifier (86 characters, secret) and its S256 challenge (43 characters, sent in the URL)."""
 
     verifier: str = field(repr=False)
     challenge: str
 
 
 def new_pair() -> Pair:
-    """Make a verifier from 64 random bytes, and its challenge (RFC 7636, 4.1 and 4.2)."""
+    """Create a verifier from 64 random bytes, and its challenge (RFC 7636, 4.1 and 4.2)."""
     verifier = _base64url(os.urandom(64))
     return Pair(verifier, _base64url(hashlib.sha256(verifier.encode()).digest()))
 
 
 def new_state() -> str:
-    """Make the value that ties a callback to this sign-in: 32 random bytes, 43 characters."""
+    """Create the value that binds a callback to this sign-in: 32 random bytes as 43 characters."""
     return _base64url(os.urandom(32))
 
 

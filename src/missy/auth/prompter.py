@@ -1,4 +1,4 @@
-"""What a sign-in needs of the program that shows it. For the type checker: nothing here is loaded when Missy runs."""
+"""The interface between a sign-in and its user interface. Only for type checkers: not imported at run time."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ if TYPE_CHECKING:
 
 
 class Prompter(Protocol):
-    """Shows a sign-in to a person, and passes on what the person types. Every text is one line, ready to show."""
+    """Shows a sign-in to the user and passes on the input. Every text is one line, ready to show."""
 
     def show_address(self, url: str) -> None:
-        """Show the address to open. It holds no token; opening a browser on it is up to the program."""
+        """Show the address to open. It contains no token; the program may open a browser."""
 
     def show_code(self, page: str, code: str, minutes: int) -> None:
-        """Show a device code: it is typed in at `page`, within so many minutes."""
+        """Show a device code: the user types it at `page`, within so many minutes."""
 
     def notice(self, text: str) -> None:
-        """Say something that the person should know, or a question whose answer comes by `listen`."""
+        """Show a message, or a question that is answered through `listen`."""
 
     def listen(self, on_line: Callable[[str | None], None]) -> Callable[[], None]:
-        """Begin to pass on what the person types: each line, and None when no more can come. Returns what ends it.
+        """Start to pass on the user's input: each line, and None at its end. Returns a function that stops it.
 
         `on_line` may be called from another thread. A program without an input returns a function that does nothing.
         """

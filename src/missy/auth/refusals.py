@@ -1,6 +1,6 @@
-"""What the issuer's errors mean and what to do about each: from a reply to an exception. Pure: no I/O.
+"""Errors of the issuer: from a reply to an exception with a hint. Pure: no I/O.
 
-It must never show what the server wrote without masking the secrets in it.
+Text from the server is shown only with its secrets masked.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 AGAIN = "log in again: missy auth login"
 MAX_SHOWN_CHARS = 300
 
-# code -> what happened, what to do: each permanent, as the issuer means it
+# error code -> (what happened, what to do): the issuer's permanent errors
 _PERMANENT = {
     "refresh_token_expired": ("the login has expired", AGAIN),
     "refresh_token_reused": (
@@ -34,25 +34,25 @@ _PERMANENT = {
 
 
 class TokenRefused(CredentialError):
-    """The issuer refused a code or a token for good: sending it again cannot help. `code` is the issuer's name for it."""
+    """The issuer refused a code or a token permanently: a retry cannot help. `code` is the issuer's error code."""
 
     def __init__(self, message: str, *, hint: str = AGAIN, status: int | None = None, code: str = "") -> None:
         super().__init__(message, hint=hint, status=status)
         self.code = code
 
     def again(self) -> TokenRefused:
-        """Return the same refusal, to be raised another time."""
+        """Return a copy, to be raised again."""
         return TokenRefused(self.message, hint=self.hint, status=self.status, code=self.code)
 
 
 def read_object(reply: Reply, what: str) -> dict[str, Any]:
-    """Return the JSON object of a reply. Raises BadReply for anything else; `what` names the answer for people."""
+    """Return the JSON object of a reply. Raises BadReply for anything else; `what` names the reply in messages."""
     value = _parse(reply.body)
     if not isinstance(value, dict):
         page = " (a web page)" if is_page(reply) else ""
         raise BadReply(
             f"the issuer's {what} is not the JSON object it should be{page}",
-            hint="try again; if it stays so, look at network.proxy and the entry's issuer",
+            hint="try again; if it happens again, check network.proxy and the entry's issuer",
             status=reply.status,
             request_id=request_id(reply),
         )
@@ -60,7 +60,7 @@ def read_object(reply: Reply, what: str) -> dict[str, Any]:
 
 
 def read_error(reply: Reply) -> tuple[str, str]:
-    """Return the code and the message of an error reply, each "" if there is none, whichever of its shapes it has."""
+    """Return the code and the message of an error reply in any of its formats, each "" if missing."""
     value = _parse(reply.body)
     if not isinstance(value, dict):
         return "", ""
@@ -75,7 +75,7 @@ def read_error(reply: Reply) -> tuple[str, str]:
 
 
 def renewal_refused(reply: Reply) -> Exception:
-    """Map a refused renewal: a known code or any 401 is permanent, everything else may pass."""
+    """Map a refused renewal: a known code or any 401 is permanent, everything else temporary."""
     code, message = read_error(reply)
     if is_page(reply):
         return blocked(reply)
@@ -90,7 +90,7 @@ def renewal_refused(reply: Reply) -> Exception:
 
 
 def exchange_refused(reply: Reply) -> Exception:
-    """Map a refused exchange of a code: it was used or is too old, or something is wrong with us or the issuer."""
+    """Map a refused exchange of a code: it was used or has expired, or there is a fault here or at the issuer."""
     code, message = read_error(reply)
     if is_page(reply):
         return blocked(reply)
@@ -107,7 +107,7 @@ def exchange_refused(reply: Reply) -> Exception:
 
 
 def sign_in_denied(error: str, description: str) -> CredentialError:
-    """Map what the issuer said in the browser in place of a code."""
+    """Map the error that the issuer's callback carried instead of a code."""
     if error == "access_denied" and "missing_codex_entitlement" in description:
         return CredentialError(
             "the sign-in was refused: Codex is not enabled for that workspace",
@@ -118,7 +118,7 @@ def sign_in_denied(error: str, description: str) -> CredentialError:
 
 
 def unavailable(reply: Reply, doing: str) -> ProviderError:
-    """Map a failure that may pass: the issuer's own fault, or too many requests."""
+    """Map a temporary failure: a fault of the issuer, or too many requests."""
     code, message = read_error(reply)
     kind = LimitError if reply.status == 429 else ProviderError
     return kind(
@@ -150,10 +150,10 @@ def region_refused(reply: Reply) -> ProviderError | None:
 
 
 def blocked(reply: Reply) -> ProviderError:
-    """Map a web page where the API's answer belongs: a firewall, a proxy or a challenge stands in front of it."""
+    """Map a web page instead of the API's reply: it comes from a firewall, a proxy or a challenge."""
     guard = "Cloudflare" if "cf-mitigated" in reply.headers or "cf-ray" in reply.headers else "something"
     return ProviderError(
-        f"{guard} answered with a web page in place of the issuer: HTTP {reply.status}",
+        f"{guard} answered with a web page instead of the issuer: HTTP {reply.status}",
         hint="your network or its address is being blocked: try another network or network.proxy",
         status=reply.status,
         request_id=request_id(reply),
@@ -166,7 +166,7 @@ def is_page(reply: Reply) -> bool:
 
 
 def request_id(reply: Reply) -> str | None:
-    """Return the id that the server's side knows this request by."""
+    """Return the server's id of this request."""
     for name in ("x-request-id", "x-oai-request-id", "cf-ray"):
         if reply.headers.get(name):
             return reply.headers[name][:128]

@@ -1,4 +1,4 @@
-"""The two ways to sign in: with a browser, whose answer comes back to this machine, or with a device code."""
+"""The two ways to sign in: with a browser that is redirected back to this machine, or with a device code."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def sign_in(
 ) -> Tokens:
     """Sign in with a browser, on this machine or another, and return the tokens.
 
-    `paste`: listen on no port, the address that the browser ends at is typed in. `timeout` is in seconds.
-    Raises CredentialError where the person or the issuer refuses, and what `Issuer.exchange` raises.
+    `paste`: no port is opened, the user pastes the browser's last address. `timeout` is in seconds.
+    Raises CredentialError if the user or the issuer refuses, and the errors of `Issuer.exchange`.
     """
     pair, state = new_pair(), new_state()
     listener = None if paste else _listen(state, prompter, inbox)
@@ -51,7 +51,7 @@ def sign_in(
 def pair_device(issuer: Issuer, prompter: Prompter) -> Tokens:
     """Sign in with a code that is typed in on another device, and return the tokens.
 
-    Raises CredentialError where it is refused or runs out, and ProviderError after several failures in a row.
+    Raises CredentialError if it is refused or expires, and ProviderError after several failures in a row.
     """
     prompter.notice(
         "device codes must be allowed: ChatGPT > Settings > Security > device code authorization for Codex"
@@ -72,12 +72,12 @@ def pair_device(issuer: Issuer, prompter: Prompter) -> Tokens:
         if isinstance(found, Grant):
             return issuer.exchange(found)
         pause += _SLOW_DOWN_SECONDS if found == "slow_down" else 0
-    raise CredentialError("the device code ran out", hint="start again: missy auth login --device")
+    raise CredentialError("the device code has expired", hint="start again: missy auth login --device")
 
 
 def _listen(state: str, prompter: Prompter, inbox: SignInInbox) -> Listener | None:
     try:
         return Listener(state, inbox.put)
     except PortsTaken as error:
-        prompter.notice(f"{error.message}; the browser's answer must be pasted")
+        prompter.notice(f"{error.message}; paste the browser's last address instead")
         return None

@@ -1,8 +1,8 @@
-"""The login that is never lost: one renewal for any number of threads and processes.
+"""Renewal of the login: one renewal for any number of threads and processes.
 
-A refresh token works once, so the lock is held over re-read, request and write; the disk is tried before the token is
-spent; and a pair that could not be written is kept and written later. It must never spend a token without the lock,
-never adopt another account's login, and never send a token to an issuer that did not give it.
+A refresh token works once. So the lock is held over re-read, request and write; the disk is tested before the token is
+used; and new tokens that could not be written are kept in memory and written later. Another account's login is never
+adopted, and a token is sent only to the issuer that created it.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-LOCK_WAIT = 90.0  # longer than the longest renewal of another process
+LOCK_WAIT = 90.0  # seconds; longer than any renewal of another process
 RENEWAL_GRACE_SECONDS = (
-    0.8  # seconds that Ctrl-C leaves a renewal to end: its answer is the only copy of the new login
+    0.8  # seconds that a renewal may take after Ctrl-C: its reply is the only copy of the new login
 )
 _PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 
@@ -39,9 +39,9 @@ def _be_silent(_text: str) -> None:
 
 
 class Logins:
-    """The login of one entry, as `path` holds it, renewed through `door` at `issuer` when it must be.
+    """The login of one entry, stored at `path` and renewed through `door` at `issuer` when needed.
 
-    `notice` is told what the user should know although the call succeeds. Safe to use from several threads.
+    `notice` receives warnings of calls that succeed. Thread-safe.
     """
 
     def __init__(
@@ -62,19 +62,17 @@ class Logins:
         self._mutex = threading.Lock()
         self._account: str | None = None
         self._unsaved: _Unsaved | None = None
-        self._dead: dict[
-            str, TokenRefused
-        ] = {}  # refresh token -> how it was refused, so that it is not sent again
+        self._dead: dict[str, TokenRefused] = {}  # refresh token -> its refusal, so that it is not sent again
         self._failures = 0
         self._pause_until = 0.0
         self._last_failure: ProviderError | None = None
 
     def access(self, force_refresh_of: str | None = None) -> Access:
-        """Return a token that can be used now, renewing it first when it is near its end.
+        """Return a usable token, renewing it first if it expires soon.
 
-        `force_refresh_of` is a token that the backend just refused with 401: the file's newer token is used if there
-        is one, else there is one renewal. Raises CredentialError (4) when a new login is needed, ProviderError (5)
-        when the token has ended and the issuer fails for the moment, PolicyError (3).
+        `force_refresh_of` is a token that the backend just refused with 401: a newer token in the file is used if
+        there is one, else there is one renewal. Raises CredentialError (4) if a new login is needed, ProviderError
+        (5) if the token has expired and the issuer fails temporarily, PolicyError (3).
         """
         with self._mutex:
             login = self._current()
@@ -91,7 +89,7 @@ class Logins:
                 return login.access()
 
     def _current(self) -> Login:
-        """Return the newest login there is, or raise CredentialError when there is none that is ours."""
+        """Return the newest login. Raises CredentialError if there is none, or none of this issuer and account."""
         login = load(self.path)
         if login is None:
             raise CredentialError("not logged in", hint=f"log in: missy auth login {self.entry}")
@@ -99,7 +97,7 @@ class Logins:
             login = self._unsaved.newer_than(login)
         if login.issuer != self._issuer.url:
             raise CredentialError(
-                f"the stored login is of {login.issuer}, and this entry's issuer is {self._issuer.url}",
+                f"the stored login is from {login.issuer}, but this entry's issuer is {self._issuer.url}",
                 hint=f"log in there: missy auth login {self.entry}",
             )
         if self._account not in (None, login.account_id):
@@ -114,7 +112,7 @@ class Logins:
         with files.lock(self.path, timeout=LOCK_WAIT):
             login = self._current()
             if login.access_token != stale.access_token:
-                return login  # another thread or process was first: adopt its token and send nothing
+                return login  # another thread or process has renewed it already: use its token
             self._refuse_repetition(login)
             self._try_the_disk(login)
             try:
@@ -133,7 +131,7 @@ class Logins:
         return renewed
 
     def _refuse_repetition(self, login: Login) -> None:
-        """Raise what the issuer said before when asking again is of no use, or too early."""
+        """Raise the issuer's last error again if another request is useless or too early."""
         dead = self._dead.get(login.refresh_token.reveal())
         if dead is not None:
             raise dead.again()
@@ -147,17 +145,17 @@ class Logins:
         self._failures += 1
 
     def _try_the_disk(self, login: Login) -> None:
-        """Write the login as it is: a disk that is full or read-only must show itself before the token is spent."""
+        """Write the present login again: a full or read-only disk must be detected before the token is used up."""
         try:
             store(self.path, login)
         except MissyError as error:
             raise MissyError(
-                f"the login was not renewed, because the new one could not be kept: {error.message}",
+                f"the login was not renewed, because the new one could not be stored: {error.message}",
                 hint=error.hint,
             ) from error
 
     def _adopt_winner(self, login: Login, refusal: TokenRefused) -> Login:
-        """After a refusal, look once more: a newer pair in the file means that somebody else renewed it."""
+        """After a refusal, read the file again: newer tokens mean that another process renewed the login."""
         found = self._current()
         if found.refresh_token != login.refresh_token:
             return found
@@ -165,7 +163,7 @@ class Logins:
         raise refusal
 
     def _keep(self, renewed: Login, *, spent: Login) -> None:
-        """Write the new pair. If that fails, keep it in memory, say so, and go on trying until this process ends."""
+        """Write the new tokens. If that fails, keep them in memory, warn, and retry until this process ends."""
         try:
             store(self.path, renewed)
             self._unsaved = None
@@ -175,7 +173,7 @@ class Logins:
 
 
 class _Unsaved:
-    """A renewed login that the disk would not take: tried again with growing pauses, and once more at exit."""
+    """A renewed login that could not be written: retried with growing pauses, and once more at exit."""
 
     def __init__(self, path: Path, renewed: Login, spent: Login) -> None:
         self._path = path
@@ -186,7 +184,7 @@ class _Unsaved:
         atexit.register(self._try_once)
 
     def newer_than(self, found: Login) -> Login:
-        """Return the login to use: ours, while the file still holds the pair that ours replaced."""
+        """Return the login to use: ours, as long as the file still contains the tokens that ours replaced."""
         return self._renewed if found.refresh_token == self._spent.refresh_token else found
 
     def _try_again(self) -> None:
@@ -195,7 +193,7 @@ class _Unsaved:
                 return
 
     def _try_once(self) -> bool:
-        """Write the pair, unless a logout or another login has taken the place of the one it renewed."""
+        """Write the tokens, unless a logout or another login has replaced the login that they renewed."""
         if self._saved.is_set():
             return True
         with suppress(MissyError), files.lock(self._path, timeout=1.0):
@@ -208,15 +206,15 @@ class _Unsaved:
 
 
 def _to_the_end(work: Callable[[], T]) -> T:
-    """Run `work` in a thread that Ctrl-C does not reach, and on Ctrl-C leave it a moment to end.
+    """Run `work` in a thread that Ctrl-C does not interrupt, and after Ctrl-C give it a moment to finish.
 
-    A renewal that is cut off between the issuer's answer and the disk would be a lost login.
+    A renewal that is interrupted between the issuer's reply and the write would lose the login.
     """
     if threading.current_thread() is not threading.main_thread():
         return work()
     results: list[T] = []
     errors: list[BaseException] = []
-    ended = threading.Event()  # a thread's own `join` cannot be asked again once Ctrl-C has broken it off
+    ended = threading.Event()  # `Thread.join` cannot be called again after Ctrl-C has interrupted it
 
     def run() -> None:
         try:

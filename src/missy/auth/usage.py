@@ -1,4 +1,4 @@
-"""The limits of a subscription, from the backend's usage page or the headers of an answer."""
+"""The usage limits of a subscription, from the backend's usage page or the headers of an answer."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ NOTE_FILE = "usage.json"  # under MISSY_HOME
 
 
 def account_headers(access: Access) -> dict[str, str]:
-    """Return the headers that name the account to the backend, besides the bearer token."""
+    """Return the headers that identify the account to the backend, in addition to the bearer token."""
     headers = {"chatgpt-account-id": access.account_id, "originator": ORIGINATOR}
     return {**headers, "x-openai-fedramp": "true"} if access.fedramp else headers
 
 
 def usage_url(base_url: str | None) -> str:
-    """Return the address of the usage page: beside the endpoint, as `{base_url}/../wham/usage`."""
+    """Return the URL of the usage page, relative to the endpoint: `{base_url}/../wham/usage`."""
     parts = urlsplit(base_url or BACKEND)
     parent = parts.path.rstrip("/").rpartition("/")[0]
     return urlunsplit((parts.scheme, parts.netloc, f"{parent}/wham/usage", "", ""))
@@ -66,7 +66,10 @@ def _refused(reply: Reply) -> ProviderError | CredentialError:
         return blocked(reply)
     if refused := region_refused(reply):
         return refused
-    if reply.status in (401, 403):  # one page's refusal says nothing about the login itself, which stays
+    if reply.status in (
+        401,
+        403,
+    ):  # a refusal by this page alone does not mean that the login is invalid: keep it
         return CredentialError(said, hint=AGAIN, status=reply.status, request_id=request_id(reply))
     kind = LimitError if reply.status == 429 else ProviderError
     return kind(said, hint="try again later", status=reply.status, request_id=request_id(reply))
@@ -94,7 +97,7 @@ def _read(reply: Reply) -> dict[str, Any]:
 
 
 def read_headers(headers: Mapping[str, str]) -> dict[str, Any] | None:
-    """Return the limits that the `x-codex-*` headers of an answer tell, or None where there are none."""
+    """Parse the limits in the `x-codex-*` headers of an answer; None without them."""
     windows: dict[str, Any] = {}
     for family in _families(headers):
         windows = {name: _header_window(headers, family + name) for name in ("primary", "secondary")}
@@ -117,7 +120,7 @@ def read_headers(headers: Mapping[str, str]) -> dict[str, Any] | None:
 
 
 def _families(headers: Mapping[str, str]) -> list[str]:
-    """Return the beginnings of the windows' names: the plan's own, the limit that is active, any other (`NAME-`)."""
+    """Return the prefixes of the windows' names: the plan's own, the active limit's, any other (`NAME-`)."""
     active = headers.get("x-codex-active-limit")
     ends = ("-primary-used-percent", "-secondary-used-percent")
     others = [
@@ -130,7 +133,7 @@ def _families(headers: Mapping[str, str]) -> list[str]:
 
 
 def read_event(data: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the limits that a `codex.rate_limits` event of a stream tells, or None where it tells none."""
+    """Parse the limits in a `codex.rate_limits` event of a stream; None without any."""
     rate = data.get("rate_limits")
     if not isinstance(rate, dict):
         return None
@@ -160,7 +163,7 @@ def _header_window(headers: Mapping[str, str], name: str) -> dict[str, Any] | No
         for key in ("used-percent", "window-minutes", "reset-at", "reset-after-seconds")
     }
     minutes, resets, after = told["window-minutes"], told["reset-at"], told["reset-after-seconds"]
-    if resets is None and after is not None:  # what older backends say in its place
+    if resets is None and after is not None:  # the name in older backends
         resets = time.time() + after
     return _window(
         {
@@ -179,31 +182,31 @@ def _read_number(text: str | None) -> float | None:
 
 
 class UsageCache:
-    """The limits as the last answer told them, for who looks without asking. Losing them costs nothing."""
+    """The limits of the last answer, to be shown without a request. A cache: it may be lost."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def write(self, account_id: str, limits: dict[str, Any]) -> None:
-        """Note the limits of an account."""
+        """Store the limits of an account."""
         note = {"account_id": account_id, "at": int(time.time()), "limits": limits}
         files.write_note(self._path, note)
 
     def read(self, account_id: str) -> dict[str, Any] | None:
-        """Return the limits that were noted for this account, if any."""
+        """Return the stored limits of this account, if any."""
         note = files.read_note(self._path)
         limits = note.get("limits") if note.get("account_id") == account_id else None
         return limits if isinstance(limits, dict) else None
 
 
 def _window(value: object) -> dict[str, Any] | None:
-    """Return one window: percent used, its length in minutes, and when it begins anew (Unix seconds)."""
+    """Parse one window: percent used, its length in minutes, and when it resets (Unix seconds)."""
     if not isinstance(value, dict):
         return None
     used, length, resets = (
         _number(value.get(n)) for n in ("used_percent", "limit_window_seconds", "reset_at")
     )
-    if not used and not resets:  # that is how the backend says that it does not know
+    if not used and not resets:  # the backend's value for "unknown"
         return None
     return {
         "used_percent": used,

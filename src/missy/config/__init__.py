@@ -1,1 +1,1 @@
-"""The one configuration file: read, checked, typed. It must never open a socket or read the environment."""
+"""The configuration file: reading, validation, editing. No module here opens a socket or reads the environment."""

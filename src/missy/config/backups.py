@@ -1,6 +1,6 @@
-"""What the configuration was before commands changed it: the last ten, beside it, dated in UTC.
+"""Backups of the configuration file: the last ten versions before a command changed it, dated in UTC.
 
-It must never show a key in a difference, and never put a configuration in place that cannot be loaded.
+A key is never shown in a diff, and a configuration that cannot be loaded is never restored.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _ITEM = re.compile(r"(?P<head>[\s#-]*)(?P<body>.*?)(?P<comment>\s+#.*)?")
 _SECRET_KEYS = ("api_key", "api_keys", "headers", "query")
 _NOTHING = ("{}", "", "null", "~", "[", "]", "[]", "|", "|-", ">", ">-")
 _WORD = re.compile(r"""[^\s,"'\[\]]+""")
-_TOKEN = re.compile(r"(?=\S*\d)[A-Za-z0-9_+/=.-]{12,}")  # what stands in a comment and may have been a key
+_TOKEN = re.compile(r"(?=\S*\d)[A-Za-z0-9_+/=.-]{12,}")  # a word in a comment that may have been a key
 
 
 class Backup:
@@ -40,7 +40,7 @@ class Backup:
     def __init__(self, path: Path, timestamp: str, count: int) -> None:
         self.path = path
         self.timestamp = timestamp
-        self.count = count  # tells those of one second apart
+        self.count = count  # distinguishes backups of the same second
         self.number = 0
 
 
@@ -58,14 +58,14 @@ def find(path: Path) -> list[Backup]:
 
 
 def diff(path: Path, number: int = 1) -> str:
-    """Return what has changed since a backup, as a unified diff without any key; "" if nothing has."""
+    """Return the changes since a backup as a unified diff with keys masked; "" without changes."""
     backup = _choose(path, number)
     now = _read(path) if path.exists() else ""
     return compare(_read_backup(backup), now, backup.path.name, path.name)
 
 
 def rollback(path: Path, number: int = 1, *, kinds: Kinds) -> bool:
-    """Put a backup in place; what is there now becomes the newest backup. Returns whether anything changed.
+    """Restore a backup; the present file becomes the newest backup. Returns whether anything changed.
 
     Raises UsageError if there is no such backup, ConfigError if it is not a configuration that can be loaded.
     """
@@ -95,7 +95,7 @@ def replace(path: Path, before: bytes | None, after: str, kinds: Kinds) -> None:
     Raises ConfigError, and changes nothing, if the new text is no valid configuration.
     """
     check(path, after, kinds)
-    target = files.follow_own_link(path)  # dotfiles are kept elsewhere and linked; the link stays
+    target = files.follow_own_link(path)  # dotfiles are often symlinks to another folder; the link stays
     if before is not None:
         _keep(path, before)
     files.write_private(target, after.encode())
@@ -114,10 +114,10 @@ def check(path: Path, text: str, kinds: Kinds) -> Any:
 
 
 def compare(old: str, new: str, old_name: str, new_name: str) -> str:
-    """Return a unified diff of two configurations, keys masked; that a key has changed is still seen."""
+    """Return a unified diff of two configurations with keys masked. A changed key still shows as a changed line."""
     from difflib import unified_diff
 
-    # the real line decides what differs, and rides unseen behind a NUL, which no configuration has
+    # the diff compares the real lines: each follows its masked form after a NUL, and is cut off again below
     one, other = (
         [f"{shown}\0{real}" for shown, real in zip(mask(text), text.splitlines(), strict=True)]
         for text in (old, new)
@@ -127,13 +127,13 @@ def compare(old: str, new: str, old_name: str, new_name: str) -> str:
 
 
 def mask(text: str) -> list[str]:
-    """Return the lines of a configuration, valid or not, with what is or may be a key masked."""
+    """Return the lines of a configuration, valid or not, with everything masked that is or may be a key."""
     literals = sorted(_literals(text), key=len, reverse=True)
     shown, depth, named = (
         [],
         -1,
         False,
-    )  # the indentation of the key whose value is being passed; has it names?
+    )  # the indentation of the secret key whose value we are in; whether it is a mapping
     for real in text.splitlines():
         line, indent = real, len(real) - len(real.lstrip(" #"))
         for literal in literals:
@@ -154,9 +154,9 @@ def mask(text: str) -> list[str]:
 
 
 def _mask_value(text: str) -> str:
-    """Mask what stands behind a key, or a line of it, unless it is nothing, a reference or prose."""
+    """Mask the value after a key, or a line of it, unless it is empty, a reference or prose."""
     item = _ITEM.fullmatch(text)
-    assert item  # it matches any line
+    assert item  # the pattern matches any line
     body = item["body"]
     prose = "#" in item["head"] and " " in body
     if prose:
@@ -167,7 +167,7 @@ def _mask_value(text: str) -> str:
 
 
 def _literals(text: str) -> set[str]:
-    """Return the keys that a configuration holds; none if it cannot be parsed."""
+    """Return the literal keys in a configuration; none if it cannot be parsed."""
     from pathlib import Path
 
     from missy.config.positions import SourceMap
@@ -191,7 +191,7 @@ def _keys(data: Any, name: str = "") -> list[str]:
 
 
 def _keep(path: Path, data: bytes) -> None:
-    """Write a backup and remove the oldest. Its name sorts last even when the clock was put back."""
+    """Write a backup and remove the oldest. Its name sorts last even if the clock was set back."""
     timestamp, count = time.strftime("%Y%m%d-%H%M%S", time.gmtime()), 0
     if (found := find(path)) and timestamp <= found[0].timestamp:
         timestamp, count = found[0].timestamp, found[0].count + 1
@@ -201,7 +201,7 @@ def _keep(path: Path, data: bytes) -> None:
             old.path.unlink()
     for name in _names(
         path.parent
-    ):  # under the lock nobody else writes one: these are of writers that were killed
+    ):  # no other process writes a backup under the lock: these were left by killed writers
         if name.startswith(f".{path.name}.bak-") and name.endswith(".tmp"):
             with suppress(OSError):
                 (path.parent / name).unlink()

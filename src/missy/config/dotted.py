@@ -1,6 +1,6 @@
-"""A dotted key such as `providers.groq.model` -> the steps that lead to its value, and a word -> the value it stands for.
+"""Parsing for `config set`: a dotted key such as `providers.groq.model`, and the value given for it.
 
-It must never take a key as a literal: what is on a command line is seen by other users and kept in the shell's history.
+A literal API key is refused: other users can see a command line, and the shell's history keeps it.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ _SECRET_NAME = re.compile(r"(?i)auth|key|token|secret|cookie|password")
 
 
 class KeyLocation(NamedTuple):
-    """Where a value is: the steps to it, and the key that it is, None for a section or an entry as a whole."""
+    """Where a value is: the steps to it, and its key in the schema, None for a whole section or entry."""
 
     steps: list[str]
     field: Field | None
 
     @property
     def entry(self) -> str | None:
-        """The entry that it is in."""
+        """The name of the entry that contains it, None outside of `providers`."""
         return self.steps[1] if self.steps[0] == "providers" and len(self.steps) > 1 else None
 
     def __str__(self) -> str:
-        """The key as it can be typed."""
+        """The dotted key, with quotes where a name contains dots."""
         return ".".join(f'"{step}"' if "." in step else step for step in self.steps)
 
 
@@ -62,7 +62,9 @@ def _split(key: str) -> tuple[list[str], bool]:
     found = list(_PART.finditer(key))
     parts = [match[1] if match[1] is not None else match[2] for match in found]
     if not found or ".".join(match[0] for match in found) != key or not all(parts):
-        raise UsageError(f"{key!r} is no key of the configuration", hint="write it like providers.groq.model")
+        raise UsageError(
+            f"{key!r} is not a key of the configuration", hint="write it like providers.groq.model"
+        )
     return parts, any(match[1] is not None for match in found)
 
 
@@ -99,7 +101,7 @@ def _prefixes(parts: list[str]) -> Iterator[str]:
 
 
 def _readings(names: list[str], rest: list[str], table: Table) -> Iterator[KeyLocation]:
-    """Yield each way to take some of the parts for the entry's name, and the rest for one of its keys."""
+    """Yield each way to split the parts into an entry's name and one of its keys."""
     for count in range(1, len(names) + 1):
         name, tail = ".".join(rest[:count]), rest[count:]
         if not tail:
@@ -115,7 +117,7 @@ def _holds(field: Field, kind: str) -> bool:
 
 
 def _every_key(table: Table) -> Iterator[tuple[str, str]]:
-    """Yield every key, by its own name and as it is typed."""
+    """Yield every key as (name, dotted key)."""
     yield "default_provider", "default_provider"
     for root, section in _SECTIONS.items():
         yield from ((field.name, f"{root}.{field.name}") for field in section)
@@ -123,14 +125,14 @@ def _every_key(table: Table) -> Iterator[tuple[str, str]]:
 
 
 def _unknown(key: str, known: list[str], table: Table) -> UsageError:
-    """Return the error for a key that is none; a bare name such as `proxy` finds its section."""
+    """Return the error for an unknown key. For a bare name such as `proxy`, the hint gives its section."""
     last = key.rpartition(".")[2]
     whole = next((typed for name, typed in _every_key(table) if name == last and "." not in key), "")
     hint = f"did you mean {whole}?" if whole else nearest(key, known)
     if not hint:
         near = nearest(last, [name for name, _ in _every_key(table)])
         hint = near or "see: missy config schema"
-    return UsageError(f"{key} is no key of the configuration", hint=hint)
+    return UsageError(f"{key} is not a key of the configuration", hint=hint)
 
 
 def read_value(location: KeyLocation, word: str) -> Any:
@@ -140,7 +142,7 @@ def read_value(location: KeyLocation, word: str) -> Any:
     Raises UsageError for a key in words, and for what is no YAML.
     """
     field = location.field
-    inner = field is not None and location.steps[-1] != field.name  # one header, say
+    inner = field is not None and location.steps[-1] != field.name  # for example one header
     value: Any
     if word == "null":
         return None
@@ -172,7 +174,7 @@ def _parse(word: str) -> Any:
 
 
 def _refuse_secrets(name: str, value: Any, location: KeyLocation, holder: str = "") -> None:
-    """Raise UsageError for a key that is no reference, however deep it stands."""
+    """Raise UsageError for a literal API key, at any depth."""
     if isinstance(value, dict):
         for inner, one in value.items():
             _refuse_secrets(inner, one, location, holder=name)
@@ -185,7 +187,7 @@ def _refuse_secrets(name: str, value: Any, location: KeyLocation, holder: str = 
         kept = location.entry or "NAME"
         then = f"then: missy config set {shlex.quote(str(location))} vault://{kept}"
         raise UsageError(
-            f"{location}: a key is no argument: the shell's history and other users would see it",
+            f"{location}: a key cannot be an argument: the shell's history and other users would see it",
             hint=f"missy vault set {kept}, "
             + (then if location.field else f"then write vault://{kept} for it"),
         )

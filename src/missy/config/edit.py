@@ -1,7 +1,7 @@
-"""Commands that change the configuration: every line that they do not change stays, byte for byte.
+"""Editing the configuration file: every line that is not changed stays byte for byte.
 
-It must never write a configuration that cannot be loaded, never touch one that is broken already, and never
-lose what another command wrote meanwhile: each edit reads, changes and writes under the file's lock.
+A configuration that cannot be loaded is never written, a broken file is never changed, and no concurrent edit is
+lost: each edit reads, changes and writes under the file's lock.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from missy.config.schema import Config
 
 Data = dict[str, Any]
-Change = Callable[[Data], None]  # is given the plain data of the file, and changes it in place
+Change = Callable[[Data], None]  # receives the plain data of the file and changes it in place
 
 
 def edit(path: Path, change: Change, kinds: Kinds) -> bool:
     """Apply a change to a configuration file, which starts as the template. Returns whether it was written.
 
     Raises ConfigError if the file is broken, would be broken, or is written in a form that cannot be changed
-    in place; whatever `change` raises passes. In all these cases the file is as it was.
+    in place; errors of `change` are passed on. In all these cases the file stays unchanged.
     """
     with files.lock(path):
         before, text = _read(path, kinds)
@@ -50,7 +50,7 @@ def preview(path: Path, change: Change, kinds: Kinds) -> str:
 
 
 def outcome(path: Path, change: Change, kinds: Kinds) -> Config:
-    """Return the configuration that `edit` would leave. Writes nothing; raises as `edit` does."""
+    """Return the configuration that would result from `edit`. Writes nothing; raises as `edit` does."""
     from missy.config.positions import SourceMap
     from missy.config.validate import build
     from missy.config.yaml_reader import parse
@@ -61,7 +61,7 @@ def outcome(path: Path, change: Change, kinds: Kinds) -> Config:
 
 
 def set_value(path: Path, keys: str | Sequence[str], value: Any, kinds: Kinds) -> bool:
-    """Set one value; `keys` leads to it ("network.proxy", or a list) and is made where it is missing."""
+    """Set one value; `keys` is the path to it ("network.proxy", or a list); missing sections are created."""
     steps = keys.split(".") if isinstance(keys, str) else list(keys)
 
     def change(data: Data) -> None:
@@ -73,7 +73,7 @@ def set_value(path: Path, keys: str | Sequence[str], value: Any, kinds: Kinds) -
 
 
 def add_entry(path: Path, name: str, entry: Data, kinds: Kinds, *, force: bool = False) -> bool:
-    """Add an entry under `providers`. Raises UsageError if it is there, unless `force` replaces it."""
+    """Add an entry under `providers`. Raises UsageError if it exists, unless `force` replaces it."""
     return edit(path, lambda data: put_entry(data, name, entry, force=force), kinds)
 
 
@@ -83,7 +83,7 @@ def set_default(path: Path, name: str, kinds: Kinds) -> bool:
 
 
 def put_entry(data: Data, name: str, entry: Data, *, force: bool = False) -> None:
-    """Do what `add_entry` does as a part of a larger change."""
+    """Like `add_entry`, as a part of a larger change."""
     providers = section(data, "providers")
     if name in providers and not force:
         raise UsageError(
@@ -93,7 +93,7 @@ def put_entry(data: Data, name: str, entry: Data, *, force: bool = False) -> Non
 
 
 def put_default(data: Data, name: str) -> None:
-    """Do what `set_default` does as a part of a larger change. A new line for it goes to the top."""
+    """Like `set_default`, as a part of a larger change. A new line for it goes to the top."""
     if name not in section(data, "providers"):
         known = ", ".join(data["providers"]) or "none"
         raise UsageError(f"there is no entry '{name}'", hint=f"the entries are: {known}")
@@ -104,7 +104,7 @@ def put_default(data: Data, name: str) -> None:
 
 
 def section(data: Data, key: str) -> Data:
-    """Return the mapping under a key, made if there is none. Raises UsageError for what is no mapping."""
+    """Return the mapping under a key, created if missing. Raises UsageError for another type."""
     if data.get(key) is None:
         data[key] = {}
     found = data[key]
@@ -115,14 +115,14 @@ def section(data: Data, key: str) -> Data:
 
 def _read(path: Path, kinds: Kinds) -> tuple[bytes | None, str]:
     """Return the bytes of the file, None without one, and the text to change."""
-    if file_reader.read(path) is None:  # this also refuses, by line, what is no text
+    if file_reader.read(path) is None:  # this also refuses invalid text, with its line
         return None, template(kinds)
     before = files.read_private(files.follow_own_link(path), file_reader.LIMIT)
     return before, before.decode()
 
 
 def apply(path: Path, text: str, change: Change, kinds: Kinds) -> str:
-    """Return a configuration's text with a change made in it; `path` is for the errors. Raises as `edit` does."""
+    """Apply a change to the text of a configuration; `path` is for error messages. Raises as `edit` does."""
     old = backups.check(path, text, kinds)
     wanted = _copy(old) or {}
     change(wanted)
@@ -130,7 +130,7 @@ def apply(path: Path, text: str, change: Change, kinds: Kinds) -> str:
         after = splice(text, old if old is not None or wanted else {}, wanted)
         if after == text or same(backups.check(path, after, kinds), wanted):
             return after
-        raise CannotSplice("it uses anchors, or a form that is rare")
+        raise CannotSplice("it uses anchors or rare YAML syntax")
     except CannotSplice as error:
         raise ConfigError(
             f"{path} cannot be changed by a command: {error}", hint="make this change by hand", file=str(path)
@@ -138,7 +138,7 @@ def apply(path: Path, text: str, change: Change, kinds: Kinds) -> str:
 
 
 def _copy(data: Any) -> Any:
-    """Copy data deeply, so that what two aliases share is changed in one place only."""
+    """Copy data deeply, so that a value shared by two aliases changes in one place only."""
     if isinstance(data, dict):
         return {key: _copy(value) for key, value in data.items()}
     return [_copy(item) for item in data] if isinstance(data, list) else data

@@ -1,10 +1,11 @@
-"""What `headers`, `query` and `api_key_header` of an entry may hold. What is wrong is said without showing a value."""
+"""Validation of an entry's `headers`, `query` and `api_key_header`. Errors never show a value."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
 
+from missy.charset import is_field_value
 from missy.config.schema import REFERENCES
 from missy.config.values import SECRET_NAME, VARIABLE, Wrong, kind_of
 
@@ -13,19 +14,19 @@ if TYPE_CHECKING:
 
 Pairs = tuple[tuple[str, str], ...]
 
-HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")  # a token of RFC 9110, 5.6.2
+HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")  # a token (RFC 9110, 5.6.2)
 QUERY_NAME = re.compile(r"[A-Za-z0-9._~$-]{1,100}")
 MAX_VALUE_CHARS = 8192
-MAX_ITEMS = 32  # of each
+MAX_ITEMS = 32  # in one mapping
 
-# What belongs to the connection, the framing or the body is not an entry's to say -> why
+# Headers that an entry may not set, because Missy sets them -> why
 _OURS = {
     "host": "it follows from base_url",
     "authorization": "the key goes to api_key, and the name of another header for it to api_key_header",
     "content-type": "the body is always JSON",
     "content-encoding": "the body is always plain JSON",
-    "accept": "what can be read is not a matter of the configuration",
-    "accept-encoding": "an answer is read as it is made, uncompressed",
+    "accept": "Missy decides which formats it can read",
+    "accept-encoding": "an answer is streamed uncompressed",
 } | dict.fromkeys(
     ("connection", "content-length", "expect", "http2-settings", "keep-alive", "te", "trailer", "transfer-encoding",
      "upgrade"),
@@ -34,7 +35,7 @@ _OURS = {
 
 
 def headers(value: Any) -> Pairs:
-    """Headers to send besides: names that are allowed and differ, and values that fit into one line."""
+    """Check additional headers: allowed, distinct names, and values on one line."""
     found = _pairs(value)
     for name, _ in found:
         _check_name(name)
@@ -43,26 +44,26 @@ def headers(value: Any) -> Pairs:
 
 
 def query(value: Any) -> Pairs:
-    """Parameters for the query string."""
+    """Check parameters for the query string."""
     found = _pairs(value)
     for name, _ in found:
         if not QUERY_NAME.fullmatch(name):
-            raise Wrong("a name that no parameter has", "letters, digits and . _ ~ $ - are allowed in names")
+            raise Wrong("an invalid parameter name", "letters, digits and . _ ~ $ - are allowed in names")
     return found
 
 
 def api_key_header(value: Any) -> str:
-    """The name of the header that carries the key."""
+    """Check the name of the header that carries the key."""
     if not isinstance(value, str):
-        raise Wrong(kind_of(value), "write the name of a header, api-key say")
-    if value.lower() != "authorization":  # a bare key there is what some servers want
+        raise Wrong(kind_of(value), "write the name of a header, for example api-key")
+    if value.lower() != "authorization":  # some servers expect a bare key there
         _check_name(value)
     return value
 
 
 def _check_name(name: str) -> None:
     if not HEADER_NAME.fullmatch(name):
-        raise Wrong("a name that no header has", "letters, digits and - are allowed in names", key=name)
+        raise Wrong("an invalid header name", "letters, digits and - are allowed in names", key=name)
     why = _OURS.get(name.lower()) or (_OURS["connection"] if name.lower().startswith("proxy-") else None)
     if why:
         raise Wrong("a header that cannot be set", why, key=name)
@@ -72,7 +73,7 @@ def _refuse_twice(names: Iterable[str]) -> None:
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise Wrong(f"the header {name} twice", "upper and lower case make no difference: remove one")
+            raise Wrong(f"the header {name} twice", "header names are case-insensitive: remove one")
         seen.add(name)
 
 
@@ -87,16 +88,16 @@ def _pairs(value: Any) -> Pairs:
 
 
 def _value(name: str, value: Any) -> str:
-    """Check one value: a reference, with one word before it at most, or visible ASCII."""
+    """Check one value: a reference, after at most one word, or visible ASCII text."""
     if not isinstance(value, str):
         scalar = value is not None and not isinstance(value, dict | list)
         raise Wrong(kind_of(value), "put it in quotes if it is meant as text" if scalar else "", key=name)
     if not value or len(value) > MAX_VALUE_CHARS:
         what = f"text of more than {MAX_VALUE_CHARS} characters" if value else "an empty text"
         raise Wrong(what, "remove it if it is not needed", key=name)
-    if not value.isascii() or not value.isprintable() or value != value.strip():
+    if not is_field_value(value):
         raise Wrong(
-            "text with a line end, a blank at its end or a letter beyond ASCII",
+            "text with a line end, a space at either end or a non-ASCII character",
             "visible ASCII characters on one line are allowed",
             key=name,
         )
@@ -104,7 +105,7 @@ def _value(name: str, value: Any) -> str:
     text = rest if blank and word.isalpha() else value
     if text.startswith("$") and not VARIABLE.fullmatch(text):
         raise Wrong(
-            "a $ without the plain name of a variable after it",
+            "a $ that is not followed by the name of a variable",
             "write $NAME: letters, digits and _",
             key=name,
         )

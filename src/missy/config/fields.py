@@ -43,7 +43,7 @@ def _above_zero(most: int, *types: str) -> _Schema:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One key: what it must be (`check`, and `allowed` in words), its JSON Schema, what it is for."""
+    """One key: its `check`, the `allowed` values in words, its JSON Schema, and what it is for."""
 
     name: str
     check: Check
@@ -87,14 +87,14 @@ _ENTRY = (
         extras.headers,
         _PAIRS,
         _pairs(extras.HEADER_NAME, extras.MAX_VALUE_CHARS),
-        "HTTP headers to send besides, to this endpoint alone.",
+        "Additional HTTP headers, sent only to this endpoint.",
     ),
     Field(
         "query",
         extras.query,
         _PAIRS,
         _pairs(extras.QUERY_NAME, extras.MAX_VALUE_CHARS),
-        "Parameters for the query string of every call, Azure's api-version say.",
+        "Parameters for the query string of every call, for example Azure's api-version.",
     ),
     Field(
         "api_key_header",
@@ -115,7 +115,7 @@ _ENTRY = (
         values.seconds,
         _SECONDS,
         _above_zero(values.MAX_SECONDS),
-        "Seconds of silence allowed: connect, first sign of life, between signs of life (comments too).",
+        "Idle timeout in seconds: for connecting, and without any data from the endpoint (comments count).",
     ),
     Field(
         "patience",
@@ -202,7 +202,7 @@ NETWORK = (
         values.many(values.host),
         _HOST,
         _list(_TEXT),
-        "Hosts for provider calls only; those of the entries are added by themselves.",
+        "Hosts for provider calls only; the hosts of the entries are added automatically.",
     ),
     Field("tool_allowed_hosts", values.many(values.host), _HOST, _list(_TEXT), "Hosts for tool calls only."),
     Field(
@@ -211,7 +211,7 @@ NETWORK = (
     Field(
         "allowed_domains",
         values.many(values.domain),
-        "a list of example.com (exactly) or *.example.com (every name under it, and itself)",
+        "a list of example.com (exactly) or *.example.com (it and every name under it)",
         _list(_TEXT),
         "Domains for all calls.",
     ),
@@ -234,7 +234,7 @@ NETWORK = (
         values.optional(values.text),
         "the path of a PEM file, or null",
         _TEXT_OR_NULL,
-        "Roots to trust besides the system's. A relative path starts at the file's folder.",
+        "Additional trusted root certificates. A relative path starts at the file's folder.",
     ),
 )
 

@@ -1,6 +1,6 @@
-"""The bytes of the configuration file: who may have written them, and whether they are text.
+"""Reading the configuration file: its owner and mode are checked, and that it is UTF-8 text.
 
-It must never wait (for a FIFO, say), and never trust a file that somebody else can change.
+Reading never blocks (as it would on a FIFO), and a file that another user can change is refused.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LIMIT = 1 << 20
-# What YAML takes for something else than it looks like: controls, and line ends that no editor shows
+# Characters that YAML treats differently from how they look: controls, and line ends that editors do not show
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
 
 
 def read(path: Path) -> tuple[str, int] | None:
     """Return the text of the file and its mode, or None if there is none. Raises ConfigError."""
     try:
-        # O_NONBLOCK: opening a FIFO must not wait for its writer. A symlink is followed: its target counts
+        # O_NONBLOCK: opening a FIFO must not wait for its writer. A symlink is followed: its target is checked
         file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except FileNotFoundError:
         if path.is_symlink():
-            raise _refusal(path, "is a symbolic link that leads nowhere", "mend or remove the link") from None
+            raise _refusal(path, "is a broken symbolic link", "correct or remove the link") from None
         return None
     except OSError as error:
         raise _refusal(
@@ -45,12 +45,12 @@ def read(path: Path) -> tuple[str, int] | None:
 
 def _check_owner(info: os.stat_result, path: Path) -> int:
     if not stat.S_ISREG(info.st_mode):
-        kind = "a folder" if stat.S_ISDIR(info.st_mode) else "not a plain file"
+        kind = "a folder" if stat.S_ISDIR(info.st_mode) else "not a regular file"
         raise _refusal(path, f"is {kind}", "name a YAML file with --config or MISSY_CONFIG")
     if info.st_uid not in (
         os.geteuid(),
         0,
-    ):  # root can do anything anyway, and mounted files often are root's
+    ):  # root can change any file anyway, and mounted files often belong to root
         raise _refusal(path, f"belongs to another user (id {info.st_uid})", other_owner_hint(info.st_uid))
     mode = stat.S_IMODE(info.st_mode)
     if mode & 0o022:

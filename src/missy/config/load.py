@@ -1,4 +1,4 @@
-"""The configuration file -> Config. It fails closed, with the line; it must never resolve a reference."""
+"""Loading the configuration file to a Config. Any error fails the load, with its line; references stay unresolved."""
 
 from __future__ import annotations
 
@@ -30,15 +30,18 @@ def load_chosen(override: str | None, kinds: Kinds) -> Config:
 
 
 def load(path: Path, kinds: Kinds) -> Config:
-    """Return the checked configuration; without a file, an empty one that says so. Raises ConfigError."""
+    """Return the validated configuration; without a file, an empty one with `exists` False. Raises ConfigError."""
     from missy.config.file_reader import read
 
-    state = fingerprint(path)  # before the read: an edit in between shows as a change
+    state = fingerprint(path)  # before the read: an edit in between is then seen as a change
     found = read(path)
     if found is None:
         return Config(path, kinds, fingerprint=())
     from missy.config.positions import SourceMap
-    from missy.config.validate import build, warn  # here: YAML and the checks are for those who have a file
+    from missy.config.validate import (  # imported here: without a file, YAML and the checks are not needed
+        build,
+        warn,
+    )
     from missy.config.yaml_reader import parse
 
     text, mode = found
@@ -48,7 +51,7 @@ def load(path: Path, kinds: Kinds) -> Config:
 
 
 def fingerprint(path: Path) -> tuple[int, ...]:
-    """Return what changes with every edit of the file, () without a file."""
+    """Return a value that changes with every edit of the file (inode, times, size), () without a file."""
     try:
         info = os.stat(path)
     except OSError:

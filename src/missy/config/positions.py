@@ -1,4 +1,4 @@
-"""Where each value of the file stands, so that errors can name file, line and key. It knows no YAML."""
+"""The line of each value in the file, so that errors can name file, line and key. Independent of YAML."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from missy.masking import MASK, may_be_secret
 if TYPE_CHECKING:
     from pathlib import Path
 
-KeyPath = tuple[str | int, ...]  # the keys and indices that lead to a value; () is the whole file
+KeyPath = tuple[str | int, ...]  # the keys and indices from the root to a value; () is the whole file
 
 
 class SourceMap:
@@ -23,7 +23,7 @@ class SourceMap:
         self.lines: dict[KeyPath, int] = {}
 
     def line(self, key_path: KeyPath) -> int:
-        """Return the line of a value, or of the nearest value around it that has one."""
+        """Return the line of a value, or of the nearest enclosing value with a known line."""
         while key_path and key_path not in self.lines:
             key_path = key_path[:-1]
         return self.lines.get(key_path, 1)
@@ -31,7 +31,7 @@ class SourceMap:
     def error(
         self, what: str, key_path: KeyPath = (), *, hint: str = "", line: int | None = None
     ) -> ConfigError:
-        """Return the error that says `what` about the value at `key_path`."""
+        """Return an error about the value at `key_path`."""
         line = line or self.line(key_path)
         key = dotted(key_path)
         message = f"{self.file}:{line}: {key}: {what}" if key else f"{self.file}:{line}: {what}"

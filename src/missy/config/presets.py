@@ -1,4 +1,4 @@
-"""The presets that `network.presets` can name: hosts, as data. A preset opens exactly what it lists."""
+"""The presets that `network.presets` can name, as data. A preset allows exactly the hosts that it lists."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from missy.services import OPENAI, SERVICES, Service
 
 
 class Preset(NamedTuple):
-    """The hosts (with a port where it is not 443) that a preset opens, and what it is for."""
+    """The hosts (with a port unless it is 443) that a preset allows, and what it is for."""
 
     hosts: tuple[str, ...]
     note: str
@@ -29,7 +29,7 @@ def _has_own_host(service: Service) -> bool:
 
 PRESETS: dict[str, Preset] = {
     "openai": _of(OPENAI),
-    # where every user has a host of their own, there is none to open for all of them
+    # a service where every user has their own host name has no common host to allow
     **{name: _of(service) for name, service in SERVICES.items() if not _has_own_host(service)},
     "github": Preset(
         ("github.com", "api.github.com", "raw.githubusercontent.com", "codeload.github.com"),

@@ -1,7 +1,7 @@
-"""The configuration as a value: typed, frozen, complete.
+"""The configuration as typed, frozen dataclasses with every default filled in.
 
-It must never read a file or the environment (a hint alone looks whether the local model is there), and never show a
-key: `repr` of an entry hides it.
+Nothing here reads a file or the environment (except that a hint checks for the local model), and `repr` of an entry
+never shows a key.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 REFERENCES = ("$", "vault://", "keyring://")
 
-# Known to the configuration but not to this version -> what to do meanwhile. A line goes when its part comes.
+# Accepted by the schema but not implemented in this version -> what to do instead.
 # A kind says so itself.
 NOT_YET: dict[str, str] = {
     "fallback": "remove it and choose the entry with --provider",
@@ -31,7 +31,7 @@ NOT_YET: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry under `providers`. Keys, `headers` and `query` are the text of the file, references unresolved.
+    """One entry under `providers`. Keys, `headers` and `query` are the literal text of the file, references unresolved.
 
     `spec` is its kind. `timeout`, `patience` and `deadline` are in seconds; `line` is the entry's line in the file, 0
     if it is in none.
@@ -63,13 +63,13 @@ class Entry:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Every value that is or names a secret: keys, headers, query."""
+        """Every value that is a secret or refers to one: keys, headers, query."""
         keys = (self.api_key,) if self.api_key else ()
         return (*keys, *self.api_keys, *(text for _, text in (*self.headers, *self.query)))
 
     @property
     def literal_keys(self) -> tuple[str, ...]:
-        """The credentials that stand in the file themselves: keys, and what headers and parameters named so hold."""
+        """The credentials written literally in the file: keys, and headers and parameters named like one."""
         named = [text for name, text in (*self.headers, *self.query) if names_secret(name)]
         found = (*((self.api_key,) if self.api_key else ()), *self.api_keys, *named)
         return tuple(text for text in found if not is_reference(text))
@@ -82,7 +82,7 @@ class Entry:
 
     @property
     def issuer_url(self) -> str | None:
-        """Who logs this entry in, without a slash at the end; None for a kind that has no login."""
+        """The login server's URL, without a trailing slash; None for a kind without login."""
         if self.spec.issuer is None:
             return None
         return (self.issuer or self.spec.issuer).rstrip("/")
@@ -95,7 +95,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """What may be reached besides the entries' own endpoints, and how. `ca_bundle` is an absolute path."""
+    """What may be reached in addition to the entries' endpoints, and how. `ca_bundle` is an absolute path."""
 
     default_deny: bool = True
     presets: tuple[str, ...] = ()
@@ -110,14 +110,14 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """The most that may be spent, in US dollars; None sets no limit."""
+    """Spending limits in US dollars; None is no limit."""
 
     day_usd: float | None = None
     session_usd: float | None = None
 
 
 class Caution(str):
-    """What is allowed in the file but not good, and the entries that it is about."""
+    """A warning about the file: valid but not recommended; `entries` are the ones concerned."""
 
     __slots__ = ("entries",)
     entries: tuple[str, ...]
@@ -148,7 +148,7 @@ class Config:
 
     @property
     def default(self) -> str | None:
-        """The name of the entry that is used when none is named, or None if there is none."""
+        """The name of the default entry, or None if there is none."""
         enabled = (entry.entry for entry in self.providers.values() if entry.enabled)
         return self.default_provider or next(enabled, None)
 
@@ -195,7 +195,7 @@ class Config:
         return f"{begin}; without a key, on this machine: {without_a_key()}"
 
     def _set_up(self, wanted: str) -> str:
-        """Say how to set up a service or kind that has no entry yet, "" where nothing of that name is known."""
+        """Return how to set up a service or kind that has no entry yet, "" for an unknown name."""
         from difflib import get_close_matches
 
         from missy.config.kind_spec import usable
@@ -210,7 +210,7 @@ class Config:
         return f"{asked}set it up first: missy setup --no-prompt --provider {near[0]}"
 
     def rules(self) -> Rules:
-        """Return what the policy decides by: the enabled entries' endpoints and the network section."""
+        """Return the input of the policy: the enabled entries' endpoints and the network section."""
         from missy.config.presets import PRESETS
         from missy.policy import Endpoint, Rules
 
@@ -229,7 +229,7 @@ class Config:
 
 
 def nearest(word: str, names: Iterable[str]) -> str:
-    """Return "did you mean X?" for the name closest to `word`, or "" where none is close."""
+    """Return "did you mean X?" for the name closest to `word`, or "" if none is close."""
     from difflib import get_close_matches
 
     found = get_close_matches(word.lower()[:64], list(names), n=1, cutoff=0.65)
@@ -237,6 +237,6 @@ def nearest(word: str, names: Iterable[str]) -> str:
 
 
 def is_reference(key: str) -> bool:
-    """Whether a value names a secret that is kept elsewhere, and is none itself: `$NAME`, or `Bearer $NAME`."""
+    """Tell whether a value refers to a secret stored elsewhere, such as `$NAME` or `Bearer $NAME`."""
     word, blank, rest = key.partition(" ")
     return (rest if blank and word.isalpha() else key).startswith(REFERENCES)

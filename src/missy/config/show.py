@@ -1,4 +1,4 @@
-"""Config -> what `missy config show` prints: every value that is in force, and no secret."""
+"""The output of `missy config show`: every effective value, without secrets."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def effective(config: Config) -> dict[str, Any]:
 
 
 def to_yaml(data: dict[str, Any]) -> str:
-    """Return plain data as YAML that loads again, without a line end at its end."""
+    """Return plain data as YAML that can be loaded again, without a final newline."""
     import yaml
 
     return yaml.safe_dump(data, sort_keys=False, default_flow_style=False, allow_unicode=True).rstrip("\n")
 
 
 def _entry(entry: Entry, kinds: Kinds) -> dict[str, Any]:
-    """Return an entry with the keys that mean something to its kind."""
+    """Return an entry with the keys that apply to its kind."""
     others = {key for spec in kinds.values() for key in spec.keys}.difference(entry.spec.keys)
     names = [field.name for field in fields.entry_fields(kinds) if field.name not in {"name", *others}]
     shown = {"name": entry.kind} | _plain(entry, names)

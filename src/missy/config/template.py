@@ -1,4 +1,4 @@
-"""The config.yaml that `missy init` writes, every key explained. It must load, uncommented as well."""
+"""The config.yaml that `missy init` writes, every key explained. It must load, also with every setting uncommented."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 _HEAD = """\
 # Missy's configuration. Every key is optional; `missy config schema` describes them all.
-# A line that starts with # and no blank is a setting: take the # away to use it.
+# A line that starts with # and no space is a setting: remove the # to use it.
 # After a change: missy config validate
 
 #default_provider: openai        # else the first enabled entry
@@ -27,10 +27,10 @@ budget:                           # in US dollars; null: no limit
 network:
   default_deny: true              # refuse what no rule allows
   presets: []                     # openai, groq, ollama, github, ...: see `missy presets`
-  provider_allowed_hosts: []      # provider calls only; the hosts of the entries are added by themselves
+  provider_allowed_hosts: []      # provider calls only; the hosts of the entries are added automatically
   tool_allowed_hosts: []          # tool calls only
   allowed_hosts: []               # all calls: host, host:port or [v6]:port. Without a port: 443
-  allowed_domains: []             # example.com (exactly) or *.example.com (every name under it, and itself)
+  allowed_domains: []             # example.com (exactly) or *.example.com (it and every name under it)
   allowed_cidrs: []               # addresses that a name may resolve to although they are not public
   proxy: null                     # http(s)://host:port, the only way to use one
   ca_bundle: null                 # PEM file added to the trusted roots
@@ -38,6 +38,6 @@ network:
 
 
 def template(kinds: Kinds) -> str:
-    """Return the text of a new configuration file: what this version can do, and nothing else."""
+    """Return the text of a new configuration file, with only what this version supports."""
     first, *others = (text for spec in usable(kinds) for text in spec.template)
     return "\n".join([_HEAD + first, *others, _TAIL])

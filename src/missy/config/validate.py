@@ -1,6 +1,6 @@
-"""Plain data -> Config: every key known, every value possible, every name that is mentioned there.
+"""Validation of plain data to a Config: every key, every value, and every entry name that is referred to.
 
-It must never drop, split or mend a value: what is wrong is an error that names file, line and key.
+A value is never dropped, split or corrected: anything invalid is an error that names file, line and key.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _NAMES = "1 to 64 letters, digits, - _ ."
 
 
 def build(data: Any, source_map: SourceMap, kinds: Kinds) -> Config:
-    """Return the configuration that a file says. Raises ConfigError for the first thing that is wrong."""
+    """Return the validated configuration. Raises ConfigError for the first problem."""
     root = _mapping(data, (), source_map)
     _refuse_unknown(root, fields.SECTIONS, (), source_map)
     default = _check(fields.DEFAULT_PROVIDER, root.get("default_provider"), (), source_map)
@@ -49,7 +49,7 @@ def build(data: Any, source_map: SourceMap, kinds: Kinds) -> Config:
 
 
 def warn(config: Config, mode: int) -> tuple[Caution, ...]:
-    """Return what is allowed but not good: keys that others can read, entries that the policy will refuse."""
+    """Return the warnings: keys that other users can read, entries that the policy will refuse."""
     warnings = []
     holders = [entry.entry for entry in config.providers.values() if _holds_key(entry)]
     if mode & 0o044 and holders:
@@ -65,7 +65,7 @@ def warn(config: Config, mode: int) -> tuple[Caution, ...]:
 
 
 def _holds_key(entry: Entry) -> bool:
-    """Whether a key itself stands in the entry, and no reference to one."""
+    """Tell whether the entry contains a literal key."""
     return bool(entry.literal_keys)
 
 
@@ -120,7 +120,7 @@ def _budget(data: Any, source_map: SourceMap) -> Budget:
 
 
 def _section(table: Sequence[Field], data: _Values, key_path: KeyPath, source_map: SourceMap) -> _Values:
-    """Return the checked values that are there; the defaults of the rest are the business of the schema."""
+    """Return the checked values that are present; the dataclasses supply the other defaults."""
     known = {field.name: field for field in table}
     _refuse_unknown(data, known, key_path, source_map)
     return {key: _check(known[key], value, key_path, source_map) for key, value in data.items()}
@@ -136,7 +136,7 @@ def _check(field: Field, value: Any, key_path: KeyPath, source_map: SourceMap) -
 
 
 def _mapping(data: Any, key_path: KeyPath, source_map: SourceMap) -> _Values:
-    """Return a section; null, which is what one with all its keys commented out is, is empty."""
+    """Return a section. null counts as empty: it is what remains when all keys are commented out."""
     if data is None:
         return {}
     if not isinstance(data, dict):
@@ -213,7 +213,7 @@ def _expand(found: _Values, key: str, key_path: KeyPath, source_map: SourceMap) 
         found[key] = str(paths.expand(path if path.startswith("~") else source_map.file.parent / path))
     except MissyError as error:
         raise source_map.error(
-            f"found a path that leads nowhere: {error.message}", (*key_path, key), hint=error.hint
+            f"found a path that cannot be resolved: {error.message}", (*key_path, key), hint=error.hint
         ) from None
 
 

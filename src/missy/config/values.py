@@ -1,4 +1,4 @@
-"""What one value may be: a check takes a plain value, returns the one to keep, or raises Wrong; no I/O."""
+"""Checks of single values: each takes a plain value and returns the value to keep, or raises Wrong. No I/O."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from missy import policy
+from missy.charset import is_visible_ascii
 from missy.config.presets import PRESETS
 from missy.config.schema import REFERENCES, nearest
 from missy.masking import mask
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     Check = Callable[[Any], Any]
 
-MAX_SECONDS = 86_400  # seconds: a day. What is longer is a slip of the finger, or milliseconds
+MAX_SECONDS = 86_400  # a day; anything longer is a typing error, or meant as milliseconds
 MAX_RETRIES = 100
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 VARIABLE = re.compile(r"\$[A-Za-z_][A-Za-z0-9_]*")
@@ -23,7 +24,7 @@ SECRET_NAME = re.compile(r"(vault|keyring)://[A-Za-z0-9._/-]{1,128}")
 
 
 class Wrong(Exception):
-    """A value that cannot be. `found` says what it is, `index` or `key` which part of it. It shows no secret."""
+    """An invalid value. `found` describes it without a secret; `index` or `key` says which part is wrong."""
 
     def __init__(self, found: str, hint: str = "", index: int | None = None, key: str | None = None) -> None:
         super().__init__(found)
@@ -34,7 +35,7 @@ class Wrong(Exception):
 
 
 def shown(value: Any) -> str:
-    """Return a value as it is named in a message."""
+    """Return a value as it is shown in a message."""
     if isinstance(value, dict | list):
         return "a mapping" if isinstance(value, dict) else "a list"
     if isinstance(value, str):
@@ -44,12 +45,12 @@ def shown(value: Any) -> str:
 
 
 def optional(check: Check) -> Check:
-    """Allow null besides what `check` allows."""
+    """Allow null in addition to what `check` allows."""
     return lambda value: None if value is None else check(value)
 
 
 def many(check: Check) -> Check:
-    """Allow a list of what `check` allows; null is empty: so reads a list with every item commented out."""
+    """Allow a list of what `check` allows. null counts as empty: it remains when all items are commented out."""
 
     def check_items(value: Any) -> tuple[Any, ...]:
         if value is None:
@@ -69,31 +70,31 @@ def _check_item(check: Check, index: int, item: Any) -> Any:
 
 
 def text(value: Any) -> str:
-    """Visible text without blanks around it."""
+    """Check visible text without spaces around it."""
     if not isinstance(value, str):
         scalar = value is not None and not isinstance(value, dict | list)
         raise Wrong(shown(value), "put it in quotes if it is meant as text" if scalar else "")
     if not value or len(value) > 2048:
         raise Wrong("text of more than 2048 characters" if value else "an empty text")
     if not value.isprintable() or value != value.strip():
-        raise Wrong(f"{shown(value)}, with a line end, an invisible character or a blank at its end")
+        raise Wrong(f"{shown(value)}, with a line end, an invisible character or a space at either end")
     return value
 
 
 def flag(value: Any) -> bool:
-    """A boolean, and nothing that looks like one."""
+    """Check a boolean; 0, 1 and strings are refused."""
     if not isinstance(value, bool):
         raise Wrong(shown(value))
     return value
 
 
 def seconds(value: Any) -> float:
-    """A time in seconds, above 0."""
+    """Check a time in seconds, above 0."""
     return _number(value, MAX_SECONDS)
 
 
 def dollars(value: Any) -> float:
-    """An amount of money, above 0."""
+    """Check an amount of money, above 0."""
     return _number(value, 1_000_000)
 
 
@@ -104,7 +105,7 @@ def _number(value: Any, most: int) -> float:
 
 
 def retries(value: Any) -> int:
-    """A whole number of attempts."""
+    """Check a whole number of retries."""
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_RETRIES:
         raise Wrong(shown(value))
     return value
@@ -123,14 +124,14 @@ def one_of(names: Iterable[str]) -> Check:
 
 
 def preset(value: Any) -> str:
-    """The name of a preset."""
+    """Check the name of a preset."""
     if text(value) not in PRESETS:
         raise Wrong(shown(value), nearest(value, PRESETS) or "see `missy presets`")
     return str(value)
 
 
 def key(value: Any) -> str:
-    """A key or a reference to one. What is wrong with it is said without showing it."""
+    """Check a key or a reference to one. Errors never show the value."""
     if not isinstance(value, str):
         raise Wrong(kind_of(value), "put it in quotes if it is meant as text" if value is not None else "")
     if not value or len(value) > 16_384:
@@ -138,16 +139,20 @@ def key(value: Any) -> str:
             "text of more than 16384 characters" if value else "an empty text", "write null for no key"
         )
     if value.startswith("$") and not VARIABLE.fullmatch(value):
-        raise Wrong("a $ without the plain name of a variable after it", "write $NAME: letters, digits and _")
+        raise Wrong(
+            "a $ that is not followed by the name of a variable", "write $NAME: letters, digits and _"
+        )
     if "://" in value and not SECRET_NAME.fullmatch(value):
         raise Wrong("text with :// in it", f"a reference begins with one of {' '.join(REFERENCES)}")
-    if not value.isascii() or not value.isprintable() or " " in value:
-        raise Wrong("text with a blank, a line end or a letter that no key has", "paste the key alone")
+    if not is_visible_ascii(value):
+        raise Wrong(
+            "text with a space, a line end or a non-ASCII character, which no key has", "paste the key alone"
+        )
     return value
 
 
 def url(value: Any) -> str:
-    """An http or https URL that paths can be added to."""
+    """Check an http or https URL to which paths can be appended."""
     _ask_policy(policy.parse, text(value))
     if "?" in value or "#" in value:
         raise Wrong(
@@ -156,13 +161,13 @@ def url(value: Any) -> str:
         )
     if not value.isascii():
         raise Wrong(
-            f"{shown(value)}, with letters beyond ASCII", "write the host as xn--... and escape the path"
+            f"{shown(value)}, with non-ASCII characters", "write the host as xn--... and escape the path"
         )
     return str(value)
 
 
 def proxy(value: Any) -> str:
-    """A proxy's scheme, host and port, and nothing else."""
+    """Check a proxy URL: scheme, host and port only."""
     target = _ask_policy(policy.parse, text(value))
     rest = value.partition("://")[2].removesuffix("/")
     if any(mark in rest for mark in "/?#") or not rest.endswith(f":{target.port}"):
@@ -171,25 +176,25 @@ def proxy(value: Any) -> str:
 
 
 def host(value: Any) -> str:
-    """A line of `allowed_hosts`."""
+    """Check an item of `allowed_hosts`."""
     _ask_policy(policy.check_host_entry, text(value))
     return str(value)
 
 
 def domain(value: Any) -> str:
-    """A line of `allowed_domains`."""
+    """Check an item of `allowed_domains`."""
     _ask_policy(policy.check_domain_entry, text(value))
     return str(value)
 
 
 def cidr(value: Any) -> str:
-    """A line of `allowed_cidrs`."""
+    """Check an item of `allowed_cidrs`."""
     _ask_policy(policy.check_cidr, text(value))
     return str(value)
 
 
 def _ask_policy(check: Check, value: str) -> Any:
-    """Let the policy read the value: what it cannot read, it could not decide about."""
+    """Check a value with the policy's own parser, so that both accept the same."""
     try:
         return check(value)
     except policy.InvalidURL as error:
@@ -199,7 +204,7 @@ def _ask_policy(check: Check, value: str) -> Any:
 
 
 def kind_of(value: Any) -> str:
-    """Return what a value is, without it: it may be a key."""
+    """Return the type of a value in words, without the value: it may be a key."""
     if value is None or isinstance(value, dict | list):
         return shown(value)
     return "true or false" if isinstance(value, bool) else "a text" if isinstance(value, str) else "a number"

@@ -1,6 +1,6 @@
-"""Whether the configuration file is another one than it was: one stat a look, a read only where it has changed.
+"""Detecting changes of the configuration file: one stat per check, a read only after a change.
 
-It must never wait, and never take a file that cannot be used in place of one that could.
+A check never blocks, and a file that cannot be loaded never replaces the configuration in use.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Watch:
-    """Watches the file that a configuration was loaded from; one that came from no file never changes."""
+    """Watches the file that a configuration was loaded from; a configuration without a file never changes."""
 
     def __init__(self, config: Config) -> None:
         self._path = config.path
@@ -23,9 +23,9 @@ class Watch:
         self._seen = config.fingerprint
 
     def newer(self) -> Config | None:
-        """Return the configuration if its file has changed since the last look, else None.
+        """Return the new configuration if the file has changed since the last check, else None.
 
-        Raises ConfigError, once for each change, for a file that is broken or gone.
+        Raises ConfigError, once for each change, if the file is invalid or missing.
         """
         if self._seen is None:
             return None
@@ -34,5 +34,5 @@ class Watch:
             return None
         self._seen = found
         if not found:
-            raise ConfigError(f"{self._path} is gone", hint="put it back: missy config rollback")
+            raise ConfigError(f"{self._path} was removed", hint="put it back: missy config rollback")
         return load(self._path, self._kinds)

@@ -1,7 +1,7 @@
-"""Change a YAML text so that it says something else, and leave every line that does not change as it is.
+"""Editing YAML text in place: every line that does not change stays as it is.
 
-Pure: text in, text out. It knows nothing of what a configuration means. It never writes a text anew from its
-data: it finds where a value stands and cuts there, and the rest stays byte for byte.
+Pure: text in, text out, independent of the configuration's meaning. The text is never generated again from its
+data: edits are made at the offset of each value, and the rest stays byte for byte.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ _Matched = tuple[list[tuple[int, Any, Any]], list[tuple[int, str | None, Any]]]
 
 
 def splice(text: str, old: Any, wanted: dict[str, Any]) -> str:
-    """Return `text`, which reads as `old`, changed as little as can be so that it reads as `wanted`.
+    """Return `text`, which parses to `old`, edited as little as possible so that it parses to `wanted`.
 
-    Raises CannotSplice. The caller reads the result again: one that uses anchors may say something else.
+    Raises CannotSplice. The caller must parse the result again: with anchors it may differ from `wanted`.
     """
     return text if same(old, wanted) else _Splicer(text).run(old, wanted)
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two pieces of data are equal in value and type (1, 1.0 and true are three things)."""
+    """Tell whether two values are equal in value and type (1, 1.0 and true differ)."""
     if type(one) is not type(other):
         return False
     if isinstance(one, dict):
@@ -39,12 +39,12 @@ def same(one: Any, other: Any) -> bool:
 
 
 def inline(value: Any, quote: str | None = None) -> str:
-    """Return `value` as YAML on one line, good inside brackets too; a string in the given quotes, if any."""
+    """Return `value` as YAML on one line, valid inside brackets too; a string in the given quotes, if any."""
     return _dump([value], quote if isinstance(value, str) else None).strip()[1:-1]
 
 
 def _alone(value: Any, quote: str | None = None) -> str:
-    """Return `value` as YAML on one line that is good outside of brackets, where a URL needs no quotes."""
+    """Return `value` as YAML on one line, valid only outside of brackets, where a URL needs no quotes."""
     scalar = isinstance(value, str)
     return _dump(value, quote).strip().removesuffix("\n...") if scalar and value.strip() else inline(value)
 
@@ -64,11 +64,11 @@ def _dump(value: Any, quote: str | None) -> str:
 
 
 class _Quoting(yaml.SafeDumper):
-    """Writes one string in the quotes that it is told."""
+    """Writes one string in the given quotes."""
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes values on one line, without anchors, and quotes what our reader would take for no string."""
+    """Writes values on one line, without anchors; quotes a string that our reader would parse as another type."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
         return True
@@ -83,14 +83,14 @@ _Dumper.add_representer(str, _string)
 
 
 class _Splicer:
-    """One text on its way to another: collects cuts, and makes them at the end."""
+    """One edit of a text: collects the changes and applies them at the end."""
 
     def __init__(self, text: str) -> None:
         self.layout = Layout(text)
         self.cuts: list[tuple[int, int, str]] = []
 
     def run(self, old: Any, wanted: dict[str, Any]) -> str:
-        """Return the text that reads as `wanted`."""
+        """Return the text that parses to `wanted`."""
         root = self.layout.root
         if isinstance(root, yaml.MappingNode) and root.value and wanted:
             self._change_members(root, old, wanted)
@@ -134,7 +134,7 @@ class _Splicer:
             self._change_members(node, old, new)
 
     def _replace(self, parent: yaml.CollectionNode, member: Member, new: Any) -> None:
-        """Put another value in the place of one; a comment on the key's own line stays."""
+        """Replace a value; a comment on the key's line stays."""
         node, layout = member.value, self.layout
         start, end = max(node.start_mark.index, member.after), member.end
         if member.alias or start == end:
@@ -156,7 +156,9 @@ class _Splicer:
         gap = _GAP.match(layout.text, end)
         if gap is None or start == member.after == end:
             return self._cut(start, end, written)
-        width = max(2, len(gap[0]) + end - start - len(written))  # a comment behind stays in its column
+        width = max(
+            2, len(gap[0]) + end - start - len(written)
+        )  # a comment after the value stays in its column
         return self._cut(start, gap.end(), written + " " * width)
 
     def _remove_lines(self, members: list[Member], gone: set[int]) -> None:
@@ -174,13 +176,13 @@ class _Splicer:
             self._cut(members[last].end if last >= 0 else members[0].head, members[-1].end, "")
 
     def _add_lines(self, members: list[Member], after: int, key: str | None, value: Any) -> None:
-        """Add a member in lines of its own behind that with the index `after`, or before the first (-1)."""
+        """Add a member on new lines after the one with the index `after`, or before the first (-1)."""
         self.layout.own_line(members[0])
         column = self.layout.column(members[0])
         lines = [" " * column + "- " + _alone(value)] if key is None else self._block({key: value}, column)
         if after < 0:
             return self._insert_lines(self.layout.above(members[0]), lines)
-        deeper = after < len(members) - 1  # a comment in line with the keys belongs to the next one
+        deeper = after < len(members) - 1  # a comment indented like the keys belongs to the next key
         return self._insert_lines(self.layout.section_end(members[after], column + deeper), lines)
 
     def _add_in_line(self, members: list[Member], after: int, key: str | None, value: Any) -> None:
@@ -202,7 +204,7 @@ class _Splicer:
 
     def _insert_lines(self, offset: int, lines: list[str]) -> None:
         newline, before = self.layout.newline, self.layout.text[self.layout.first : offset]
-        if before and not before.endswith("\n"):  # the file ends without a newline, and so it shall
+        if before and not before.endswith("\n"):  # the file ends without a newline, and stays so
             self._cut(offset, offset, newline + newline.join(lines))
         else:
             self._cut(offset, offset, "".join(line + newline for line in lines))
@@ -211,7 +213,7 @@ class _Splicer:
         self.cuts.append((start, end, text))
 
     def _apply(self) -> str:
-        """Make the cuts from the last to the first; at one place, what goes goes before the new comes in."""
+        """Apply the changes from the last to the first; at one offset, deletions come before insertions."""
         order = sorted(enumerate(self.cuts), key=lambda cut: (cut[1][0], cut[1][1] > cut[1][0], cut[0]))
         text = self.layout.text
         for _, (start, end, new) in reversed(order):
@@ -220,7 +222,7 @@ class _Splicer:
 
 
 def _match_keys(members: list[Member], old: dict[str, Any], new: dict[str, Any]) -> _Matched:
-    """Return which members stay (index, old value, new value), what is added (behind which, key, value)."""
+    """Return the members that stay (index, old value, new value) and those to add (after which index, key, value)."""
     own = {member.key: index for index, member in enumerate(members)}
     kept = [(index, old[key], new[key]) for key, index in own.items() if key is not None and key in new]
     added: list[tuple[int, str | None, Any]] = []
@@ -233,7 +235,7 @@ def _match_keys(members: list[Member], old: dict[str, Any], new: dict[str, Any])
 
 
 def _match_items(members: list[Member], old: list[Any], new: list[Any]) -> _Matched:
-    """Do the same for lists: equal heads and tails stay, and what lies between is changed one by one."""
+    """Do the same for lists: an equal beginning and end stay, and the items between are changed one by one."""
     shorter = min(len(old), len(new))
     head = next((i for i in range(shorter) if not same(old[i], new[i])), shorter)
     tail = next((i for i in range(shorter - head) if not same(old[-1 - i], new[-1 - i])), shorter - head)

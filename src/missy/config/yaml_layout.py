@@ -1,6 +1,6 @@
-"""Where the parts of a YAML text stand: offsets of keys, values, lines and the comments that belong to them.
+"""The layout of a YAML text: offsets of keys, values, lines and the comments that belong to them.
 
-Pure. It works on PyYAML's marks and corrects them where they lie: the end of a block, the place of an alias.
+Pure. It uses PyYAML's marks and corrects them where they are wrong: the end of a block, the position of an alias.
 """
 
 from __future__ import annotations
@@ -13,41 +13,41 @@ _ALIAS = re.compile(r"\s*\*[^\s,\[\]{}]+")
 
 
 class CannotSplice(ValueError):
-    """The text is written in a way that cannot be changed in place; `str()` says what it is."""
+    """The text uses syntax that cannot be edited in place; `str()` says which."""
 
 
 def _compose(text: str) -> yaml.Node | None:
-    """Parse with the parser whose marks are used here. It refuses a little that the one for reading takes, such as a
-    tab behind a colon.
+    """Parse with PyYAML, whose marks are used here. It refuses some syntax that libyaml accepts, such as a tab after a
+    colon.
     """
     try:
         return yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"line {mark.line + 1}" if mark else "a line"
-        raise CannotSplice(f"{where} is written in a rare form ({error.problem})") from None
+        raise CannotSplice(f"{where} uses rare YAML syntax ({error.problem})") from None
 
 
 class Member:
-    """A key of a mapping with its value, or an item of a sequence. The places are offsets into the text."""
+    """A key of a mapping with its value, or an item of a sequence. The numbers are offsets into the text."""
 
     __slots__ = ("after", "end", "head", "key", "value")
 
     def __init__(self, key: str | None, value: yaml.Node, head: int, after: int, end: int) -> None:
         self.key = key
         self.value = value
-        self.head = head  # where the key, the dash, or the item in brackets starts
-        self.after = after  # just behind the colon or the dash
-        self.end = end  # just behind the last character of the value
+        self.head = head  # start of the key, the dash, or the item in brackets
+        self.after = after  # just after the colon or the dash
+        self.end = end  # just after the last character of the value
 
     @property
     def alias(self) -> bool:
-        """Whether the value is an alias: its marks are then those of its anchor, further up."""
+        """Whether the value is an alias: its marks are then those of its anchor, earlier in the text."""
         return bool(self.value.start_mark.index < self.after)
 
 
 class Layout:
-    """One YAML text, taken apart but not changed."""
+    """The layout of one YAML text."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -67,11 +67,11 @@ class Layout:
         return found
 
     def line(self, offset: int) -> int:
-        """Return the start of the line of `place`."""
+        """Return the start of the line that contains `offset`."""
         return max(self.text.rfind("\n", 0, offset) + 1, self.first)
 
     def next_line(self, offset: int) -> int:
-        """Return the start of the line behind that of `place`, or the end of the text."""
+        """Return the start of the line after the one that contains `offset`, or the end of the text."""
         found = self.text.find("\n", offset)
         return found + 1 if found >= 0 else len(self.text)
 
@@ -80,16 +80,16 @@ class Layout:
         return member.head - self.line(member.head)
 
     def own_line(self, member: Member) -> int:
-        """Return the start of the member's line. Raises CannotSplice if it does not stand first there."""
+        """Return the start of the member's line. Raises CannotSplice if the member is not the first on its line."""
         start = self.line(member.head)
         if self.text[start : member.head].strip():
-            raise CannotSplice(f"several things stand on line {self._number(start)}")
+            raise CannotSplice(f"several values are on line {self._number(start)}")
         return start
 
     def section_end(self, member: Member, column: int) -> int:
-        """Return where a member's lines end, with the comments below it that start at `column` or deeper.
+        """Return where a member's lines end, including the comments below it that start at `column` or deeper.
 
-        Behind a blank line only those count that start deeper than the member: others are of what follows.
+        After a blank line only comments deeper than the member count: others belong to what follows.
         """
         end = offset = self.next_line(member.end)
         while offset < len(self.text):
@@ -106,7 +106,7 @@ class Layout:
         return end
 
     def above(self, member: Member) -> int:
-        """Return the place above a member and its comment, but below a comment that heads the file."""
+        """Return the offset above a member and its comment, but below a comment at the top of the file."""
         own = offset = self.line(member.head)
         while offset > self.first:
             start = self.line(offset - 1)
@@ -116,7 +116,7 @@ class Layout:
         return own
 
     def _find_step(self) -> int:
-        """Return by how many columns the file indents: what its first nested block mapping does, else 2."""
+        """Return the indentation width of the file, taken from its first nested block mapping, else 2."""
         for member in self.members(self.root) if isinstance(self.root, yaml.MappingNode) else ():
             node = member.value
             if not member.alias and isinstance(node, yaml.MappingNode) and not node.flow_style:
@@ -139,7 +139,7 @@ class Layout:
         return Member(None, node, head, after, self._end(node, after))
 
     def _end(self, node: yaml.Node, after: int) -> int:
-        """Return where a node's content ends: the parser's mark for a block is behind the comments below."""
+        """Return where a node's content ends: the parser's end mark of a block comes after the comments below it."""
         if node.start_mark.index < after:
             alias = _ALIAS.match(self.text, after)
             if alias is None:
@@ -154,7 +154,7 @@ class Layout:
     def _find(self, mark: str, start: int) -> int:
         offset = self.text.find(mark, start)
         if offset < 0 or self.text[start:offset].strip():
-            raise CannotSplice(f"line {self._number(start)} is written in a rare form")
+            raise CannotSplice(f"line {self._number(start)} uses rare YAML syntax")
         return offset
 
     def _number(self, offset: int) -> int:

@@ -1,8 +1,8 @@
-"""YAML text -> plain dicts, lists and scalars, with the line of each. The one place that reads YAML.
+"""Parsing YAML text to plain dicts, lists and scalars, with the line of each. The only module that reads YAML.
 
-It works on the parser's events, so that what is refused (a second document, a tag, a duplicate key, an alias
-bomb, deep nesting) is refused with its line before anything is built of it. It must never make an object of a
-tag, and never guess: a plain scalar that is no null, no boolean and no decimal number is text.
+It works on the parser's events, so that a second document, a tag, a duplicate key, an alias bomb or deep nesting is
+refused with its line before anything is built from it. A tag never creates an object. A plain scalar that is not
+null, a boolean or a decimal number is text.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _DECIMAL = re.compile(
 
 
 def parse(text: str, source_map: SourceMap) -> Any:
-    """Return the one document in `text`, None if empty; note the lines in `source_map`. Raises ConfigError."""
+    """Return the document in `text`, None if empty; the lines go to `source_map`. Raises ConfigError."""
     try:
         return _Reader(text, source_map).document()
     except yaml.YAMLError as error:
@@ -41,7 +41,7 @@ def parse(text: str, source_map: SourceMap) -> Any:
 
 
 def plain(text: str) -> str | float | bool | None:
-    """Return what an unquoted scalar means."""
+    """Return the value of an unquoted scalar."""
     if text in _NULL:
         return None
     if text in _FLAGS:
@@ -52,7 +52,7 @@ def plain(text: str) -> str | float | bool | None:
 
 
 class _Reader:
-    """The walk over the events of one text."""
+    """Builds the data from the events of one text."""
 
     def __init__(self, text: str, source_map: SourceMap) -> None:
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # PyYAML may have been built without libyaml
@@ -113,17 +113,17 @@ class _Reader:
         self._count(1, event, key_path)
         if not isinstance(event, yaml.ScalarEvent) or event.tag is not None:
             raise self._refuse(
-                event, key_path, "found a key that is no plain text; allowed text", "write the key out"
+                event, key_path, "found a key that is not plain text; allowed text", "write the key out"
             )
         if event.value == "<<" and event.implicit[0]:
             raise self._refuse(
                 event, key_path, "found a merge key (<<); allowed plain keys", "write the keys out"
             )
-        return str(event.value)  # every key of ours is text: an entry may be called on, off or 12
+        return str(event.value)  # all our keys are text: an entry may be called on, off or 12
 
     def _alias(self, event: Any, key_path: KeyPath) -> Any:
         if event.anchor not in self._anchors:
-            what = f"found the alias *{event.anchor[:64]} for something that is not there or holds it"
+            what = f"found the alias *{event.anchor[:64]} for an anchor that does not exist or contains the alias"
             raise self._refuse(event, key_path, what, "write the value out")
         value, size = self._anchors[event.anchor]
         self._count(size, event, key_path)
@@ -158,7 +158,7 @@ def _line(event: Any) -> int:
 
 
 def _broken(error: yaml.YAMLError, text: str, source_map: SourceMap) -> ConfigError:
-    """Return the parser's complaint in one line. It quotes nothing of the file, which may hold a key."""
+    """Return the parser's error in one line. It quotes nothing from the file, which may contain a key."""
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     problem = getattr(error, "problem", None) or "it cannot be parsed"
     line = mark.line + 1 if mark else 1
@@ -175,6 +175,6 @@ def _broken(error: yaml.YAMLError, text: str, source_map: SourceMap) -> ConfigEr
 
 
 def _context(error: yaml.YAMLError) -> str:
-    """Return what the parser was in the midst of: an open bracket is noticed long after its line."""
+    """Return the parser's context: an unclosed bracket is detected long after its line."""
     context, mark = getattr(error, "context", None), getattr(error, "context_mark", None)
     return f" ({context} that begins in line {mark.line + 1})" if context and mark else ""

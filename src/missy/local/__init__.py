@@ -1,1 +1,1 @@
-"""The model on this machine: fetched by the user's own package client, served by a child on loopback."""
+"""The local model: downloaded by the user's own package client, served by a child process on loopback."""

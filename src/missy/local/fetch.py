@@ -1,7 +1,7 @@
-"""The user's own package client, run to fetch one package: their pip, or their uv, with their index settings.
+"""Downloading one package with the user's own package client: their pip or uv, with their index settings.
 
-It must never install anything, run code of what it fetched, write outside the folder that it is given, or
-hand the user's API keys to the client.
+Nothing is installed, no code of the package is run, nothing is written outside the given folder, and the client does
+not get the user's API keys.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from typing import Literal
 
 from missy.errors import ConnectionFailed, MissyError, UsageError
 
-_WHEELS = ("--no-deps", "--only-binary", ":all:")  # a source distribution would run its own code to be built
-# No cache: it would be a second copy, outside the folder. -P: a pip.py in the current folder is not pip.
+_WHEELS = ("--no-deps", "--only-binary", ":all:")  # building a source distribution would run its code
+# No cache: it would be a second copy, outside the folder. -P: do not import a pip.py from the current folder.
 _PIP = ("-P", "-m", "pip", "download", "--quiet", "--no-cache-dir", "--no-input", *_WHEELS)
 _UV = ("pip", "install", "--quiet", "--no-cache", "--require-hashes", *_WHEELS)
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """One of the two package clients, by the path of its program."""
+    """One of the two package clients, with the path of its program."""
 
     name: Literal["pip", "uv"]
     program: str
@@ -36,7 +36,7 @@ class Client:
         """Fetch the wheel of `requirement` into `folder`: the wheel itself (pip) or a folder of its files
         (uv).
 
-        uv checks `sha256` on the way; with pip that is left to the caller. Raises ConnectionFailed or
+        uv checks `sha256` itself; with pip the caller must. Raises ConnectionFailed or
         MissyError.
         """
         target = folder / "fetched"
@@ -51,7 +51,7 @@ class Client:
 
 
 def choose() -> Client:
-    """Return the pip of this Python, else the uv on PATH. Raises UsageError when there is neither."""
+    """Return the pip of this Python, else the uv on PATH. Raises UsageError if there is neither."""
     if importlib.util.find_spec("pip") is not None:
         return Client("pip", sys.executable)
     if program := shutil.which("uv"):
@@ -63,7 +63,7 @@ def choose() -> Client:
 
 
 def _run(argv: list[str], folder: Path) -> None:
-    """Run the client to its end; when we are interrupted it goes with us."""
+    """Run the client until it ends; if Missy is interrupted, the client is ended too."""
     process = subprocess.Popen(  # noqa: S603  (our own argument list, no shell)
         argv,
         stdin=subprocess.DEVNULL,
@@ -71,7 +71,7 @@ def _run(argv: list[str], folder: Path) -> None:
         stderr=subprocess.PIPE,
         env=_environment(folder),
         umask=0o077,
-        start_new_session=True,  # Ctrl-C is ours to handle; it then ends as a group
+        start_new_session=True,  # Missy handles Ctrl-C and then ends the whole process group
     )
     try:
         _, said = process.communicate()
@@ -84,7 +84,7 @@ def _run(argv: list[str], folder: Path) -> None:
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """The client's environment: the user's own, for their index settings, less what is no business of its."""
+    """Return the client's environment: the user's, for their index settings, without secrets."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -94,7 +94,7 @@ def _environment(folder: Path) -> dict[str, str]:
 
 
 def _failure(said: str) -> MissyError:
-    """Turn what the client said before it failed into what happened and what to do."""
+    """Map the client's error output to an error with a hint."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     faults = (
         [line for line in lines if line.lower().startswith("error")] or lines[-1:] or ["it gave no reason"]
@@ -116,7 +116,7 @@ def _failure(said: str) -> MissyError:
         "proxy",
     )
     if any(sign in low for sign in offline):
-        system = re.search(r"\[Errno -?\d+\] ([\w ,]+)", said)  # deep inside pip's line about its attempts
+        system = re.search(r"\[Errno -?\d+\] ([\w ,]+)", said)  # inside pip's message about its retries
         what = f"the package index cannot be reached: {system[1] if system else faults[0][:200]}"
     else:
         what = f"the package could not be fetched: {faults[0][:200]}"

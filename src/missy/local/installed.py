@@ -1,4 +1,4 @@
-"""Whether this Python has the package that serves the model. Nothing of it is imported: that would take far longer."""
+"""Whether this Python has the package that serves the model, checked without importing it (which is slow)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from missy.hints import to_install
 
 
 def server_version() -> str | None:
-    """Return xllamacpp's version, read off its metadata folder; None where it is not installed."""
+    """Return xllamacpp's version from its metadata folder; None if it is not installed."""
     from importlib.util import find_spec
     from pathlib import Path
 
@@ -19,7 +19,7 @@ def server_version() -> str | None:
 
 
 def require_server() -> None:
-    """Raise UsageError, which says how to install it, unless the package is there."""
+    """Raise UsageError with a hint how to install it, unless the package is installed."""
     if server_version() is None:
         raise UsageError(
             "the model server is not installed: this Python has no xllamacpp",

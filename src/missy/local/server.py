@@ -1,7 +1,7 @@
-"""The model server as seen by who needs it: start the child, know its address and key, stop it without fail.
+"""Starting and stopping the model server, a child process, and finding one that runs already.
 
-It must never leave a child behind, put the key on a command line or in an environment, hand the user's API
-keys to the child, or return before the model is loaded.
+The child is always ended. Its key is not put on a command line or in an environment, the child does not get the user's
+API keys, and starting returns only after the model is loaded.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class LocalServer:
     def start(cls, model_path: str | os.PathLike[str], *, timeout: float = 60, port: int = 0) -> LocalServer:
         """Start a server for a GGUF file and wait until it answers, at most `timeout` seconds.
 
-        `port` 0 takes a free one. Blocks; needs no event loop and may run in any thread. Raises UsageError
+        `port` 0 chooses a free one. Blocks; needs no event loop and may run in any thread. Raises UsageError
         when the file or the `local` extra is missing, MissyError when the server does not start.
         """
         model = paths.expand(model_path)
@@ -106,7 +106,7 @@ class LocalServer:
             "threads": _threads(),
         }
         pipe = _given(self._process.stdin)
-        with suppress(BrokenPipeError):  # it died at once: what it said is told by _await_ready
+        with suppress(BrokenPipeError):  # it exited at once: _await_ready reports its error
             pipe.write(json.dumps(order).encode() + b"\n")
             pipe.flush()
 
@@ -120,14 +120,14 @@ class LocalServer:
                 f"the model server is not installed: {answer['error']}",
                 hint=f"run: {to_install('local')}",
             )
-        self._reader.join(timeout=5)  # the log ends with the child
+        self._reader.join(timeout=5)  # the log ends when the child exits
         raise MissyError(
             f"the model server did not start: {self._reason(answer)}",
             hint="check the model file and the port",
         )
 
     def _reason(self, answer: dict[str, Any]) -> str:
-        """Return the first error of the child's log: it is the cause of the others."""
+        """Return the first error in the child's log, which is the cause of the others."""
         lines = self._log.decode(errors="replace").splitlines()
         for line in lines:
             _, mark, text = line.partition(" E ")
@@ -137,7 +137,7 @@ class LocalServer:
         return last or str(answer.get("error") or f"it ended with code {self._process.poll()}")
 
     def _keep_log(self) -> None:
-        """Drain the child's stderr while it lives: a full pipe would stop it. Keeps the beginning."""
+        """Read the child's stderr while it runs: a full pipe would block it. Keeps the beginning."""
         source = _given(self._process.stderr)
         with suppress(OSError, ValueError):
             while block := os.read(source.fileno(), 4096):
@@ -146,9 +146,9 @@ class LocalServer:
 
 @contextmanager
 def publish(server: LocalServer) -> Iterator[Path]:
-    """Let other processes find `server` while this lasts; gives the path of the file that tells them.
+    """Let other processes find `server` within this context; yields the path of the file with its address.
 
-    Raises UsageError when another one is being served.
+    Raises UsageError if another server is running.
     """
     file = _state_file()
     with ExitStack() as stack:
@@ -168,11 +168,11 @@ def publish(server: LocalServer) -> Iterator[Path]:
 def running() -> tuple[str, Secret] | None:
     """Return base URL and key of the server that `missy local serve` runs, or None.
 
-    That its process lives is certain, by the lock that it holds; that it answers is for the caller to see.
+    Its process is certainly running, as it holds the lock; whether it answers is not checked.
     """
     file = _state_file()
     if not _is_held(file):
-        return None  # what a killed server left behind: its port may belong to a stranger by now
+        return None  # left by a killed server: another program may use its port by now
     try:
         told = json.loads(files.read_private(file))
         return str(told["url"]), Secret(str(told["key"]))
@@ -185,7 +185,7 @@ def _state_file() -> Path:
 
 
 def _is_held(path: Path) -> bool:
-    """Return whether some process holds the lock of `path`, without waiting and without making it."""
+    """Tell whether a process holds the lock of `path`, without waiting and without creating it."""
     try:
         file = os.open(f"{path}.lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
@@ -200,7 +200,7 @@ def _is_held(path: Path) -> bool:
 
 
 def _spawn() -> subprocess.Popen[bytes]:
-    """Start the child. -P: a module in the current folder must not pass for one of ours."""
+    """Start the child. -P: modules in the current folder must not shadow ours."""
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "missy.local.child"],
         stdin=subprocess.PIPE,
@@ -208,18 +208,18 @@ def _spawn() -> subprocess.Popen[bytes]:
         stderr=subprocess.PIPE,
         env={name: os.environ[name] for name in _KEPT if name in os.environ},
         umask=0o077,
-        start_new_session=True,  # Ctrl-C in a conversation ends an answer, not the server
+        start_new_session=True,  # Ctrl-C in a chat cancels an answer, not the server
     )
 
 
 def _threads() -> int:
-    """All cores but one: with all of them, a busy machine answers ten times slower."""
+    """Return the number of threads, all cores but one: with all cores, a busy machine is ten times slower."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, cores - 1)
 
 
 def _read_line(pipe: IO[bytes], timeout: float) -> bytes:
-    """Return the child's line, or what came of it before it ended. Raises MissyError when the time is up."""
+    """Return the child's reply line, or its beginning if the child exited. Raises MissyError on timeout."""
     end, line = time.monotonic() + timeout, b""
     with selectors.DefaultSelector() as ready:
         ready.register(pipe, selectors.EVENT_READ)

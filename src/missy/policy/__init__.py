@@ -2,7 +2,7 @@
 
 This room never reads a file, the environment or a clock, opens no socket and looks up no name, so that the
 same question always has the same answer, and `net explain`, the door and the audit cannot disagree. It
-decides on what it parsed: only a `Target` made by `parse` may be connected to, in the form that it has here.
+decides on the parsed form: only a `Target` made by `parse` may be connected to, exactly as it was parsed.
 """
 
 from missy.policy.decision import Category, Decision, Endpoint, Policy, Reach, Rules

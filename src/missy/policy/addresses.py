@@ -1,4 +1,4 @@
-"""Addresses: which are public, which are one's own, and how they are read. Pure."""
+"""IP addresses: which are public, which are private, and how they are parsed. Pure."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ Range = tuple[int, int, int]  # IP version, first address, last address
 
 
 def ranges(networks: Iterable[Network]) -> tuple[Range, ...]:
-    """Return networks as numbers, for `lies_in`."""
+    """Return networks as tuples of integers, for `lies_in`."""
     return tuple((network.version, int(network[0]), int(network[-1])) for network in networks)
 
 
 def lies_in(address: Address, ranges: Sequence[Range]) -> bool:
     """Whether an address lies in one of the ranges."""
-    # By numbers and in a loop: ten times faster. By version: ::ffff:10.0.0.1 is not 10.0.0.1.
+    # Integers in a plain loop: ten times faster. The version counts: ::ffff:10.0.0.1 is not 10.0.0.1.
     version, number = address.version, int(address)
     for of, first, last in ranges:  # noqa: SIM110
         if of == version and first <= number <= last:
@@ -25,9 +25,9 @@ def lies_in(address: Address, ranges: Sequence[Range]) -> bool:
     return False
 
 
-# The IANA special-purpose registries (RFC 6890) and what else is not one server on the public Internet:
+# The IANA special-purpose registries (RFC 6890) and whatever else is not one server on the public Internet:
 # multicast, 6to4 and its relays, AS112, the former 6bone, and 168.63.129.16, the host's own service on Azure.
-# Python's `is_global` lets half of it through. IPv6 is public only within 2000::/3.
+# Python's `is_global` calls half of these public. IPv6 is public only within 2000::/3.
 _SPECIAL = (
     "0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 168.63.129.16/32 169.254.0.0/16 172.16.0.0/12"
     " 192.0.0.0/24 192.0.2.0/24 192.31.196.0/24 192.52.193.0/24 192.88.99.0/24 192.168.0.0/16"
@@ -36,20 +36,20 @@ _SPECIAL = (
 )
 _NOT_PUBLIC = ranges(map(ip_network, _SPECIAL.split()))
 LOOPBACK = ranges(map(ip_network, ("127.0.0.0/8", "::1/128")))
-# What a refusal may offer to allow: one's own machine and network, never link-local (cloud metadata).
+# What a refusal may offer to allow: this machine and private networks, never link-local (cloud metadata).
 _PRIVATE = ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
 OWN = LOOPBACK + ranges(map(ip_network, _PRIVATE))
 
 
 def is_public(address: Address) -> bool:
     """Whether an address is one server on the public Internet."""
-    # ISATAP (RFC 5214 6.1) puts an IPv4 address into any prefix: its mark is in the interface id.
+    # ISATAP (RFC 5214, 6.1) embeds an IPv4 address under any prefix: its marker is in the interface id.
     is_isatap = address.version == 6 and int(address) >> 32 & 0xFDFFFFFF == 0x5EFE
     return not is_isatap and not lies_in(address, _NOT_PUBLIC)
 
 
 def read_address(text: str) -> Address | None:
-    """None for what is no address, or has a zone: connecting would then depend on more than the address."""
+    """Parse an IP address. Returns None for invalid text, and for a zone id (`%eth0`): it depends on the machine."""
     try:
         return None if "%" in text else ip_address(text)
     except ValueError:
@@ -57,5 +57,5 @@ def read_address(text: str) -> Address | None:
 
 
 def read_literal(host: str) -> Address | None:
-    """Return the address that a host is, or None for a name."""
+    """Return the address if the host is an IP literal, or None if it is a name."""
     return read_address(host) if ":" in host or host.rpartition(".")[2].isdigit() else None

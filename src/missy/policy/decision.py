@@ -1,4 +1,4 @@
-"""The decision: the rules of the configuration against one target, and against its addresses. Pure."""
+"""The decision: the rules of the configuration applied to one target, and to its addresses. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Category = Literal["provider", "tool"]
 
 
 class Endpoint(NamedTuple):
-    """A URL that an enabled entry of the configuration may reach by itself."""
+    """A URL that is allowed because an enabled entry of the configuration names it."""
 
     url: str
     entry: str
@@ -42,9 +42,9 @@ class Rules(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """The answer, which rule gave it, and why, in one sentence.
+    """The outcome, the rule that decided, and the reason in one sentence.
 
-    `fix` is the YAML to add that would allow it, "" if there is none or nobody should.
+    `fix` is the YAML that would allow the request, "" if no rule could or should allow it.
     """
 
     allowed: bool
@@ -60,7 +60,7 @@ class Decision(NamedTuple):
 
 
 class Reach(NamedTuple):
-    """What may be reached; `*.example.com` is it and every name under it, `*` with port 0 anything."""
+    """A target that may be reached. `*.example.com` is that name and every name under it; `*` with port 0 is any target."""
 
     host: str
     port: int
@@ -70,9 +70,9 @@ class Reach(NamedTuple):
 
 
 class Policy:
-    """The rules, indexed once, so that a decision costs microseconds however long the lists are.
+    """The rules, indexed once, so that a decision takes microseconds however long the lists are.
 
-    Raises InvalidURL when a rule cannot be read: there is no policy with a hole in it.
+    Raises InvalidURL for a rule that cannot be parsed: a rule is never skipped.
     """
 
     __slots__ = ("_cidrs", "_default_deny", "_depth", "_exact", "_loopback", "_names", "_ports", "_suffixes")
@@ -100,33 +100,33 @@ class Policy:
 
     def _add_hosts(self, rule: str, entries: Sequence[str], *categories: Category) -> None:
         for host, port in map(check_host_entry, entries):
-            # http is for a server on one's own network (`decide` asks for allowed_cidrs), never on 443.
+            # http is for a server on a private network (`decide` requires allowed_cidrs), never on port 443.
             for scheme in ("https",) if port == 443 else ("https", "http"):
                 for category in categories:
                     self._exact[category].setdefault(Target(scheme, host, port), rule)
 
     def decide(self, target: Target, category: Category = "provider") -> Decision:
-        """Whether a request may go to this target. For a name, `check_addresses` has the second word."""
+        """Decide whether a request may go to this target. For a host name, `check_addresses` must also allow it."""
         rule = self._find_rule(target, category) or ("" if self._default_deny else "default_allow")
         is_endpoint = category == "provider" and target in self._loopback
         is_secure = target.scheme == "https" or is_endpoint or (target.scheme == "http" and bool(self._cidrs))
-        # An http loopback target that nothing names lacks a rule; any other http target lacks https.
+        # An http loopback target without a rule is refused as unlisted; any other http target for not being https.
         if not is_secure and (rule or not target.is_loopback):
             return self._refuse_http(target, category, listed=bool(rule))
         if not rule:
             return self._refuse_unlisted(target, category)
         reason = f"{target.host} port {target.port} is allowed by {rule}"
         if target.scheme == "http" and not is_endpoint:
-            reason += ", if its every address lies in allowed_cidrs"
+            reason += ", if all its addresses are in allowed_cidrs"
         decision = Decision(True, rule, reason, target, category)
         if read_literal(target.host) is None:
             return decision
         return self.check_addresses(target, decision, (target.host,))
 
     def check_addresses(self, target: Target, decision: Decision, addresses: Sequence[str]) -> Decision:
-        """The decision once the name's addresses are known: one bad address refuses them all.
+        """Decide again once the addresses of the name are known: one forbidden address refuses the request.
 
-        An allowed decision is returned as it is; a refused one stays refused, whatever the addresses.
+        Returns `decision` itself if the addresses are allowed too, or if it was a refusal already.
         """
         if not decision.allowed:
             return decision
@@ -146,7 +146,7 @@ class Policy:
         return Decision(False, rule, f"{at}: its address {show(text)} {why}", target, category, fix)
 
     def reachable(self) -> list[Reach]:
-        """All that may be reached, if its addresses allow it, one line for each category."""
+        """Return every target that may be reached if its addresses are allowed too, once for each category."""
         found = []
         for category, exact in self._exact.items():
             for decision in (self.decide(target, category) for target in exact):
@@ -180,25 +180,25 @@ class Policy:
         return False
 
     def _judge(self, target: Target, address: Address | None) -> tuple[str, str]:
-        """Rule and reason against an address; two empty texts if there are none."""
+        """Return the rule and the reason that forbid an address, or two empty strings if it is allowed."""
         if address is None:
-            return "invalid", "is no plain IP address"
+            return "invalid", "is not a plain IP address"
         if lies_in(address, self._cidrs):
             return "", ""
         if not is_public(address):
             return "private_address", "is not public and not in allowed_cidrs"
         if target.scheme != "https":
-            return "https_required", "is not in allowed_cidrs, and everywhere else https is required"
+            return "https_required", "is not in allowed_cidrs, and any other address requires https"
         return "", ""
 
     def _judge_loopback(self, _target: Target, address: Address | None) -> tuple[str, str]:
         is_loopback = address is not None and lies_in(address, LOOPBACK)
-        return ("", "") if is_loopback else ("not_loopback", "is not loopback, as its entry says that it is")
+        return ("", "") if is_loopback else ("not_loopback", "is not loopback, although its entry says so")
 
     def _refuse_http(self, target: Target, category: Category, *, listed: bool) -> Decision:
         reason = (
             f"{target.host} port {target.port} is refused: https is required, except to a loopback endpoint"
-            " of an entry and to hosts whose every address lies in allowed_cidrs"
+            " of an entry and to hosts with all addresses in allowed_cidrs"
         )
         fix = self._write_fix(target, category, listed=listed)
         return Decision(False, "https_required", reason, target, category, fix)
@@ -216,7 +216,7 @@ class Policy:
         known = [(text, address) for text in addresses if (address := read_address(text))]
         needed = [text for text, address in known if self._judge(target, address)[0]]
         if target.scheme != "https":
-            # Which addresses a name will have is not known here, and a listed host never speaks http on 443.
+            # The addresses of a name are not known yet, and a listed host is never reached by http on port 443.
             has_network = bool(needed or self._cidrs)
             if not has_network or target.scheme != "http" or (target.port == 443 and not listed):
                 return ""
@@ -240,7 +240,7 @@ class Policy:
 
 
 def _write_lines(category: Category, targets: Sequence[Target], addresses: Sequence[str]) -> str:
-    """The YAML that lists these targets and addresses, or "" if an address is not the user's own to allow."""
+    """Return the YAML that allows these targets and addresses, or "" if an address is not in a private network."""
     networks: list[str] = []
     for text in dict.fromkeys(addresses):
         address = read_address(text)

@@ -1,6 +1,6 @@
 """Where a request goes: one parse, one canonical form. Pure.
 
-What two parsers could read in two ways is refused, and the object that was parsed is the one that is connected to.
+A URL that two parsers could read differently is refused, and the connection uses the parsed object, never the text.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ _LDH = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 
 
 class InvalidURL(ValueError):
-    """What was given is no URL, host, domain or network; the message says what is wrong with it."""
+    """The text is not a valid URL, host, domain or network; the message says why."""
 
 
 class Target(NamedTuple):
-    """Where a request goes, in its one canonical form: an IPv6 host stands without brackets."""
+    """Where a request goes, in canonical form; an IPv6 host is kept without brackets."""
 
     scheme: str
     host: str
@@ -33,7 +33,7 @@ class Target(NamedTuple):
 
     @property
     def is_loopback(self) -> bool:
-        """Whether the host, as it is written, is this machine: localhost, 127.0.0.0/8 or ::1."""
+        """Whether the host is written as a loopback name or address: localhost, 127.0.0.0/8 or ::1."""
         host = self.host
         return host in {"localhost", "::1"} or (host.startswith("127.") and read_literal(host) is not None)
 
@@ -42,9 +42,9 @@ class Target(NamedTuple):
 
 
 def parse(url: str) -> Target:
-    """The canonical target of an http or https URL; path, query and fragment have no say.
+    """Return the canonical target of an http or https URL; path, query and fragment are ignored.
 
-    Stricter than RFC 3986 and the WHATWG standard: what two parsers could read in two ways is refused.
+    Stricter than RFC 3986 and the WHATWG URL standard: what two parsers could read differently is refused.
     Raises InvalidURL.
     """
     _refuse_odd_characters(url)
@@ -59,18 +59,18 @@ def parse(url: str) -> Target:
 
 
 def check_host_entry(entry: str) -> tuple[str, int]:
-    """Host and port of an entry: host, host:port or [v6]:port; 443 if it names none. Raises InvalidURL."""
+    """Parse an entry of allowed_hosts: host, host:port or [v6]:port; the default port is 443. Raises InvalidURL."""
     _refuse_odd_characters(entry)
     if any(mark in entry for mark in "/?#*"):
         raise InvalidURL(
-            f"{show(entry)} is no host: write host, host:port or [v6]:port, no scheme, path or *"
+            f"{show(entry)} is not a host: write host, host:port or [v6]:port, without scheme, path or *"
         )
     host, port = _split(entry)
     return _read_host(host), 443 if port is None else _read_port(port)
 
 
 def check_domain_entry(entry: str) -> tuple[str, bool]:
-    """Name, and whether it is a wildcard, of an entry: example.com or *.example.com. Raises InvalidURL."""
+    """Parse an entry of allowed_domains, example.com or *.example.com, to (name, is wildcard). Raises InvalidURL."""
     _refuse_odd_characters(entry)
     name = _read_name(entry.removeprefix("*."))
     if read_literal(name):
@@ -79,22 +79,22 @@ def check_domain_entry(entry: str) -> tuple[str, bool]:
 
 
 def check_cidr(cidr: str) -> Network:
-    """The network of an entry: 10.0.0.0/8, fd00::/8 or one address. Raises InvalidURL."""
+    """Parse an entry of allowed_cidrs: 10.0.0.0/8, fd00::/8 or one address. Raises InvalidURL."""
     hint = "write an address and a prefix length, e.g. 10.0.0.0/8"
     _, slash, prefix = cidr.partition("/")
     try:
         network = ip_network(cidr, strict=False)
     except ValueError as error:
-        raise InvalidURL(f"{show(cidr)} is no network: {hint}") from error
+        raise InvalidURL(f"{show(cidr)} is not a network: {hint}") from error
     if "%" in cidr or (slash and not (prefix.isascii() and prefix.isdigit())):
-        raise InvalidURL(f"{show(cidr)} is no network: {hint}")
+        raise InvalidURL(f"{show(cidr)} is not a network: {hint}")
     if ip_address(cidr.partition("/")[0]) != network.network_address:
         raise InvalidURL(f"{show(cidr)} has host bits set: the network is {network}")
     return network
 
 
 def show(text: str) -> str:
-    """Quote what was given, cut to a length that fits an error."""
+    """Quote the given text, shortened to fit an error message."""
     return repr(text if len(text) <= 80 else text[:80] + "...")
 
 
@@ -102,15 +102,15 @@ def _refuse_odd_characters(text: str) -> None:
     if not text:
         raise InvalidURL("it is empty")
     if " " in text or not text.isprintable():
-        raise InvalidURL("it holds white space, a control character or an invisible one")
+        raise InvalidURL("it contains white space, a control character or an invisible character")
     if "\\" in text:
-        raise InvalidURL("it holds a backslash")
+        raise InvalidURL("it contains a backslash")
 
 
 def _split(authority: str) -> tuple[str, str | None]:
-    """Host and port (None if there is none) of an authority.
+    """Split an authority into host and port (None without one). Raises InvalidURL.
 
-    What stands before an @ or after a colon is never repeated in a message: it may be a password.
+    Text before an @ or after a colon is never repeated in a message: it may be a password.
     """
     if "@" in authority:
         raise InvalidURL("a user name or password before the host is not allowed")
@@ -121,7 +121,7 @@ def _split(authority: str) -> tuple[str, str | None]:
         host, bracket, rest = authority.partition("]")
         host, colon, port = host + bracket, rest[:1], rest[1:]
         if not bracket or colon not in ("", ":"):
-            raise InvalidURL("after the brackets of an IPv6 address comes :port or nothing")
+            raise InvalidURL("only :port may follow the brackets of an IPv6 address")
     elif ":" in port:
         raise InvalidURL("it has more than one colon before the path: an IPv6 address needs brackets")
     if not host:
@@ -131,7 +131,7 @@ def _split(authority: str) -> tuple[str, str | None]:
 
 def _read_port(text: str) -> int:
     if not (text.isascii() and text.isdigit()) or text[0] == "0" or len(text) > 5 or int(text) > 65535:
-        raise InvalidURL("the port is no number from 1 to 65535: write one, or leave the colon out")
+        raise InvalidURL("the port is not a number from 1 to 65535: write one, or leave the colon out")
     return int(text)
 
 
@@ -141,14 +141,15 @@ def _read_host(text: str) -> str:
     try:
         return str(IPv6Address(text[1:-1]))
     except ValueError as error:
-        raise InvalidURL(f"{show(text)} is no IPv6 address") from error
+        raise InvalidURL(f"{show(text)} is not an IPv6 address") from error
 
 
 def _read_name(text: str) -> str:
-    """A name as A-labels, or an IPv4 address as strict dotted decimal.
+    """Return a name as A-labels, or an IPv4 address in strict dotted decimal. Raises InvalidURL.
 
-    A name whose last label is a number is an address to some resolvers (127.1, 0x7f.1, 2130706433): so it is
-    one here, or nothing. Source: WHATWG URL, "ends in a number"; RFC 1123 2.1 (letters), RFC 1035 (lengths).
+    Some resolvers read a name whose last label is a number as an address (127.1, 0x7f.1, 2130706433). Here it must be
+    a dotted decimal address, or it is refused. Sources: WHATWG URL, "ends in a number"; RFC 1123, 2.1 (letters);
+    RFC 1035 (lengths).
     """
     is_plain = text.isascii() and "xn--" not in text.lower()
     name = (text.lower() if is_plain else _encode_idn(text)).removesuffix(".")
@@ -157,7 +158,9 @@ def _read_name(text: str) -> str:
         try:
             return str(IPv4Address(text))
         except ValueError as error:
-            raise InvalidURL(f"{show(text)} is no IPv4 address in dotted decimal, and no name") from error
+            raise InvalidURL(
+                f"{show(text)} is neither an IPv4 address in dotted decimal nor a name"
+            ) from error
     if len(name) > 253:
         raise InvalidURL("the host is longer than 253 characters")
     for label in name.split("."):
@@ -177,10 +180,10 @@ def _check_label(label: str, host: str) -> None:
 def _encode_idn(host: str) -> str:
     import idna
 
-    # The bound comes first: the library's time grows faster than the text.
+    # Check the length first: the library's run time grows faster than the text.
     if len(host) > 253:
         raise InvalidURL("the host is longer than 253 characters")
     try:
         return idna.encode(host, uts46=True, std3_rules=True).decode("ascii").lower()
     except UnicodeError as error:
-        raise InvalidURL(f"{show(host)} is no international host name") from error
+        raise InvalidURL(f"{show(host)} is not a valid international host name") from error

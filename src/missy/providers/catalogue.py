@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from missy import files
+from missy.charset import is_field_value
 from missy.errors import BadReply, ProviderError
 from missy.net.door import parse_json
 from missy.net.limits import MAX_BODY
@@ -97,7 +98,7 @@ def _is_note(note: object) -> bool:
     if not isinstance(note, dict) or not isinstance(note.get("models"), list):
         return False
     etag = note.get("etag")
-    return etag is None or (isinstance(etag, str) and etag.isascii() and etag.isprintable())
+    return etag is None or (isinstance(etag, str) and is_field_value(etag))
 
 
 def _sorted(items: object) -> list[Model]:

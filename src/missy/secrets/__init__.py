@@ -1,1 +1,1 @@
-"""Where credentials come from and how they stay unseen. Never prints, never connects."""
+"""Credentials: resolving, storing and masking them. Nothing here prints or opens a connection."""

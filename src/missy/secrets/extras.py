@@ -1,6 +1,6 @@
-"""What an entry sends besides its key: `headers` and `query`, and the header that carries the key itself.
+"""The additional `headers` and `query` of an entry, and the header that carries the key itself.
 
-Their values are secrets like a key: they go to the entry's endpoint alone, and are masked wherever they are shown.
+Their values are treated as secrets: they are sent only to the entry's endpoint, and masked wherever they are shown.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
+from missy.charset import is_field_value
 from missy.errors import CredentialError
 from missy.masking import names_secret
 from missy.secrets.redact import Secret
@@ -21,12 +22,12 @@ if TYPE_CHECKING:
 
 Pairs = tuple[tuple[str, Secret], ...]
 
-# Values that everybody may know, and that stand in ordinary messages: masking each occurrence would garble them.
+# Public values that occur in ordinary messages: masking each occurrence would make those unreadable.
 _NO_SECRET = re.compile(r"https?://[^\s@]*|[A-Za-z]{1,15}|[0-9.-]{1,12}")
 
 
 class Extras(NamedTuple):
-    """The headers and the query of an entry, resolved; `key_header` carries the bare key in place of Authorization."""
+    """The headers and the query of an entry, resolved; `key_header` carries the bare key instead of Authorization."""
 
     headers: Pairs = ()
     query: Pairs = ()
@@ -34,7 +35,7 @@ class Extras(NamedTuple):
 
     @property
     def names(self) -> dict[str, str]:
-        """The names of what is sent, for the record: their values are in none."""
+        """The names of the headers and parameters, for the audit; values are never recorded."""
         found = {
             "headers": ", ".join(name for name, _ in self.headers),
             "query": ", ".join(name for name, _ in self.query),
@@ -42,7 +43,7 @@ class Extras(NamedTuple):
         return {key: names for key, names in found.items() if names}
 
     def plain_headers(self) -> dict[str, str]:
-        """Return the headers as they are sent."""
+        """Return the headers to send."""
         return {name: value.reveal() for name, value in self.headers}
 
     def url_query(self) -> str:
@@ -62,7 +63,7 @@ class Extras(NamedTuple):
 
 
 def resolve_extras(entry: Keyed, environ: Mapping[str, str]) -> Extras:
-    """Return what an entry sends besides its key. Raises CredentialError where a reference resolves to nothing."""
+    """Resolve an entry's `headers` and `query`. Raises CredentialError for a reference without a value."""
     return Extras(
         tuple(_resolved(entry.entry, "headers", entry.headers, environ)),
         tuple(_resolved(entry.entry, "query", entry.query, environ)),
@@ -76,16 +77,16 @@ def _resolved(
     for name, text in pairs:
         one = read(text, f"{section}.{name}")
         value = one.look_up(entry, environ)
-        if not value.isascii() or not value.isprintable() or value != value.strip():
+        if not is_field_value(value):
             raise CredentialError(
-                f"{one.place} of entry {entry!r} holds characters that no {section.rstrip('s')} takes",
+                f"{one.place} of entry {entry!r} contains characters that are not allowed in a {section.rstrip('s')}",
                 hint="visible ASCII characters on one line are allowed",
             )
         known = not _is_secret(name, one) and _NO_SECRET.fullmatch(value)
         whole = one.prefix + value
         word, blank, rest = whole.partition(" ")
         if blank and word.isalpha() and not known:
-            Secret(rest)  # so that it is masked without its scheme ("Bearer ") as well
+            Secret(rest)  # masked also without its scheme ("Bearer ")
         yield name, Secret(whole, hold=not known)
 
 

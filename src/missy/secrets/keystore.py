@@ -1,6 +1,6 @@
 """The system keyring (Keychain, Secret Service, KWallet, ...), through the optional `keyring` package.
 
-It must never take a keyring that keeps nothing for one, and never fall back to another place on its own.
+A keyring backend that stores nothing is not used, and there is no silent fallback to another store.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def parse(reference: str) -> tuple[str, str]:
 
 
 def available() -> bool:
-    """Whether there is a system keyring that keeps what it is given. It is not opened."""
+    """Tell whether there is a system keyring that stores values. It is not unlocked."""
     try:
         _backend()
     except CredentialError:
@@ -40,7 +40,7 @@ def available() -> bool:
 
 
 def get(reference: str) -> Secret:
-    """Return what the keyring keeps. Raises CredentialError if there is no keyring or no such entry."""
+    """Return a value from the keyring. Raises CredentialError if there is no keyring or no such entry."""
     service, name = parse(reference)
     value = _call("read", reference, "get_password", service, name)
     if not value:
@@ -52,12 +52,12 @@ def get(reference: str) -> Secret:
 
 
 def put(reference: str, value: Secret) -> None:
-    """Keep a value under a reference and read it back. Raises CredentialError if it is not there then."""
+    """Store a value under a reference and read it back. Raises CredentialError if it was not stored."""
     service, name = parse(reference)
     _call("write", reference, "set_password", service, name, value.reveal())
     if _call("read", reference, "get_password", service, name) != value.reveal():
         raise CredentialError(
-            f"the system keyring did not keep {reference}", hint="check its settings: keyring diagnose"
+            f"the system keyring did not store {reference}", hint="check its settings: keyring diagnose"
         )
 
 
@@ -69,13 +69,13 @@ def delete(reference: str) -> None:
 
 def _backend() -> Any:
     try:
-        keyring = importlib.import_module("keyring")  # optional, so no checker may ask for it
+        keyring = importlib.import_module("keyring")  # optional dependency: type checkers must not require it
     except ImportError:
         hint = f"install it with: {to_install('keyring')}"
         raise CredentialError("the system keyring needs the keyring package", hint=hint) from None
     try:
         backend = keyring.get_keyring()
-    except Exception as error:  # a backend is foreign code: it raises what it likes
+    except Exception as error:  # a backend is third-party code and may raise anything
         raise _failure("open", "the system keyring", error) from None
     if type(backend).__module__.startswith(_NOT_REAL) or getattr(backend, "backends", True) == []:
         raise CredentialError(
@@ -94,7 +94,7 @@ def _call(doing: str, reference: str, method: str, *arguments: str) -> str | Non
 
 
 def _failure(doing: str, what: str, error: Exception) -> CredentialError:
-    """Say what failed by the error's kind alone: its text is the backend's and could hold anything."""
+    """Describe the failure by the error's type only: the backend's text could contain a secret."""
     return CredentialError(
         f"cannot {doing} {what}: {type(error).__name__}",
         hint="unlock the keyring, then see: keyring diagnose",

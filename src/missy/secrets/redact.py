@@ -1,6 +1,6 @@
-"""Secrets that nobody prints, and masking for text that might hold one.
+"""The Secret type, which never prints its value, and masking for text that may contain one.
 
-It must never write a secret anywhere: every way to turn a Secret into text but `reveal()` gives the mask.
+Every conversion of a Secret to text except `reveal()` gives the mask.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["MASK", "Secret", "redact"]
 
 
 class Secret:
-    """A credential. Only `reveal()` gives it; it has no other text, cannot be pickled or copied into JSON."""
+    """A credential. Only `reveal()` returns the value; `str`, `repr` and `format` are masked, pickling is refused."""
 
     __slots__ = ("_value",)
 
@@ -26,11 +26,11 @@ class Secret:
 
     @classmethod
     def mask(cls) -> Secret:
-        """Return what stands for a secret in a request that is only shown."""
+        """Return the placeholder for a secret in a request preview."""
         return cls(MASK, hold=False)
 
     def reveal(self) -> str:
-        """Return the secret itself, for the one header or body that it belongs in."""
+        """Return the value, to be put into a request header or body."""
         return self._value
 
     def __repr__(self) -> str:

@@ -1,9 +1,10 @@
-"""A value of the file that is a secret or names one: `$ENV_VAR`, `vault://NAME`, `keyring://NAME`, or itself."""
+"""References to secrets in the configuration: `$ENV_VAR`, `vault://NAME`, `keyring://NAME`, or a literal."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from missy.charset import is_visible_ascii
 from missy.errors import CredentialError
 from missy.secrets.redact import Secret
 from missy.secrets.shape import refuse_slips
@@ -13,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class Reference(NamedTuple):
-    """Where one secret is kept: `kind` is config, env, vault or keyring; `name` is its name there.
+    """Where a secret is stored: `kind` is config, env, vault or keyring; `name` is its name there.
 
-    `place` is the key of the entry that says so, "" where nothing does. `text` is the literal of kind config;
-    `prefix` is a word that is sent before the secret, "Bearer " say.
+    `place` is the configuration key with the reference, "" without one. `text` is the literal for kind config;
+    `prefix` is sent before the secret, for example "Bearer ".
     """
 
     kind: str
@@ -27,15 +28,15 @@ class Reference(NamedTuple):
 
     @property
     def source(self) -> str:
-        """Where it comes from, as users are told."""
+        """The source of the secret, for messages."""
         return self.kind if self.kind == "config" else f"{self.kind}:{self.name}"
 
     def audit_id(self, entry: str) -> str:
-        """Return the name that stands for it in the record."""
+        """Return the name that identifies it in the audit."""
         return f"config:{entry}.{self.place}" if self.kind == "config" else self.source
 
     def look_up(self, entry: str, environ: Mapping[str, str]) -> str:
-        """Return the secret's text as it is kept. Raises CredentialError."""
+        """Return the stored text of the secret. Raises CredentialError."""
         if self.kind == "config":
             return self.text
         if self.kind == "env":
@@ -49,20 +50,20 @@ class Reference(NamedTuple):
         return _stored(self.kind, self.name).reveal()
 
     def resolve(self, entry: str, environ: Mapping[str, str]) -> Secret:
-        """Return the key. Raises CredentialError where there is none, or it cannot be one."""
+        """Return the key. Raises CredentialError if it is missing or malformed."""
         value = self.look_up(entry, environ)
         place = f"{self.place} of entry {entry!r}" if self.kind == "config" else _shown(self)
         refuse_slips(value, place)
-        # A key goes into a header: anything but visible ASCII would break it, or split it in two.
-        if not value.isascii() or not value.isprintable() or " " in value:
+        # A key is sent in a header: other characters than visible ASCII would break the header or inject another.
+        if not is_visible_ascii(value):
             raise CredentialError(
-                f"the key from {place} holds characters that no key has", hint="copy it again, on one line"
+                f"the key from {place} contains characters that no key has", hint="copy it again, on one line"
             )
         return Secret(value)
 
 
 def read(text: str, place: str = "") -> Reference:
-    """Read a value of the file. One word and a blank may stand before a reference: `Bearer $TOKEN`."""
+    """Parse a value of the file. One word and a space may precede a reference: `Bearer $TOKEN`."""
     word, blank, rest = text.partition(" ")
     if blank and word.isalpha() and _kind(rest) != "config":
         return read(rest, place)._replace(prefix=f"{word} ")
@@ -82,7 +83,7 @@ def _kind(text: str) -> str:
 
 
 def what_is_missing_of(one: Reference, environ: Mapping[str, str]) -> str:
-    """Say why a reference would resolve to nothing, as far as can be told without opening a store; or ""."""
+    """Return why a reference cannot be resolved, as far as can be told without opening a store; or ""."""
     if one.kind == "env" and not environ.get(one.name, "").strip():
         return f"the variable {one.name} is not set"
     if one.kind == "vault" and not _in_vault(one.name):

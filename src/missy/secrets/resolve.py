@@ -1,8 +1,8 @@
-"""Which credential an endpoint gets, and from where. It reads; it never prints, stores or sends.
+"""Choosing the credential for an endpoint. This module only reads: it never prints, stores or sends.
 
-A credential belongs to a host. In order: what the entry names (`api_key`, `api_keys`), wherever its endpoint is;
-then the environment's `<ENTRY>_API_KEY`, where the entry names its `base_url`; then the variables of known services,
-OPENAI_API_KEY among them, each to its own service's hosts and to no other.
+A credential belongs to a host. In order: the entry's own `api_key` or `api_keys`, for any endpoint; then the
+environment variable `<ENTRY>_API_KEY`, if the entry sets its `base_url`; then the variables of known services, such
+as OPENAI_API_KEY, each only for that service's hosts.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class Credential:
     """One key and where it came from. `id` names it in the audit; it is never derived from the key itself.
 
-    `extras` is what the entry sends besides to the same endpoint.
+    `extras` are the entry's additional headers and query for the same endpoint.
     """
 
     __slots__ = ("extras", "id", "secret", "source")
@@ -38,20 +38,20 @@ class Credential:
         self.extras = extras or Extras()
 
     def masked(self) -> Credential:
-        """Return it without a secret in it, for a request that is only shown."""
+        """Return a copy without a secret, for a request preview."""
         secret = self.secret and Secret.mask()
         return Credential(secret, self.source, self.id, self.extras.masked())
 
 
 class Choice(NamedTuple):
-    """What the rules say of one entry: the keys to try, in order; or `missing`, why there is none."""
+    """The keys to try for one entry, in order; or `missing`: why there is none."""
 
     keys: tuple[Reference, ...]
     missing: str = ""
 
 
 def choose(entry: Keyed, environ: Mapping[str, str]) -> Choice:
-    """PURE: decide which keys an entry's endpoint gets. No keys and nothing missing: it is asked without one."""
+    """Decide which keys an entry's endpoint gets. Pure. No keys and nothing missing: the endpoint needs none."""
     written = [("api_key", entry.api_key)] if entry.api_key else []
     written += [(f"api_keys[{number}]", key) for number, key in enumerate(entry.api_keys)]
     if written:
@@ -67,7 +67,7 @@ def choose(entry: Keyed, environ: Mapping[str, str]) -> Choice:
 def credentials(entry: Keyed, environ: Mapping[str, str]) -> list[Credential]:
     """Return the credentials to try for an entry's endpoint, in order.
 
-    Raises CredentialError where a reference resolves to nothing, or there is no key at all.
+    Raises CredentialError for a reference without a value, or if there is no key at all.
     """
     choice = choose(entry, environ)
     if choice.missing:
@@ -83,7 +83,7 @@ def credentials(entry: Keyed, environ: Mapping[str, str]) -> list[Credential]:
 
 
 def source_of(entry: Keyed, environ: Mapping[str, str]) -> str:
-    """Say where the first credential comes from (`config`, `env:NAME`, `vault:NAME`, `keyring:NAME`, `none`)."""
+    """Return the source of the first credential (`config`, `env:NAME`, `vault:NAME`, `keyring:NAME`, `none`)."""
     choice = choose(entry, environ)
     if choice.keys:
         return choice.keys[0].source
@@ -92,7 +92,7 @@ def source_of(entry: Keyed, environ: Mapping[str, str]) -> str:
 
 
 def what_is_missing(entry: Keyed, environ: Mapping[str, str]) -> str:
-    """Say why an entry has no credential, or "". Opens no vault and asks no keyring: it looks whether they are there."""
+    """Return why an entry has no credential, or "". Vault and keyring are not opened, only checked for existence."""
     choice = choose(entry, environ)
     if choice.missing:
         return f"{choice.missing}: {_where_to_put(entry)}"
@@ -103,7 +103,7 @@ def what_is_missing(entry: Keyed, environ: Mapping[str, str]) -> str:
 
 
 def environment_names(entry: Keyed) -> list[str]:
-    """Return the environment variables that may hold this entry's key, in order."""
+    """Return the environment variables that may contain this entry's key, in order."""
     own = own_variable(entry.entry)
     service = services.of_host(_target(entry).host)
     bound = list(service.variables) if service and service.bearer else []
@@ -117,7 +117,7 @@ def own_variable(entry: str) -> str:
 
 
 def bound_elsewhere(entry: Keyed, environ: Mapping[str, str]) -> tuple[str, str] | None:
-    """Return a variable that is set and that one may expect to be used here, and the only host that it goes to."""
+    """Return a variable that is set but not used here, contrary to what the user may expect, and its only host."""
     for name in dict.fromkeys((own_variable(entry.entry), "OPENAI_API_KEY")):
         owner = next(
             (one for one in (services.OPENAI, *services.SERVICES.values()) if name in one.variables), None
@@ -142,7 +142,7 @@ def _audit_id(entry: Keyed, source: str) -> str:
 
 def _where_to_put(entry: Keyed) -> str:
     names = environment_names(entry)
-    can_export = names and not names[0][0].isdigit()  # no shell takes a name that begins with a digit
+    can_export = names and not names[0][0].isdigit()  # no shell accepts a name that begins with a digit
     first = f"export {names[0]}=... or " if can_export else ""
     own = own_variable(entry.entry)
     named = (

@@ -1,6 +1,6 @@
-"""What a key cannot look like: slips of copying and quoting that would be sent as they are, and refused. Pure.
+"""Malformed keys: mistakes of copying and quoting that the endpoint would refuse. Pure.
 
-It must never show the key, or a part of it.
+Messages never show the key or a part of it.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ _NAMES_A_KEY = r"(?i)[A-Z][A-Z0-9]*_[A-Z0-9_]*|.*(key|token|secret).*"
 
 
 def refuse_slips(value: str, place: str) -> None:
-    """Raise CredentialError for a key that holds more, or less, than a key; `place` says where it came from."""
+    """Raise CredentialError for a malformed key; `place` says where it came from."""
     if value[:1] in _QUOTES or value[-1:] in _QUOTES:
         raise CredentialError(
-            f"the key from {place} has quotes around it, which are no part of a key",
-            hint="take the quotes away where the key is set: .env files and some shells keep them",
+            f"the key from {place} has quotes around it, which are not part of a key",
+            hint="remove the quotes where the key is set: .env files and some shells keep them",
         )
     if value.startswith("$") or (value.startswith("%") and value.endswith("%")):
         raise CredentialError(
-            f"the key from {place} is the name of a variable that was not put in its place",
+            f"the key from {place} is the name of a variable that was not expanded",
             hint="set it to the key itself: in single quotes, or in a .env file, a $NAME stays as it is",
         )
     found = re.match(_ASSIGNED, value) if "=" in value else None
     if found and _is_name(found[1]):
         raise CredentialError(
             f"the key from {place} is a whole line NAME=key, not the key alone",
-            hint="keep what stands after the = sign",
+            hint="keep the part after the = sign",
         )
     if len(value.split(None, 1)) > 1 and re.match(
         r"(?:bearer|basic|token|authorization:)\s", value, re.IGNORECASE
@@ -43,7 +43,7 @@ def refuse_slips(value: str, place: str) -> None:
 
 
 def _is_name(text: str) -> bool:
-    """Tell whether what stands before a = is a variable's name: keys themselves may end in =."""
+    """Tell whether the text before a = is a variable's name: keys themselves may end in =."""
     return re.fullmatch(_NAMES_A_KEY, text) is not None and (
         text.isupper() or "key" in text.lower() or "token" in text.lower()
     )

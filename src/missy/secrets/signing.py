@@ -1,7 +1,7 @@
-"""Texts signed with an Ed25519 key of this MISSY_HOME, in the form of signed notes (C2SP signed-note).
+"""Signing texts with an Ed25519 key of this MISSY_HOME, in the signed-note format (C2SP signed-note).
 
-The private key never leaves `secrets/`; it is made on first use. The public key is one word, to be kept where the
-signed texts are kept.
+The private key is used only in `secrets/` and created on first use. The public key is one word, to be kept together
+with the signed texts.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ from missy.os_errors import MissingFile
 if TYPE_CHECKING:
     from pathlib import Path
 
-_ED25519 = b"\x01"  # the algorithm's number in signed notes
+_ED25519 = b"\x01"  # the algorithm's identifier in signed notes
 _KEY_ID_BYTES = 4
-_NAME = re.compile(r"[!-*,-~]{1,128}")  # visible ASCII but the plus sign
+_NAME = re.compile(r"[!-*,-~]{1,128}")  # visible ASCII except the plus sign
 _SIGNATURE = re.compile("\u2014 ([!-~]+) ([!-~]+)")  # begins with an em dash
 _PRIVATE = "PRIVATE+KEY+"
 
 
 class Note(NamedTuple):
-    """A text, and the signatures under it: name and bytes of each, none of them checked."""
+    """A text and its signatures: name and bytes of each, not verified."""
 
     text: str
     signatures: tuple[tuple[str, bytes], ...]
 
 
 class PublicKey(NamedTuple):
-    """What checks a signature."""
+    """A public key, which verifies signatures."""
 
     name: str
     raw: bytes
 
     @property
     def id(self) -> bytes:
-        """The first bytes of each signature by this key."""
+        """The key id: the first bytes of each signature by this key."""
         return hashlib.sha256(self.name.encode() + b"\n" + _ED25519 + self.raw).digest()[:_KEY_ID_BYTES]
 
     def encode(self) -> str:
@@ -50,7 +50,7 @@ class PublicKey(NamedTuple):
         return f"{self.name}+{self.id.hex()}+{b64encode(_ED25519 + self.raw).decode()}"
 
     def has_signed(self, note: Note) -> bool:
-        """Tell whether one of the signatures is by this key and fits the text."""
+        """Tell whether one of the signatures is a valid one by this key."""
         from cryptography.exceptions import InvalidSignature
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -67,7 +67,7 @@ class PublicKey(NamedTuple):
 
 
 class SigningKey:
-    """The private key. Its representation shows nothing of it."""
+    """The private key. Its `repr` never shows it."""
 
     def __init__(self, name: str, seed: bytes) -> None:
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -76,13 +76,13 @@ class SigningKey:
         self.public = PublicKey(name, self._key.public_key().public_bytes_raw())
 
     def sign(self, text: str) -> str:
-        """Return the text, which ends with a newline, as a signed note."""
+        """Return the text, which must end with a newline, as a signed note."""
         signature = b64encode(self.public.id + self._key.sign(text.encode())).decode()
         return f"{text}\n\u2014 {self.public.name} {signature}\n"
 
 
 def load_key(path: Path) -> SigningKey | None:
-    """Return the key of a file, None without one. Raises MissyError for what is no key."""
+    """Read the key from a file, None without one. Raises MissyError for an invalid key."""
     try:
         word = files.read_private(path, 4096).decode("ascii", "replace").strip()
     except MissingFile:
@@ -90,14 +90,14 @@ def load_key(path: Path) -> SigningKey | None:
     found = _decode(word.removeprefix(_PRIVATE)) if word.startswith(_PRIVATE) else None
     if found is None:
         raise MissyError(
-            f"{path} is no signing key",
-            hint="put it back from a backup, or move it away: a new one is made, and signs as somebody else",
+            f"{path} is not a signing key",
+            hint="restore it from a backup, or move it away: a new key is created then, with another identity",
         )
     return SigningKey(*found)
 
 
 def make_key(path: Path, name: str) -> SigningKey:
-    """Return the key of a file, made with `name` and some random letters if there is none."""
+    """Read the key from a file; without one, create it, named `name` and some random letters."""
     with files.lock(path):
         if (key := load_key(path)) is not None:
             return key
@@ -109,16 +109,16 @@ def make_key(path: Path, name: str) -> SigningKey:
 
 
 def parse_public_key(word: str) -> PublicKey:
-    """Return the public key that a word is. Raises UsageError."""
+    """Parse a public key. Raises UsageError."""
     found = _decode(word.strip())
     key = PublicKey(*found) if found else None
     if key is None or key.encode() != word.strip():
-        raise UsageError("this is no public key", hint="it is what `missy audit seal --public-key` prints")
+        raise UsageError("this is not a public key", hint="it is what `missy audit seal --public-key` prints")
     return key
 
 
 def parse_note(data: bytes) -> Note | None:
-    """Return the note that some bytes are, or None. A signature that cannot be read is kept as an empty one."""
+    """Parse a signed note, or return None. A malformed signature is kept as an empty one."""
     try:
         whole = data.decode("utf-8-sig").replace("\r\n", "\n").rstrip("\n") + "\n"
     except UnicodeDecodeError:

@@ -1,13 +1,12 @@
-"""The vault: secrets in one file, each sealed with ChaCha20-Poly1305 (RFC 8439).
+"""The vault: secrets in one file, each encrypted with ChaCha20-Poly1305 (RFC 8439).
 
-vault.json holds, in the clear, its id, a generation that grows with every write, and for each name a
-version (the generation that wrote it). Each value is sealed together with the vault's id, its name and its
-version: none can be renamed or put in another's place. A seal over the id, the names and the versions
-refuses an older value that is put back. What it cannot see is the whole file replaced by an older copy of
-itself.
+vault.json contains in plain text its id, a generation that grows with every write, and for each name a version (the
+generation that wrote it). Each value is authenticated together with the vault's id, its name and its version, so it
+cannot be renamed or exchanged for another. A seal over the id, the names and the versions detects an older value that
+was put back. It does not detect that the whole file was replaced by an older copy of itself.
 
-The key is in the system keyring, or else in vault.key beside it. The vault must never make a new key over
-existing data, never write over a file that it cannot verify, and never print.
+The key is in the system keyring, or else in vault.key next to it. A new key is never made for existing data, and a
+file that cannot be verified is never overwritten.
 """
 
 from __future__ import annotations
@@ -29,28 +28,28 @@ _NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _FORMAT = 1
 MAX_SECRET_BYTES = 65536  # bytes of one value
 _LIMIT = 1 << 24  # bytes of the whole file
-_RESTORE = "restore it from a backup; to start anew and lose what it holds, move the vault's files away"
+_RESTORE = "restore it from a backup; to start again and lose its secrets, move the vault's files away"
 
 
 class Vault:
-    """The vault of one MISSY_HOME. A lost key or a damaged file is a CredentialError that names it."""
+    """The vault of one MISSY_HOME. A lost key or a damaged file raises a CredentialError that names it."""
 
     def __init__(self, home: Path) -> None:
         self.file = home / "secrets" / "vault.json"
         self.key_file = home / "secrets" / "vault.key"
 
     def names(self) -> dict[str, int]:
-        """Return the names with their versions, sorted; needs no key, so it cannot tell a forged name."""
+        """Return the names with their versions, sorted; needs no key, so it cannot detect a forged name."""
         body = self._read()
         return {name: entry["version"] for name, entry in sorted(body["secrets"].items())} if body else {}
 
     def key_place(self) -> str | None:
-        """Return where the key is kept, "keyring" or "file"; None if there is no vault yet."""
+        """Return where the key is stored, "keyring" or "file"; None if there is no vault yet."""
         body = self._read()
         return body["key"] if body else None
 
     def get(self, name: str) -> Secret:
-        """Return one secret. Raises CredentialError if it is not there or cannot be verified."""
+        """Return one secret. Raises CredentialError if it does not exist or cannot be verified."""
         check_name(name)
         body = self._read()
         if body is None or name not in body["secrets"]:
@@ -62,7 +61,7 @@ class Vault:
         return Secret(value.decode())
 
     def set(self, name: str, value: Secret) -> None:
-        """Store one secret under a name, over what was there. The first one makes the vault and its key.
+        """Store one secret under a name, replacing an older one. The first secret creates the vault and its key.
 
         Raises UsageError for a bad name and for a value that is empty or longer than 64 KiB.
         """
@@ -81,7 +80,7 @@ class Vault:
             self._write(body, cipher)
 
     def delete(self, name: str) -> None:
-        """Remove one secret. Raises CredentialError if it is not there."""
+        """Remove one secret. Raises CredentialError if it does not exist."""
         check_name(name)
         with files.lock(self.file):
             body = self._read()
@@ -93,7 +92,7 @@ class Vault:
             self._write(body, cipher)
 
     def _create(self) -> dict[str, Any]:
-        """Return an empty vault whose key is kept already: no data is ever without its key."""
+        """Return an empty vault whose key is already stored: there is never data without its key."""
         body = {
             "format": _FORMAT,
             "id": os.urandom(16).hex(),
@@ -108,9 +107,9 @@ class Vault:
                 keystore.put(_reference(body), key)
                 return {**body, "key": "keyring"}
             except CredentialError:
-                pass  # a keyring that is locked or broken is none; key_place() says so
+                pass  # a locked or broken keyring counts as none; key_place() reports it
         try:
-            self._read_key_file()  # that of a vault which was moved away: its backup may come back
+            self._read_key_file()  # the key of a vault that was moved away: its backup may be restored
         except os_errors.MissingFile:
             files.write_private(self.key_file, key.reveal().encode() + b"\n")
         return body
@@ -120,14 +119,14 @@ class Vault:
             try:
                 key = keystore.get(_reference(body)).reveal()
             except CredentialError as error:
-                message = f"the key of {self.file} is not to be had from the system keyring: {error.message}"
+                message = f"the key of {self.file} cannot be read from the system keyring: {error.message}"
                 raise CredentialError(message, hint=error.hint) from None
         else:
             try:
                 key = self._read_key_file()
             except os_errors.MissingFile:
                 raise CredentialError(
-                    f"the key of {self.file} is lost: {self.key_file} is not there", hint=_RESTORE
+                    f"the key of {self.file} is lost: {self.key_file} is missing", hint=_RESTORE
                 ) from None
         from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
@@ -139,7 +138,7 @@ class Vault:
         return text
 
     def _verify(self, body: dict[str, Any], cipher: Any) -> None:
-        """Refuse a file with a value put back, taken out or added, and a key that is another vault's."""
+        """Verify the seal: refuse a file with a value put back, removed or added, and the key of another vault."""
         self._open(cipher, body["seal"], _about(body), "its seal")
 
     def _open(self, cipher: Any, sealed: Any, about: bytes, what: str) -> bytes:
@@ -150,7 +149,7 @@ class Vault:
             opened: bytes = cipher.decrypt(nonce, data, about)
         except (InvalidTag, ValueError, TypeError, KeyError):
             raise CredentialError(
-                f"{self.file} was changed from outside, or its key is another one: {what} does not verify",
+                f"{self.file} was changed by another program, or its key is the wrong one: {what} does not verify",
                 hint=_RESTORE,
             ) from None
         return opened
@@ -167,7 +166,7 @@ class Vault:
         if not isinstance(body, dict) or body.get("format") != _FORMAT:
             raise self._damaged(f"it is not in format {_FORMAT}")
         if not _well_formed(body):
-            raise self._damaged("a part of it is missing or of the wrong kind")
+            raise self._damaged("a part of it is missing or has the wrong type")
         return body
 
     def _write(self, body: dict[str, Any], cipher: Any) -> None:
@@ -209,7 +208,7 @@ def _encode(value: Secret) -> bytes:
 
 
 def _about(body: dict[str, Any], name: str | None = None, version: int | None = None) -> bytes:
-    """Return what is authenticated beside a value (its name, its version), or beside the seal (all)."""
+    """Return the associated data (RFC 8439) of a value (its name, its version), or of the seal (all of them)."""
     if name is not None:
         return json.dumps(["value", _FORMAT, body["id"], name, version]).encode()
     versions = {name: entry["version"] for name, entry in sorted(body["secrets"].items())}
@@ -231,7 +230,9 @@ def _bytes(text: str, what: str, length: int) -> bytes:
     except ValueError:
         data = b""
     if len(data) != length:
-        raise CredentialError(f"{what} is damaged: it does not hold a key of {length} bytes", hint=_RESTORE)
+        raise CredentialError(
+            f"{what} is damaged: it does not contain a key of {length} bytes", hint=_RESTORE
+        )
     return data
 
 

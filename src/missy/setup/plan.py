@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from missy.charset import is_visible_ascii
 from missy.config.edit import put_default, put_entry, section
 from missy.config.kind_spec import default_kind, kind_of
 from missy.config.schema import Entry, is_reference
@@ -235,7 +236,7 @@ def check_part(service: Service, part: Part, text: str) -> str:
         value = value.removeprefix("https://")
         value = value.removesuffix("/").removesuffix(domain) if domain else value
         bad += "./"
-    if not value or not value.isascii() or not value.isprintable() or not set(value).isdisjoint(bad):
+    if not value or not is_visible_ascii(value) or not set(value).isdisjoint(bad):
         raise UsageError(
             f"no base URL: that is no name of a {part.name}" if in_url else f"that is no {part.name}",
             hint="give the name alone; a whole URL goes to --base-url",
