@@ -66,9 +66,21 @@ _REFERENCES = ("$", "vault://", "keyring://")
 
 
 def hold(value: str) -> None:
-    """Remember a secret of this process, to be masked from now on."""
-    if len(value) >= MIN_MASKED_CHARS:
-        _held.add(value)
+    """Remember a secret of this process, to be masked from now on, also as a URL or JSON spells it."""
+    if len(value) < MIN_MASKED_CHARS:
+        return
+    _held.add(value)
+    if not value.isalnum():
+        quoted = "".join(_quoted(char) for char in value)
+        _held.update((quoted, re.sub("%..", lambda found: found[0].lower(), quoted)))
+        _held.add(value.replace("\\", "\\\\").replace('"', '\\"').replace("/", "\\/"))
+
+
+def _quoted(char: str) -> str:
+    """Return a character as it stands in a URL."""
+    if char.isascii() and (char.isalnum() or char in "-._~"):
+        return char
+    return "".join(f"%{byte:02X}" for byte in char.encode("utf-8", "surrogatepass"))
 
 
 def mask(text: str) -> str:

@@ -160,6 +160,16 @@ def test_a_date_is_as_good_as_seconds(seconds):
     assert found == min(seconds, waits.MAX_WAIT_SECONDS)
 
 
+@pytest.mark.parametrize("written", ["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S+00:00"])
+@pytest.mark.parametrize(
+    "words", ["Rate limit resets at {}.", "try again after {}", "available again on {} (UTC)"]
+)
+def test_a_sentence_may_name_a_date(words, written):
+    """A point in time, in UTC unless it says otherwise, is as good as a number of seconds."""
+    text = words.format(time.strftime(written, time.gmtime(time.time() + 120)))
+    assert waits.from_sentence(text) == pytest.approx(120, abs=10)
+
+
 def test_people_read_the_wait_and_the_local_time():
     """In 20 s, at what time on their own clock; the date only where it is another day."""
     noon = time.mktime((2027, 1, 15, 12, 0, 0, 0, 0, -1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import string
 import time
+from urllib.parse import quote
 
 import pytest
 
@@ -167,3 +168,19 @@ def test_what_is_random_is_found_where_a_name_belongs():
         assert masking.may_be_secret(word), word
     for word in ("api_key", "base_uri", "azure-eastus2-gpt4o-deployment-two", "a" * 40, "max_retries"):
         assert not masking.may_be_secret(word), word
+
+
+@pytest.mark.parametrize(
+    "spell", [str, lambda key: quote(key, safe=""), lambda key: quote(key, safe="").lower()]
+)
+def test_a_held_secret_is_masked_as_a_url_spells_it(spell):
+    """An endpoint that echoes a key in an address shows no part of it."""
+    key = "own~key~of~mine/9=="
+    masking.hold(key)
+    assert mask(f"no such key: {spell(key)}!") == "no such key: ***!"
+
+
+def test_a_held_secret_is_masked_as_json_spells_it():
+    """With its slashes and quotes escaped, as some endpoints write JSON within JSON."""
+    masking.hold('own/key"of\\mine')
+    assert mask(r'"own\/key\"of\\mine"') == '"***"'

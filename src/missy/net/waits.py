@@ -28,6 +28,11 @@ _SAID = re.compile(
     r"[^0-9.;\n]{0,40}?\s(?:in|after|for|at least|within|about|:)?\s{0,2}~?(?=[0-9])",
     re.IGNORECASE,
 )
+_SAID_DATE = re.compile(
+    r"\b(?:again|retry|wait|resets?|available|renews?|until)\b[^;\n]{0,40}?\s"
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:]{5,8}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)",
+    re.IGNORECASE,
+)
 _BARE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(?=[\s.,;)]*$)")
 _ISO = re.compile(r"PT(?:([0-9.]{1,12})H)?(?:([0-9.]{1,12})M)?(?:([0-9.]{1,12})S)?", re.IGNORECASE)
 
@@ -131,7 +136,8 @@ def from_sentence(text: str) -> float | None:
             return _from_units(rest)
         if bare := _BARE.match(rest):
             return bounded(float(bare[1]))
-    return None
+    date = _SAID_DATE.search(text[:2000])
+    return _from_words(date[1], time.time()) if date else None
 
 
 def from_fields(fields: Mapping[str, Any], now: float | None = None) -> float | None:
