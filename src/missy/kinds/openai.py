@@ -164,7 +164,7 @@ def chat_provider(
         host=parse(base_url).host,
         credentials=resolve,
         max_retries=entry.max_retries,
-        memory=context.quirks(),
+        quirks=context.quirks(),
         heads=context.heads(),
         timeout=entry.timeout,
         # The vault and the keyring take a while, and a locked keyring asks the person first.

@@ -7,65 +7,43 @@ The format is OpenAI's (API reference, "Chat Completions"). No optional field is
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from missy.providers.returned import fields_of
-from missy.secrets.resolve import is_openai_host
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from missy.events import Image, Message, Tool
     from missy.providers.base import Request
+    from missy.providers.profile import Profile
 
-_REASONING_MODEL = re.compile(r"^(o\d|gpt-[5-9])")
+_NEEDED_FIELDS = ("role", "content", "tool_calls", "tool_call_id")  # of a message
 
 
-def body(request: Request, *, host: str, omitted: Collection[str] = ()) -> dict[str, Any]:
-    """Build the body of a request for the endpoint at `host`.
-
-    `without` names what this endpoint has refused before: `max_tokens` means that it wants `max_completion_tokens`, and
-    the other way round; any other name is left out.
-    """
-    made: dict[str, Any] = {"model": request.model, "messages": _messages(request, host)}
+def body(request: Request, profile: Profile) -> dict[str, Any]:
+    """Build the body of a request in the way that the endpoint and the model expect."""
+    made: dict[str, Any] = {"model": request.model, "messages": _messages(request, profile.system_role)}
     if request.stream:
         made["stream"] = True
         made["stream_options"] = {"include_usage": True}
     if request.temperature is not None:
         made["temperature"] = request.temperature
     if request.max_tokens is not None:
-        made[_limit_name(request.model or "", host, omitted)] = request.max_tokens
+        made[profile.limit_parameter] = request.max_tokens
     if request.reasoning is not None:
         made["reasoning_effort"] = request.reasoning
     if request.tools:
         made["tools"] = [_tool(tool) for tool in request.tools]
         if request.tool_choice is not None:
             made["tool_choice"] = request.tool_choice
-    for name in omitted:
-        if name not in ("max_tokens", "max_completion_tokens"):
-            made.pop(name, None)
-            for message in made["messages"]:
-                if name not in ("role", "content", "tool_calls", "tool_call_id"):
-                    message.pop(name, None)
+    for name in profile.omitted:
+        made.pop(name, None)
+        for message in made["messages"]:
+            if name not in _NEEDED_FIELDS:
+                message.pop(name, None)
     return made
 
 
-def _is_reasoning_model(model: str, host: str) -> bool:
-    return is_openai_host(host) and _REASONING_MODEL.match(model) is not None
-
-
-def _limit_name(model: str, host: str, omitted: Collection[str]) -> str:
-    if "max_tokens" in omitted:
-        return "max_completion_tokens"
-    if "max_completion_tokens" in omitted:
-        return "max_tokens"
-    return "max_completion_tokens" if _is_reasoning_model(model, host) else "max_tokens"
-
-
-def _messages(request: Request, host: str) -> list[dict[str, Any]]:
-    # Elsewhere `developer` is ignored in silence or answered with 500.
-    system_role = "developer" if _is_reasoning_model(request.model or "", host) else "system"
+def _messages(request: Request, system_role: str) -> list[dict[str, Any]]:
     first = [{"role": system_role, "content": request.system}] if request.system else []
     return first + [_message(message, system_role) for message in request.messages]
 

@@ -12,6 +12,7 @@ from missy.providers import chat_body, wire_chat
 from missy.providers.attempts import Attempts, KeyPool
 from missy.providers.base import Preview
 from missy.providers.driver import adrive, drive
+from missy.providers.profile import choose_profile
 from missy.providers.reply import ResponseReader, not_an_api
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class OpenAIProvider:
         host: str,
         credentials: Callable[[], Sequence[Credential]],
         max_retries: int,
-        memory: LearnedQuirks,
+        quirks: LearnedQuirks,
         heads: HeadStore,
         timeout: float = 30.0,
         may_wait: bool = False,
@@ -52,13 +53,13 @@ class OpenAIProvider:
         self._host = host
         self._credentials = credentials
         self._max_retries = max_retries
-        self._memory = memory
+        self._quirks = quirks
         self._timeout = timeout
         self.may_wait = may_wait
 
     def attempts(self, request: Request, clock: Clock) -> Attempts:
         """See missy.providers.driver.ProviderAdapter."""
-        refused = self._memory.refused(self._base_url, request.model)
+        refused = self._quirks.refused(self._base_url, request.model)
         return Attempts(self._keys(), max_retries=self._max_retries, clock=clock, omitted=refused)
 
     def _keys(self) -> KeyPool:
@@ -67,7 +68,7 @@ class OpenAIProvider:
 
     def body(self, request: Request, attempts: Attempts) -> dict[str, Any]:
         """See missy.providers.driver.ProviderAdapter."""
-        return chat_body.body(request, host=self._host, omitted=attempts.omitted)
+        return chat_body.body(request, choose_profile(self._host, request.model, attempts.omitted))
 
     def headers(self, attempts: Attempts) -> dict[str, str]:  # noqa: ARG002
         """See missy.providers.driver.ProviderAdapter."""
@@ -89,7 +90,7 @@ class OpenAIProvider:
     def succeeded(self, request: Request, attempts: Attempts) -> None:
         """See missy.providers.driver.ProviderAdapter."""
         if attempts.newly_omitted:
-            self._memory.learn(self._base_url, request.model, attempts.omitted)
+            self._quirks.learn(self._base_url, request.model, attempts.omitted)
 
     def stream(self, request: Request) -> Iterator[Event]:
         """Yield the answer's events as they arrive. Raises MissyError."""
