@@ -42,7 +42,7 @@ def test_without_a_prompt_stdin_is_the_prompt(args, missy, serve):
 
 
 def test_piped_stdin_is_appended_to_the_prompt(missy, serve):
-    """What is piped in beside a PROMPT follows it."""
+    """With a PROMPT, piped text is appended to it."""
     origin = serve(chat_stream("hello"))
     missy.entry(origin.url)
     missy.inside("ask", "Explain this:", stdin=b"line one\nline two\n")
@@ -118,7 +118,7 @@ def test_wrong_use_is_exit_2_and_sends_nothing(options, missy, serve):
 
 
 def test_timeout_of_the_command_line_wins(missy, serve):
-    """--timeout is the silence allowed, over the entry's."""
+    """--timeout is the idle timeout, and overrides that of the entry."""
     missy.entry(serve(lambda _request, wire: wire.wait_closed() and None).url, timeout=50)
     ran = missy.inside("ask", "hi", "--timeout", "0.5", "--json")
     assert (ran.code, ran.json()["error"]["type"]) == (5, "timeout")
@@ -223,7 +223,7 @@ def test_json_is_one_object_with_all_its_keys(missy, serve):
 
 @pytest.mark.parametrize("case", ["http", "config", "unknown-provider", "policy", "no-key", "dead"])
 def test_json_is_one_object_on_failure_too(case, missy, serve):
-    """Whatever fails, stdout holds the one object, and `error` says what, how to fix it and the status."""
+    """On any failure, stdout has the one object, and `error` says what, how to fix it and the status."""
     if case == "config":
         missy.config("providers: [")
     elif case == "policy":
@@ -284,7 +284,7 @@ def test_no_stream_asks_for_a_whole_answer(missy, serve):
 
 
 def test_dry_run_prints_the_exact_request_and_sends_nothing(missy, serve):
-    """--dry-run shows method, URL, headers and body as they would be sent, the key masked, and connects to nobody."""
+    """--dry-run shows method, URL, headers and body as they would be sent, the key masked, and opens no connection."""
     origin = serve(chat_stream("hello"))
     missy.entry(origin.url, api_key=KEY)
     args = ["ask", "hi", "--system", "Be brief.", "--temperature", "0.5"]
@@ -474,7 +474,7 @@ def test_ctrl_c_while_the_command_loads_is_quiet(missy, tmp_path):
 
 
 def test_a_reader_that_closes_the_pipe_ends_it_quietly(missy, serve):
-    """`missy ask | head -c 5` is exit 141 without a word."""
+    """`missy ask | head -c 5` is exit 141 without a message."""
     gate = Gate()
     missy.entry(serve(chat_stream("first", gate, *["more and more " * 500] * 20)).url)
     with missy.start("ask", "hi") as running:
@@ -551,7 +551,7 @@ def test_nothing_of_the_models_steers_the_terminal(missy, serve):
 
 
 def test_text_shows_on_a_terminal_as_it_arrives(missy, serve):
-    """The first finished line is on the terminal while the server holds the rest back."""
+    """The first finished line is on the terminal while the server has not sent the rest."""
     gate = Gate()
     missy.entry(serve(chat_stream("A first paragraph.\n\n", gate, "A second one.\n")).url)
     leader, follower = pty.openpty()

@@ -1,4 +1,4 @@
-"""`missy audit`: what left the machine, as a person and as a script reads it."""
+"""`missy audit`: what left the machine, for persons and for scripts."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_recent_filters(missy: Command, path: Path, args: list[str], hosts: list
 
 
 def test_no_audit_yet(missy: Command, home: Path) -> None:
-    """Before anything left, every command says so and succeeds, and no file is made."""
+    """If there is no audit yet, every command says so and succeeds, and no file is made."""
     assert "no audit yet" in missy.inside("audit", "recent").text
     assert missy.inside("audit", "recent", "--json").json() == []
     assert "no audit yet" in missy.inside("audit", "verify").text
@@ -138,7 +138,7 @@ def test_verify_finds_tampering(missy: Command, path: Path) -> None:
 
 
 def test_verify_tells_an_interrupted_line(missy: Command, path: Path) -> None:
-    """A line that its writer could not finish is named, and is no tampering."""
+    """A line that its writer could not finish is named, and is not tampering."""
     with path.open("ab") as file:
         file.write(path.read_bytes().splitlines()[0][:99])
     done = missy.inside("audit", "verify")
@@ -148,7 +148,7 @@ def test_verify_tells_an_interrupted_line(missy: Command, path: Path) -> None:
 
 
 def test_export_is_the_record_itself(missy: Command, path: Path, tmp_path: Path) -> None:
-    """An export is the lines as they are, so it can be checked like the original; nobody else can read it."""
+    """An export has the unchanged lines, so it can be verified like the original; other users cannot read it."""
     assert missy("audit", "export").out == path.read_bytes()
     old = os.umask(0)
     try:
@@ -180,7 +180,7 @@ def test_export_overwrites_only_with_force(missy: Command, path: Path, tmp_path:
 
 
 def test_export_csv(missy: Command, path: Path) -> None:
-    """The table has one row a line, and no cell that a spreadsheet would run."""
+    """The table has one row a line, and no cell that a spreadsheet would take for a formula."""
     Audit(path).begin(**REQUEST | {"entry": '=cmd("x"),', "path": "-1"})
     rows = list(csv.DictReader(missy.inside("audit", "export", "--format", "csv").text.splitlines()))
     assert len(rows) == 7
@@ -199,14 +199,14 @@ def test_export_since(missy: Command, path: Path, since: str, count: int) -> Non
 
 @pytest.mark.parametrize("since", ["yesterday", "2026-13-01", "0001-01-01T00:00:00+23:00"])
 def test_export_since_nonsense(missy: Command, path: Path, since: str) -> None:
-    """What is no date is wrong use, in words."""
+    """A --since that is not a date is wrong usage, with a message."""
     done = missy.inside("audit", "export", "--since", since)
     assert (done.code, done.out) == (2, b"")
     assert "2026-11-01" in done.err
 
 
 def test_a_hostile_record_cannot_steer_the_terminal(missy: Command, path: Path) -> None:
-    """Control characters in a record that somebody edited are shown, not obeyed."""
+    """Control characters in an edited record are shown as text."""
     hostile = "\x1b]52;c;AAAA\x07\x9b31m\u202e\nroot"
     path.write_bytes(path.read_bytes().replace(b"evil.example", json.dumps(hostile)[1:-1].encode()))
     raw = path.read_bytes().splitlines(keepends=True)

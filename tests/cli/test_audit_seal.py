@@ -1,4 +1,4 @@
-"""`missy audit seal` and `verify --checkpoint`: what only a note kept elsewhere can show."""
+"""`missy audit seal` and `verify --checkpoint`: what only a checkpoint kept elsewhere can show."""
 
 from __future__ import annotations
 
@@ -167,14 +167,14 @@ def test_what_is_no_checkpoint_is_wrong_use(missy: Command, path: Path, kept: Pa
 
 
 def test_a_checkpoint_without_its_signature_is_none(missy: Command, path: Path, kept: Path) -> None:
-    """Three lines that nobody signed, half a checkpoint, a missing file and a folder are exit 2."""
+    """Three unsigned lines, half a checkpoint, a missing file and a folder are exit 2."""
     kept.write_text("".join(kept.read_text().splitlines(keepends=True)[:3]))
     for name in (str(kept), str(kept) + ".none", str(kept.parent)):
         assert missy.inside("audit", "verify", "--checkpoint", name).code == 2
 
 
 def test_a_broken_record_is_not_sealed(missy: Command, path: Path, kept: Path) -> None:
-    """What was tampered with gets no signature."""
+    """A record that was changed is not sealed."""
     path.write_bytes(path.read_bytes()[:-200])
     done = missy.inside("audit", "seal")
     assert (done.code, done.out) == (1, b"")
@@ -182,7 +182,7 @@ def test_a_broken_record_is_not_sealed(missy: Command, path: Path, kept: Path) -
 
 
 def test_a_broken_key_is_said(missy: Command, path: Path, kept: Path) -> None:
-    """A key file that holds something else is not replaced in silence."""
+    """A key file that holds something else is not replaced silently."""
     (path.parent / "secrets" / "audit-key").write_text("PRIVATE+KEY+x\n")
     for args in (("seal",), ("verify", "--checkpoint", str(kept))):
         done = missy.inside("audit", *args)
@@ -191,7 +191,7 @@ def test_a_broken_key_is_said(missy: Command, path: Path, kept: Path) -> None:
 
 
 def test_an_empty_record_can_be_sealed(missy: Command, home: Path, tmp_path: Path) -> None:
-    """A checkpoint of nothing is one that every later record of this home holds."""
+    """A checkpoint of an empty record matches every later record of this home."""
     kept = tmp_path / "checkpoint"
     kept.write_bytes(missy.inside("audit", "seal").out)
     assert kept.read_text().splitlines()[1] == "0"

@@ -1,4 +1,4 @@
-"""`missy auth` and `missy usage`, as a person uses them: the real command against the simulator."""
+"""`missy auth` and `missy usage`, the real command against the simulator."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_a_login_under_the_true_names_goes_through_the_proxy_alone(missy, tmp_pa
 
 
 def test_stdin_that_stays_open_does_not_hang_the_end(shell):
-    """After the browser's answer the command ends, whether or not somebody still could type."""
+    """After the browser's answer the command ends, even if stdin is still open."""
     with signing_in(shell) as (process, address):
         visit(address)
         assert process.wait(60) == 0
@@ -155,7 +155,7 @@ def test_a_paste_finishes_the_login_and_a_wrong_one_does_not(shell, simulator, f
 
 
 def test_paste_without_input_ends(shell):
-    """With nobody to paste, --paste is an error (4), not a wait."""
+    """If stdin is closed, --paste is an error (4) and does not wait."""
     ran = shell("auth", "login", "--paste", "--no-open")
     assert (ran.code, "the input ended" in ran.err) == (4, True)
 
@@ -284,7 +284,7 @@ def test_with_one_port_taken_the_other_is_used(shell):
 
 
 def test_with_both_ports_taken_the_answer_is_pasted(shell):
-    """It says so, and a paste finishes the login."""
+    """If both ports are taken, a notice says so, and a paste finishes the login."""
     with (
         socket.create_server(("127.0.0.1", 1455)),
         socket.create_server(("127.0.0.1", 1457)),
@@ -296,7 +296,7 @@ def test_with_both_ports_taken_the_answer_is_pasted(shell):
 
 
 def test_a_device_code_logs_in(shell, simulator):
-    """The page is the line of stdout, the code is on stderr, the setting is named before; waiting is no error."""
+    """The page is the line of stdout, the code is on stderr, the setting is named before; waiting is not an error."""
     with signing_in(shell, "--device") as (process, address):
         assert address == f"{simulator.issuer_url}/codex/device"
         code, out, err = end(process)
@@ -381,7 +381,7 @@ STATES: dict[str, Callable[[Simulator], None]] = {
 
 @pytest.mark.parametrize("state", STATES)
 def test_status_tells_the_state_and_sends_nothing(shell, simulator, state):
-    """By the file alone, in JSON and in words; nothing is looked up and nothing connected."""
+    """Status comes only from the file, as JSON and as text; no DNS lookup and no connection."""
     STATES[state](simulator)
     log_in(shell)
     before, sent = login_path(shell).read_bytes(), len(simulator.journal)
@@ -395,7 +395,7 @@ def test_status_tells_the_state_and_sends_nothing(shell, simulator, state):
 
 
 def test_status_without_and_with_a_broken_login(shell):
-    """None and broken are told apart, exit 0; the broken file is named, kept, and replaced by the next login."""
+    """No login and a broken login are distinguished, exit 0; the broken file is named, kept, and replaced by the next login."""
     empty = {
         "logged_in": False,
         "email": None,
@@ -489,7 +489,7 @@ def test_an_issuer_that_the_policy_refuses_is_told_before_the_sign_in(missy):
      (Fault(403, {"detail": {"code": "invalid_workspace_selected"}}), 4), (Fault(200, b"[]"), 5), (Fault(302, b"", {"location": "http://127.0.0.1:9/"}), 5)],
 )  # fmt: skip
 def test_usage_errors_have_their_codes(shell, simulator, fault, code):
-    """A firewall's page is no refused credential; a redirect is not followed; a 403 is not a reason to renew."""
+    """A firewall's page is not a refused credential; a redirect is not followed; a 403 is not a reason to renew."""
     log_in(shell)
     simulator.backend_faults.add("/backend-api/wham/usage", fault, times=None)
     assert shell("usage").code == code
@@ -497,7 +497,7 @@ def test_usage_errors_have_their_codes(shell, simulator, fault, code):
 
 
 def test_logout_revokes_and_deletes(shell, simulator):
-    """The issuer forgets the refresh token; then the file goes; twice is no error."""
+    """The issuer forgets the refresh token; then the file goes; logging out twice is not an error."""
     log_in(shell)
     token = json.loads(login_path(shell).read_bytes())["refresh_token"]
     assert shell("auth", "logout").code == 0

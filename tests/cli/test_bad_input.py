@@ -38,7 +38,7 @@ def assert_clear(ran, code: int, *words: str) -> None:
     "kind", ["folder", "fifo", "not-utf8", "binary", "alias-bomb", "deep", "huge", "list", "tab"]
 )
 def test_a_config_that_cannot_be_read_is_told(kind, missy, serve, home):
-    """Whatever lies at the config's place, the error names the file, and the file is left as it was."""
+    """Whatever kind of file the config is, the error names the file, and the file is left as it was."""
     origin = serve(chat_stream("hello"))
     path = missy.config("")
     contents = {
@@ -80,7 +80,7 @@ def test_a_half_written_config_is_never_taken_for_another_one(missy, serve):
 
 
 def test_an_empty_config_says_what_to_do(missy):
-    """A config without an entry is like none."""
+    """A config without entries is like no config."""
     missy.config("")
     assert_clear(missy.inside("ask", "hi"), 2, "missy setup")
 
@@ -97,7 +97,7 @@ def test_a_dead_endpoint_is_named(missy, serve):
 
 
 def test_a_wrong_key_is_exit_4_and_is_not_shown(missy, serve):
-    """The server's refusal is told, in masked form where it quotes the key."""
+    """The server's error message is shown; a key in it is masked."""
     key = "sk-canary-0123456789"
     missy.entry(
         serve(chat_error(401, f"Incorrect API key provided: {key}", code="invalid_api_key")).url, api_key=key
@@ -126,7 +126,7 @@ def no_space() -> None:
 
 
 def test_on_a_full_disk_nothing_is_sent_unrecorded(missy, serve):
-    """If the audit cannot be written the request does not leave, and what was recorded before stays whole."""
+    """If the audit cannot be written the request is not sent, and the earlier record is not damaged."""
     origin = serve(chat_stream("hello"))
     missy.entry(origin.url)
     assert missy("ask", "hi").code == 0
@@ -139,7 +139,7 @@ def test_on_a_full_disk_nothing_is_sent_unrecorded(missy, serve):
 
 
 def test_on_a_full_disk_init_leaves_no_half_config(missy, home):
-    """A config that cannot be written whole is not there at all."""
+    """A config that cannot be written completely is not created."""
     ran = missy("init", preexec_fn=no_space)
     assert_clear(ran, 1, str(home))
     assert not (home / "config.yaml").exists()
@@ -148,7 +148,7 @@ def test_on_a_full_disk_init_leaves_no_half_config(missy, home):
 
 
 def test_a_full_disk_behind_stdout_is_told(missy, serve):
-    """An answer that cannot be written is not passed off as given."""
+    """If an answer cannot be written, the command does not succeed."""
     missy.entry(serve(chat_stream("hello")).url)
     with open("/dev/full", "wb") as full:
         for args in ([], ["--json"]):
@@ -254,7 +254,7 @@ def test_an_argument_that_is_not_utf8_is_told(missy, serve):
 
 
 def test_odd_characters_in_the_prompt_are_sent_as_they_are(missy, serve):
-    """NUL, a lone CR and characters beyond the first plane are no reason to fail or to change the prompt."""
+    """NUL, a lone CR and characters beyond the first plane do not make it fail and are sent unchanged."""
     origin = serve(chat_stream("hello"))
     missy.entry(origin.url)
     assert missy.inside("ask", stdin="a\0b\rc 🦀 \u202e d".encode()).code == 0
@@ -287,7 +287,7 @@ def shell(missy: Command, redirect: str, *args: str) -> subprocess.CompletedProc
 
 @pytest.mark.parametrize("args", [[], ["--json"], ["--no-stream"]], ids=["plain", "json", "no-stream"])
 def test_a_closed_stdout_is_no_traceback(args, missy, serve):
-    """Without a stdout there is nobody to answer: it ends with an error code and without a traceback."""
+    """Without a stdout, it ends with an error code and without a traceback."""
     missy.entry(serve(chat_stream("hello")).url)
     done = shell(missy, ">&-", "ask", "hi", *args)
     assert done.returncode != 0
@@ -304,7 +304,7 @@ def test_a_closed_stdin_and_stderr_do_no_harm(missy, serve):
 
 
 def test_an_unknown_command_and_option_name_the_nearest(missy):
-    """A slip of the finger is told with what was meant, exit 2."""
+    """A typing mistake is reported with the word that was probably meant, exit 2."""
     ran = missy.inside("provider")
     assert (ran.code, "providers" in ran.err) == (2, True)
     ran = missy.inside("ask", "--modle", "x", "hi")

@@ -1,4 +1,4 @@
-"""`missy` with a ChatGPT login, as a person uses it: answers, errors, models, limits, and what never leaks."""
+"""`missy` with a ChatGPT login, from outside: answers, errors, models, limits, and what never leaks."""
 
 from __future__ import annotations
 
@@ -410,7 +410,7 @@ def test_a_running_command_has_no_token_in_its_arguments_environment_or_children
 
 
 def test_the_audit_names_the_login_and_every_request(person, missy):
-    """Renewal, list and answer are on record under the entry, with `oauth` for the credential; the chain holds."""
+    """Renewal, list and answer are recorded under the entry, with `oauth` for the credential; the chain holds."""
     person.signs_in(-5)
     assert missy.inside("ask", "hi").code == 0
     records = [json.loads(line) for line in (missy.home / "audit.jsonl").read_text().splitlines()]

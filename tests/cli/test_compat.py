@@ -206,14 +206,14 @@ def test_html_in_place_of_the_list_of_models_is_said_to_be_html(missy, serve):
 
 
 def test_an_answer_of_blanks_is_empty(talk):
-    """White space alone is no answer: exit 6, not a blank line and 0."""
+    """White space alone is not an answer: exit 6, not a blank line and 0."""
     ran, got, _ = talk(chat_stream(" ", "\n", "\n\n"))
     assert (ran.code, got["complete"]) == (6, False)
     assert "empty" in got["error"]["message"]
 
 
 def test_html_that_claims_to_be_an_event_stream_is_an_error(missy, serve):
-    """The bytes count: HTML under the right content type is no answer either."""
+    """The bytes count: HTML under the right content type is not an answer either."""
     missy.entry(serve(response(200, HTML, kind="text/event-stream")).url)
     assert missy.inside("ask", "hi", "--json").code == 5
 
@@ -288,7 +288,7 @@ def test_the_event_stream_grammar_holds_to_the_letter(pieces, missy, serve):
 
 
 def test_an_event_without_its_blank_line_does_not_count(missy, serve):
-    """What the stream ends in the middle of is dropped, so a finish reason cut off makes nothing whole."""
+    """An incomplete event at the end of the stream is ignored, so a cut-off finish reason does not make the answer whole."""
     missy.entry(serve(event_stream(b"data: " + HELLO + b"\n\ndata: " + FINISH)).url)
     ran = missy.inside("ask", "hi", "--json")
     assert (ran.code, ran.json()["text"]) == (6, "héllo ✓")
@@ -320,7 +320,7 @@ def test_json_in_place_of_a_stream_is_an_answer(missy, serve):
     ids=["cf-mitigated", "just-a-moment"],
 )
 def test_a_cloudflare_page_is_called_that_and_is_no_fault_of_the_key(page, missy, serve):
-    """A blocking page before the endpoint exits 5 and names Cloudflare, and nobody is sent to log in again."""
+    """A blocking page before the endpoint exits 5 and names Cloudflare, and does not ask for a new login."""
     missy.entry(serve(page).url, api_key="sk-test-000000")
     ran = missy.inside("ask", "hi", "--json")
     got = ran.json()
@@ -498,7 +498,7 @@ def test_a_400_that_names_max_tokens_is_retried_once_with_the_other(talk):
 
 
 def test_what_an_endpoint_refused_is_remembered(missy, serve):
-    """The next run sends the right field at once; another endpoint is none the wiser."""
+    """The next run sends the right field at once; other endpoints are not affected."""
     origin, other = serve(TOKENS_400, chat_stream("hello")), serve(chat_stream("hello"))
     for origins in (origin, origin, other):
         missy.entry(origins.url)
@@ -664,7 +664,7 @@ def test_an_error_is_understood_in_every_shape(reply, code, words, missy, serve)
 
 
 def test_no_key_is_not_blamed_for_a_server_that_is_down(talk):
-    """A 503 is no question of the key, also where none was sent."""
+    """A 503 is not reported as a missing key, even if none was sent."""
     ran, got, _ = talk(chat_error(503, "overloaded"), max_retries=0)
     assert ran.code == 5
     assert "key" not in got["error"]["hint"]
@@ -688,7 +688,7 @@ def test_no_key_that_is_answered_500_points_at_the_key(talk):
     ids=["type", "code", "message"],
 )
 def test_context_overflow_is_recognised_by_type_code_or_message(reply, missy, serve):
-    """A request that is too long for the model is told so, with what to do."""
+    """A request that is too long for the model is reported as such, with a hint."""
     missy.entry(serve(reply).url)
     ran = missy.inside("ask", "hi", "--json")
     error = ran.json()["error"]
@@ -769,7 +769,7 @@ def test_a_tag_within_the_answer_is_text(missy, serve):
 
 
 def test_reasoning_without_streaming_is_kept_apart_too(missy, serve):
-    """A whole answer's thinking is read from the message."""
+    """The reasoning of an answer without streaming is read from the message."""
     missy.entry(serve(chat_answer("hello", message={"reasoning_content": "let me think"})).url)
     got = missy.inside("ask", "hi", "--json", "--no-stream").json()
     assert (got["text"], got["reasoning"]) == ("hello", "let me think")
@@ -781,7 +781,7 @@ WEATHER = Tool(
 
 
 def test_reasoning_goes_back_with_a_tools_result(missy, serve):
-    """What the model thought before a tool call is sent back with the call and its result, by those who keep it."""
+    """What the model thought before a tool call is sent back with the call and its result, by clients that keep it."""
     origin = serve(chat_stream("sunny"))
     missy.entry(origin.url)
     call = ToolCall("call_1", "weather", {"city": "Paris"})
@@ -832,7 +832,7 @@ def test_a_failure_that_may_pass_is_retried(status, missy, serve):
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 422])
 def test_a_failure_that_will_not_pass_is_not_retried(status, missy, serve):
-    """What will fail again is told at once."""
+    """An error that would occur again is reported at once."""
     origin = serve(chat_error(status, "no", SOON))
     missy.entry(origin.url, max_retries=3, api_key="sk-test-000000")
     missy.inside("ask", "hi", "--json")
@@ -846,7 +846,7 @@ def test_a_connection_that_fails_is_retried(talk):
 
 
 def test_retries_end(talk):
-    """max_retries is how often it is tried again, and the last error is told."""
+    """max_retries is the number of retries, and the last error is reported."""
     ran, got, origin = talk(chat_error(503, "still busy", SOON), max_retries=2)
     assert (ran.code, got["error"]["status"], len(origin.requests)) == (5, 503, 3)
 
@@ -875,7 +875,7 @@ def test_retry_after_is_waited_for(missy, serve):
 
 
 def test_a_retry_after_beyond_the_deadline_is_not_waited_for(missy, serve):
-    """When the answer cannot come within the deadline, waiting for it is pointless: the limit is told now."""
+    """When the answer cannot come within the deadline, the limit is reported at once."""
     origin = serve(chat_error(429, "slow down", ("Retry-After", "3600")))
     missy.entry(origin.url, max_retries=5, deadline=8)
     started = time.monotonic()
@@ -928,7 +928,7 @@ def test_an_empty_purse_is_explained_and_not_retried(body, words, missy, serve):
 
 
 def test_a_compressed_reply_is_read(missy, serve):
-    """An endpoint that compresses although nobody asked is understood."""
+    """A compressed reply is understood although none was requested."""
     body = gzip.compress(sse(chat_chunk("hello")) + STOP + DONE)
     missy.entry(serve(response(200, body, ("Content-Encoding", "gzip"), kind="text/event-stream")).url)
     ran = missy.inside("ask", "hi")

@@ -1,4 +1,4 @@
-"""`missy completion`, and what a shell is told when Tab is pressed."""
+"""`missy completion`, and what a shell shows when Tab is pressed."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def test_init_follows_no_dangling_link(missy):
 
 
 def test_path_needs_no_config_that_is_right(missy):
-    """The path is printed alone, whatever the file holds."""
+    """Only the path is printed, whatever the file contains."""
     file = missy.config("not: [right")
     assert missy("config", "path").text == f"{file}\n"
     assert missy("config", "path", "--json").json() == {"path": str(file), "exists": True}
@@ -81,7 +81,7 @@ def test_a_broken_config_is_exit_code_2_with_file_line_and_key(missy):
 
 
 def test_show_masks_keys(missy):
-    """No way to print the configuration prints a key; a reference is shown by its name."""
+    """No command that prints the configuration prints a key; a reference is shown by its name."""
     missy.config(
         {"providers": {"a": {"api_key": "hunter2hunter2"}, "b": {"api_keys": ["$B", "hunter2hunter3"]}}}
     )
@@ -96,7 +96,7 @@ def test_show_masks_keys(missy):
 
 
 def test_without_a_config_the_defaults_are_shown(missy):
-    """A missing file is no error, unless it was named."""
+    """A missing file is not an error, unless it was named."""
     done = missy("config", "show", "--json")
     assert (done.code, done.json()["providers"]) == (0, {})
     assert "these are the defaults" in done.err
@@ -117,7 +117,7 @@ def test_warnings_are_notices(missy):
 
 
 def test_the_schema_is_json(missy):
-    """It is printed whatever the file holds."""
+    """It is printed whatever the file contains."""
     missy.config("not: [right")
     schema = missy("config", "schema").json()
     assert schema["additionalProperties"] is False

@@ -123,7 +123,7 @@ def test_rights_that_are_too_wide_are_found_and_left(missy, models):
 
 
 def test_a_key_in_the_file_is_found(missy, models):
-    """Its entry is named, and where it could live instead."""
+    """Its entry is named, and a safer place for the key."""
     missy.entry(models().url, api_key=KEY)
     found = walk(missy)["test: key"]
     assert (found["status"], "missy vault set test" in found["fix"]) == ("warn", True)
@@ -173,7 +173,7 @@ def offline(home, tmp_path):
 
 
 def test_a_proxy_that_is_needed_is_found(offline):
-    """No way to the host, while the environment names a proxy: the line for network.proxy is the fix."""
+    """If the host cannot be reached and the environment names a proxy, the line for network.proxy is the fix."""
     offline.config({"providers": {"x": {"base_url": "https://no-such-host.invalid/v1", "api_key": "$K"}}})
     checks = walk(offline, env={"HTTPS_PROXY": "proxy.example:3128", "K": KEY})
     assert checks["x: dns"]["status"] == "fail"
@@ -249,7 +249,7 @@ def test_a_broken_file_is_opened_at_its_line(missy):
 
 
 def test_without_any_entry_setup_is_the_fix(missy):
-    """And for a name that is none, the list of names."""
+    """For an unknown name, the known names are listed."""
     assert walk(missy)["config"]["fix"] == "missy setup"
     missy.config({"providers": {"a": {}}})
     assert walk(missy, "--provider", "b")["config"]["fix"] == "missy providers"

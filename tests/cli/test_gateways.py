@@ -261,7 +261,7 @@ def test_a_reference_that_leads_nowhere_stops_the_call(missy, serve):
 
 
 def test_whoever_says_it_a_key_is_not_shown(missy, serve):
-    """A gateway that echoes the key of somebody behind it: masked in the error, the record and --debug, not in answers."""
+    """A gateway that echoes the key of another service: masked in the error, the record and --debug, not in answers."""
     echo = json_response({"error": {"message": "Incorrect API key provided: sk-proj-upstream12345"}}, 401)
     server = serve(echo, echo, echo, chat_stream("your key is sk-proj-upstream12345"))
     missy.entry(server.url)
@@ -281,7 +281,7 @@ def test_only_openai_entries_take_them(missy):
 
 
 def test_a_key_in_a_path_is_not_on_record(missy, serve):
-    """A base URL whose path holds a key: it is asked as it stands, and the record masks the key."""
+    """A base URL whose path holds a key: it is requested unchanged, and the record masks the key."""
     server = serve(chat_stream("hi"))
     missy.entry(server.url.replace("/v1", "/sk-proj-inpath12345/v1"))
     assert missy("ask", "hi").code == 0

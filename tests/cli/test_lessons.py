@@ -229,7 +229,7 @@ def test_10_silence_ends_at_the_timeout(missy, serve):
 
 
 def test_10_a_drip_of_comments_ends_at_the_patience(missy, serve):
-    """Comments show that the endpoint lives, and are no part of an answer: they hold a call so long and no longer."""
+    """Comments reset the idle timeout but are not progress: the call ends after `patience`."""
 
     def drip(_request, wire):
         wire.send(event_stream(b": ping\n\n")[0])
@@ -245,7 +245,7 @@ def test_10_a_drip_of_comments_ends_at_the_patience(missy, serve):
 
 
 def test_10_the_deadline_ends_an_answer_that_never_ends(missy, serve):
-    """An endpoint that goes on for ever is ended at the deadline; what came is kept."""
+    """An endpoint that goes on for ever is ended at the deadline; the text so far is kept."""
 
     def forever(_request, wire):
         wire.send(event_stream()[0])

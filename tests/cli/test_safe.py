@@ -35,7 +35,7 @@ def test_every_character_of_unicode_is_harmless_on_its_own():
 
 @given(ANYTHING, ANYTHING)
 def test_a_stream_may_be_cut_anywhere(one: str, two: str):
-    """The whole is the sum of the pieces: no sequence can be smuggled through in two halves."""
+    """Splitting the text changes nothing: no sequence can pass in two halves."""
     assert sanitize(one + two) == sanitize(one) + sanitize(two)
     assert escape_controls(one + two) == escape_controls(one) + escape_controls(two)
 

@@ -126,7 +126,7 @@ def test_a_key_itself_is_refused_as_an_argument(missy, key, value):
 
 
 def test_set_makes_what_is_missing_on_the_way(missy):
-    """Without a file one is written, without the template's own entry; a new entry is told, as it may be a slip."""
+    """Without a file one is written, without the template's own entry; a new entry is reported, since it may be a typing mistake."""
     ran = missy.inside("config", "set", "providers.box.base_url", "http://127.0.0.1:9/v1")
     assert ran.code == 0
     assert "'box' is a new entry" in ran.err
@@ -155,7 +155,7 @@ def test_a_name_that_could_be_two_is_asked_about(missy):
 
 
 def test_unset_takes_the_lines_of_one_key(missy):
-    """Its default holds again, and the rest stays byte for byte; what was not set is no error."""
+    """Its default holds again, and the rest stays byte for byte; a key that was not set is not an error."""
     path = missy.config(FILE)
     assert missy.inside("config", "unset", "providers.groq.timeout").code == 0
     assert path.read_text() == FILE.replace("    timeout: 20\n", "")
@@ -181,7 +181,7 @@ def test_unset_of_what_cannot_be_missing_changes_nothing(missy, key, hint):
 
 
 def test_a_broken_file_is_not_touched(missy):
-    """A file that cannot be loaded is told with its line, and nothing is written."""
+    """A file that cannot be loaded is reported with its line, and nothing is written."""
     missy.config("providers:\n  groq: {modle: x}\n")
     assert "config.yaml:2: providers.groq.modle" in fails(missy, "set", "network.presets", "openai")
 

@@ -37,7 +37,7 @@ def test_the_reference_is_stored_and_not_the_key(missy):
 
 
 def test_a_service_is_known_by_its_name(missy):
-    """--provider groq is the kind openai with Groq's base URL; a variable that is not set is told."""
+    """--provider groq is the kind openai with Groq's base URL; a variable that is not set is reported."""
     done = missy(
         "setup", "--no-prompt", "--provider", "groq", "--model", "m", "--api-key-env", "GROQ_API_KEY"
     )

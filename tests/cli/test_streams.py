@@ -107,7 +107,7 @@ def test_a_broken_stderr_changes_nothing(ready: Command, args: tuple[str, ...]) 
 @pytest.mark.slow
 @pytest.mark.parametrize("args", COMMANDS, ids=names(COMMANDS))
 def test_a_full_stdout_is_said(ready: Command, args: tuple[str, ...]) -> None:
-    """What cannot be written is told in one line and its hint, exit 1, and no traceback."""
+    """Output that cannot be written is reported in one line and a hint, exit 1, without a traceback."""
     done = ends(ready, args, ">/dev/full")
     said = done.stderr.decode()
     assert done.returncode == 1
@@ -156,7 +156,7 @@ def test_a_secret_is_not_garbled_by_the_alphabet(missy: Command) -> None:
 
 
 def test_an_open_empty_pipe_beside_a_prompt_is_left_out(missy: Command, serve) -> None:
-    """Nothing comes, and nobody closes it: the prompt is answered without it, and stderr says so."""
+    """If a pipe stays open and empty, the prompt is answered without it, and stderr says so."""
     missy.entry(serve(chat_stream("hello")).url)
     with missy.start("ask", "hi", stdin=subprocess.PIPE) as process:
         assert process.stdout
@@ -214,7 +214,7 @@ def test_a_quick_pipe_is_read_without_a_word(missy: Command, serve) -> None:
 
 
 def test_a_stdout_that_does_not_block_gets_everything(ready: Command) -> None:
-    """A pipe that was left non-blocking by whoever started the command loses nothing of a long output."""
+    """A pipe that was left non-blocking by the parent process loses nothing of a long output."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     with ready.start("config", "schema", stdout=writer) as process, os.fdopen(reader, "rb") as stream:

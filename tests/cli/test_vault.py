@@ -70,7 +70,7 @@ def test_the_place_of_the_key_is_said_once(missy: Command) -> None:
 
 @pytest.mark.parametrize("end", [b"", b"\n", b"\r\n"])
 def test_a_value_from_a_file_loses_one_line_end(missy: Command, tmp_path: Path, end: bytes) -> None:
-    """A file's last line end is the editor's; what stands before it, blank lines too, is the value."""
+    """The last newline of a file is not part of the value; all before it is, blank lines too."""
     file = tmp_path / "key"
     file.write_bytes(b" two\nlines \n" + end)
     assert missy("vault", "set", "pem", "--from-file", str(file)).code == 0
@@ -98,7 +98,7 @@ def test_no_value_stores_nothing(missy: Command, answer: bytes, code: int) -> No
 
 @pytest.mark.parametrize("end", [b"", b"\n", b"\r\n"])
 def test_a_piped_value_needs_no_option(missy: Command, end: bytes) -> None:
-    """What is piped in is the value, as with `gh secret set`; one line end at its end is left out, and only one."""
+    """What is piped in is the value, as with `gh secret set`; one newline at its end is removed, and only one."""
     assert missy("vault", "set", "groq", stdin=VALUE.encode() + end).code == 0
     assert missy("vault", "get", "groq").out == VALUE.encode() + b"\n"
     assert missy("vault", "set", "groq", stdin=b"two\n\n").code == 0
@@ -106,7 +106,7 @@ def test_a_piped_value_needs_no_option(missy: Command, end: bytes) -> None:
 
 
 def test_without_a_terminal_it_says_how(missy: Command) -> None:
-    """With nobody to ask and nothing piped in, the error says how. No argument takes the value, or is shown."""
+    """Without a terminal and without a pipe, the error says how to give a value. No argument takes the value, or is shown."""
     for stdin in (None, b"", b"\n"):
         done = missy("vault", "set", "groq", stdin=stdin)
         assert done.code == 2

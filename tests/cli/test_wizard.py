@@ -398,7 +398,7 @@ def test_where_it_cannot_run_it_says_what_can(missy, args, env):
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="reads a process's signals from /proc")
 @pytest.mark.parametrize("pause", [0, 0.01, 0.03, 0.06, 0.1, 0.15])
 def test_ctrl_c_while_it_loads_ends_it(missy, pause):
-    """Ctrl-C counts from the first moment, also where whoever started us had it ignored: 130, and nothing written."""
+    """Ctrl-C counts from the first moment, even if the parent process had it ignored: 130, and nothing written."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         with Person(missy, "setup") as person:
@@ -423,7 +423,7 @@ def _ignores_sigint(pid: int) -> bool:
 
 
 def test_a_server_that_wants_a_key_after_all(missy, serve):
-    """After a 401 the choice begins at a place for a key, and an empty line is told in the wizard's own words."""
+    """After a 401 the choice begins at a place for a key, and an empty line is reported in the wizard's words."""
     server = serve(json_response({"error": {"message": "no key"}}, 401))
     with Person(missy, "setup", rows=40) as person:
         answer(

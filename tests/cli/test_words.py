@@ -76,7 +76,7 @@ def test_one_guess_is_enough(missy, args):
 
 
 def test_an_update_is_the_clones_own(missy):
-    """No index is told our name: an update comes from where the program came from."""
+    """The hint for an update uses no package index: an update comes from the clone."""
     said = refused(missy, "update")
     assert (
         said == f"in the clone: git pull && {shlex.quote(sys.executable)} -m pip install '.[local,keyring]'"
@@ -132,7 +132,7 @@ def test_every_word_of_the_tables_leads_to_a_command_that_there_is():
 
 
 def test_a_prompt_that_names_a_file_is_told_apart(missy, serve):
-    """`@notes.txt` is sent as it stands, and a line says how the file would be sent."""
+    """`@notes.txt` is sent unchanged, and a line says how the file would be sent."""
     origin = serve(chat_stream("hello"), chat_stream("hello"))
     missy.entry(origin.url)
     notes = missy.home.parent / "notes.txt"
@@ -160,7 +160,7 @@ def test_an_unknown_entry_names_the_nearest(missy, named, hint):
 
 
 def test_the_local_model_is_recommended_only_where_it_is(missy):
-    """Without its file the way to it is told first, with its size."""
+    """If its file is missing, the hint says first how to get it, with its size."""
     assert "missy local install (93 MB), then missy ask --provider local" in refused(missy, "ask", "hi")
     (missy.home / "models").mkdir(parents=True)
     (missy.home / "models" / "any.gguf").touch()
@@ -176,7 +176,7 @@ def test_an_empty_configuration_names_the_wizard(missy):
 
 
 def test_no_hint_installs_our_name_from_an_index():
-    """Missy is on no index: whoever takes the name there must not get to our users."""
+    """Missy is on no index: someone else who takes the name there must not reach our users."""
     for path in SOURCE.rglob("*.py"):
         for line in path.read_text().splitlines():
             assert not re.search(

@@ -39,7 +39,7 @@ def draft(name: str = "groq", store: str = "vault", **more) -> Draft:
 
 
 def test_outcome_writes_nothing(home):
-    """What the file would say is told without a file, a folder or a stored key."""
+    """The outcome is known without a file, a folder or a stored key."""
     found = commit.outcome(home / "config.yaml", Plan((draft(),)), literal=True)
     assert found.providers["groq"].api_key == NEW.reveal()
     assert not home.exists()

@@ -115,7 +115,7 @@ def test_a_key_never_moves_to_another_endpoint():
 
 
 def test_a_login_stays_at_its_endpoint():
-    """A changed entry of kind openai-codex keeps the issuer and the base URL that nobody asked about."""
+    """A changed entry of kind openai-codex keeps the issuer and the base URL that were not asked for."""
     old = {"issuer": "http://127.0.0.1:1", "base_url": "http://127.0.0.1:2/codex", "timeout": 60}
     draft = Draft(kind="openai-codex", name="openai-codex", model="m", replaces=True)
     data = applied({"providers": {"openai-codex": dict(old)}}, draft)

@@ -115,5 +115,5 @@ def _examine_vault(home: Path) -> Iterator[Check]:
     except MissyError as error:
         yield failed("vault", error, fix=f"ls -l {shlex.quote(str(vault.file.parent))}")
         return
-    where = "the system keyring" if place == "keyring" else f"{vault.key_file.name} beside it"
+    where = "the system keyring" if place == "keyring" else f"{vault.key_file.name} in the same folder"
     yield Check("vault", "ok", f"{len(names)} secrets; its key is in {where}")

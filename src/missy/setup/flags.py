@@ -141,7 +141,7 @@ def _parts(flags: Flags, service: Service) -> dict[str, str]:
                 f"--set {part.name}=... or --base-url is missing: {service.shown_url}"
                 if in_url
                 else f"--set {part.name}=... is missing: {part.question.rstrip(':')}",
-                hint="what stands in capitals is yours to say" if in_url else "see: missy presets",
+                hint="replace the parts in capitals" if in_url else "see: missy presets",
             )
     free_text = {part.name for part in service.parts if part.optional}
     parts = {part.name: part for part in service.parts}

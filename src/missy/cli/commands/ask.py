@@ -164,7 +164,7 @@ def _read_prompt(prompt: str | None, *, attached: bool) -> str:
                 return ""
             if prompt is None:
                 raise UsageError("there is no prompt", hint='try: missy ask "What is the capital of France?"')
-            notice("type the prompt, then Ctrl-D on a line of its own")
+            notice("type the prompt, then Ctrl-D on an empty line")
         return read_piped(optional=False)
     if prompt.startswith("@") and os.path.isfile(os.path.expanduser(prompt[1:])):
         notice(f"the prompt is the text {prompt} itself; to send the file: missy ask ... < {prompt[1:]}")
