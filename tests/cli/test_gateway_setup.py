@@ -120,6 +120,10 @@ def test_an_entry_that_will_be_refused_is_not_to_be_tried(missy):
     ("args", "lacks"),
     [
         (["--provider", "groq", "--model", "m"], "no API key for api.groq.com: export GROQ_API_KEY=..."),
+        (
+            ["--provider", "azure", "--set", "resource=x", "--model", "m"],
+            "no API key for x.openai.azure.com: export AZURE_OPENAI_API_KEY=...",
+        ),
         (["--provider", "local"], "the local model is not installed"),
     ],
 )

@@ -74,3 +74,26 @@ def test_what_a_server_wants_besides_is_asked_for(missy, serve):
     assert entry.query == (("api-version", "2024-10-21"),)
     assert entry.api_key_header == "api-key"
     assert missy("ask", "hi", env={"TEAM": SECRET, "GW_KEY": "k-1"}).code == 0
+
+
+def test_a_gateways_own_key_is_not_sent_as_the_providers(missy):
+    """Portkey's key goes in its header; with Enter alone it is not offered as the bearer key too, set as it may be."""
+    with Person(missy, "setup", rows=60, env={"PORTKEY_API_KEY": SECRET}) as person:
+        for question, keys in [
+            ("Which provider?", DOWN * 2 + ENTER),
+            ("Which service?", "portkey"),
+            ("search: portkey", ENTER),
+            ("Provider behind it", f"{CTRL_U}openai{ENTER}"),
+            ("Name of the entry:", ENTER),
+            ("Where should its key be stored?", ENTER),
+            ("Check it now?", DOWN + ENTER),
+            ("Model:", f"m{ENTER}"),
+            ("Set up another entry?", ENTER),
+            ("Is this right?", ENTER),
+        ]:
+            person.see(question)
+            person.press(keys)
+        assert person.end() == 0
+    entry = load(missy.home / "config.yaml").entry()
+    assert entry.api_key is None
+    assert entry.headers == (("x-portkey-api-key", "$PORTKEY_API_KEY"), ("x-portkey-provider", "openai"))

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 from tests.simulator import Simulator
@@ -56,6 +57,7 @@ def main(words: list[str]) -> int:
         home = Path(folder) / "missy"
         home.mkdir(mode=0o700)
         with Simulator(tls_folder=Path(folder) if "--tls" in words else None) as simulator:
+            simulator.backend.reset_at = int(time.time()) + 3600
             (home / "config.yaml").write_text(simulator.config())
             (home / "config.yaml").chmod(0o600)
             if "--serve" in words:

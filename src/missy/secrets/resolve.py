@@ -142,8 +142,12 @@ def _audit_id(entry: Keyed, source: str) -> str:
 
 def _where_to_put(entry: Keyed) -> str:
     names = environment_names(entry)
-    can_export = names and not names[0][0].isdigit()  # no shell accepts a name that begins with a digit
-    first = f"export {names[0]}=... or " if can_export else ""
+    name = names[0] if names else ""
+    service = services.of_host(_target(entry).host)
+    if service and name in service.variables:
+        name = service.variables[0]  # the one that the service's own pages name
+    can_export = name and not name[0].isdigit()  # no shell accepts a name that begins with a digit
+    first = f"export {name}=... or " if can_export else ""
     own = own_variable(entry.entry)
     named = (
         f" ({own} goes there only if it says api_key: ${own})" if not names and own in services.BOUND else ""

@@ -61,6 +61,9 @@ class KeySteps(WizardSteps):
         default = "env" if os.environ.get(variable) else (offered if state.refused else [options[0].value])[0]
         if state.refused and draft.store:
             default = draft.store
+        elif chosen and not chosen.bearer:
+            # Its own key is in a header already; whatever else is sent is taken for the provider's
+            default = ""
         store = self._prompter.choose("Where should its key be stored?", options, default)
         state = state.with_draft(store=store, variable=None, secret=None)
         if store == "env":
