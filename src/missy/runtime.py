@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from missy import paths
 from missy.errors import MissyError, UsageError
 from missy.kinds import kind_of
-from missy.kinds.base import Context
+from missy.kinds.context import Context
 from missy.policy import Policy, parse
 from missy.providers.request import build_request
 

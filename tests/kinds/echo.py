@@ -13,7 +13,8 @@ from missy.checks import Check
 from missy.errors import UsageError
 from missy.events import Done, Event, Text
 from missy.kinds import KINDS
-from missy.kinds.base import Context, Kind
+from missy.kinds.base import Kind
+from missy.kinds.context import Context
 from missy.providers.base import Preview, Request
 
 if TYPE_CHECKING:
@@ -44,6 +45,13 @@ class _EchoProvider:
 
 
 class _Echo(Kind):
+    name = "echo"
+    keys = ("model_path",)
+    model = "parrot"
+    template = ("  #echo:\n    #name: echo\n",)
+    title = "An echo"
+    notice = "an echo answers"
+
     def build(self, entry: Entry, context: Context) -> Provider:
         return _EchoProvider()
 
@@ -64,14 +72,7 @@ class _Echo(Kind):
         )
 
 
-KIND = _Echo(
-    name="echo",
-    keys=("model_path",),
-    model="parrot",
-    template=("  #echo:\n    #name: echo\n",),
-    title="An echo",
-    notice="an echo answers",
-)
+KIND = _Echo()
 
 if __name__ == "__main__":
     from missy.cli import main

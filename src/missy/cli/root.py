@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from missy._version import __version__
 from missy.cli.app import App
 from missy.cli.command_table import COMMANDS, OPTIONS, first_page
 
@@ -40,12 +39,27 @@ class Root(click.Group):
         return first_page().rstrip("\n")
 
 
+def _print_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        from missy._version import __version__
+
+        click.echo(f"missy {__version__}")
+        ctx.exit()
+
+
 @click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option(
     "--config", "config_path", metavar="FILE", help="Another config file than MISSY_HOME/config.yaml."
 )
 @click.option("--debug", is_flag=True, help=OPTIONS[1][1])
-@click.version_option(__version__, message="missy %(version)s")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version and exit.",
+)
 @click.pass_context
 def root(ctx: click.Context, config_path: str | None, debug: bool) -> None:
     """The assistant that you can hand your keys to."""

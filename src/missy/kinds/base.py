@@ -7,45 +7,23 @@ Its module is loaded with every configuration, so heavy parts are imported on us
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 from missy.config.kind_spec import KindSpec
 from missy.errors import ConfigError, CredentialError, LimitError, PolicyError, TimedOut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
     from missy.checks import Check
     from missy.config.schema import Entry
     from missy.errors import MissyError
-    from missy.net.door import Door
-    from missy.policy import Policy
+    from missy.kinds.context import Context
     from missy.providers.base import Provider, Request
-    from missy.providers.heads import HeadStore
-    from missy.providers.quirks import LearnedQuirks
 
 Question = Literal["store", "login", "install", "check"]
 
 
-class Context(NamedTuple):
-    """What a provider is built with.
-
-    `door` is the way out for the configured entries, `new_door` makes another one for a policy of its own. `heads` and
-    `quirks` are shared by all providers. `on_release` is told what to call when the entry is not used any more.
-    """
-
-    door: Callable[[], Door]
-    new_door: Callable[[Policy], Door]
-    home: Path
-    notice: Callable[[str], None]
-    heads: Callable[[], HeadStore]
-    quirks: Callable[[], LearnedQuirks]
-    on_release: Callable[[Callable[[], None]], None]
-
-
-@dataclass(frozen=True, eq=False)
 class Kind(KindSpec, ABC):
     """A kind of provider.
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from missy.auth.login import Login
     from missy.checks import Check
     from missy.config.schema import Entry
-    from missy.kinds.base import Context
+    from missy.kinds.context import Context
     from missy.providers.base import Provider
 
 _CATALOGUE = "models/codex.json"  # under MISSY_HOME
@@ -35,6 +35,17 @@ _TEMPLATE = (
 
 class _Codex(Kind):
     """See missy.kinds.base.Kind."""
+
+    name = "openai-codex"
+    keys = ("base_url", "issuer")
+    base_url = "https://chatgpt.com/backend-api/codex"
+    issuer = "https://auth.openai.com"
+    timeout = 60.0
+    template = _TEMPLATE
+    title = "OpenAI (OAuth/Codex)"
+    about = "log in with ChatGPT: a subscription, no key"
+    question = "login"
+    own_model = ("the account's own default", "follows the live list")
 
     def build(self, entry: Entry, context: Context) -> Provider:
         """See Kind."""
@@ -118,18 +129,7 @@ class _Codex(Kind):
         return f"missy auth login {shlex.quote(entry.entry)}"
 
 
-KIND = _Codex(
-    name="openai-codex",
-    keys=("base_url", "issuer"),
-    base_url="https://chatgpt.com/backend-api/codex",
-    issuer="https://auth.openai.com",
-    timeout=60.0,
-    template=_TEMPLATE,
-    title="OpenAI (OAuth/Codex)",
-    about="log in with ChatGPT: a subscription, no key",
-    question="login",
-    own_model=("the account's own default", "follows the live list"),
-)
+KIND = _Codex()
 
 
 def _look(entry: Entry) -> tuple[str, Login | None, str]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from missy.checks import Check
     from missy.config.schema import Entry
-    from missy.kinds.base import Context
+    from missy.kinds.context import Context
     from missy.providers.base import Provider, Request
 
 _SYSTEM = "You are a helpful assistant."  # without one the model's template makes it talk nonsense
@@ -29,6 +29,17 @@ _TEMPLATE = (
 
 class _Local(Kind):
     """See missy.kinds.base.Kind."""
+
+    name = "local"
+    keys = ("model_path",)
+    always_there = "the model on this machine"
+    template = _TEMPLATE
+    title = "The small model on this machine"
+    about = "no account, no key, 93 MB: to try things out"
+    question = "install"
+    asks_model = False
+    notice = "a small model on this machine (135 million parameters) answers: do not rely on what it says"
+    own_server = True
 
     def build(self, entry: Entry, context: Context) -> Provider:
         """Use the server that runs here already, else start one, which ends with the entry."""
@@ -85,15 +96,4 @@ class _Local(Kind):
         yield Check(f"{entry.entry}: model", "ok", "the model is loaded and its server is up")
 
 
-KIND = _Local(
-    name="local",
-    keys=("model_path",),
-    always_there="the model on this machine",
-    template=_TEMPLATE,
-    title="The small model on this machine",
-    about="no account, no key, 93 MB: to try things out",
-    question="install",
-    asks_model=False,
-    notice=("a small model on this machine (135 million parameters) answers: do not rely on what it says"),
-    own_server=True,
-)
+KIND = _Local()

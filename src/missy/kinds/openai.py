@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from missy.checks import Check
     from missy.config.schema import Entry
     from missy.errors import CredentialError
-    from missy.kinds.base import Context
+    from missy.kinds.context import Context
     from missy.net.door import Door
     from missy.providers.base import Provider
     from missy.secrets.resolve import Credential
@@ -75,6 +75,15 @@ _TEMPLATE = (
 
 class _OpenAI(Kind):
     """See missy.kinds.base.Kind."""
+
+    name = "openai"
+    keys = ("api_key", "api_keys", "base_url", "headers", "query", "api_key_header")
+    base_url = "https://api.openai.com/v1"
+    model = "gpt-4o"
+    template = _TEMPLATE
+    title = "OpenAI (API key)"
+    about = "paid by use, at api.openai.com"
+    question = "store"
 
     def build(self, entry: Entry, context: Context) -> Provider:
         """See Kind."""
@@ -139,16 +148,7 @@ class _OpenAI(Kind):
         return f"missy setup --no-prompt --provider {self.name} --entry {name}{url} --api-key-stdin --force"
 
 
-KIND = _OpenAI(
-    name="openai",
-    keys=("api_key", "api_keys", "base_url", "headers", "query", "api_key_header"),
-    base_url="https://api.openai.com/v1",
-    model="gpt-4o",
-    template=_TEMPLATE,
-    title="OpenAI (API key)",
-    about="paid by use, at api.openai.com",
-    question="store",
-)
+KIND = _OpenAI()
 
 
 def chat_provider(
