@@ -89,6 +89,29 @@ def test_parallel_calls_come_in_the_order_of_their_index(order, twice):
     assert [call.name for call in collector.calls()] == [f"f{number}" for number in range(5)]
 
 
+@pytest.mark.parametrize("index", ["0", 1, "1", None])
+def test_the_first_answer_is_read_however_it_is_counted(index, asker: Asker):
+    """Some servers count choices from 1, some write the number as text."""
+    said = {"choices": [{"index": index, "delta": {"content": "Hello"}}]}
+    end = {"choices": [{"index": index, "delta": {}, "finish_reason": "stop"}]}
+    done = asker(http(data(said, end, "[DONE]")))
+    assert (done.code, done.text) == (0, "Hello\n")
+
+
+def test_only_the_first_of_two_answers_is_read(asker: Asker):
+    """Whichever of them comes first in a chunk."""
+    said = {"choices": [{"index": n, "delta": {"content": f"{n}!"}, "finish_reason": "stop"} for n in (1, 0)]}
+    done = asker(http(data(said, "[DONE]")))
+    assert (done.code, done.text) == (0, "0!\n")
+
+
+def test_calls_whose_index_is_written_as_text_come_in_its_order(asker: Asker):
+    """Text is a number too."""
+    made = [{"index": n, "id": n, "function": {"name": f"t{n}", "arguments": "{}"}} for n in ("1", "0")]
+    code, answer = asker.json(calls(*made))
+    assert (code, [call["name"] for call in answer["tool_calls"]]) == (0, ["t0", "t1"])
+
+
 def test_what_an_endpoint_wants_back_goes_back_unchanged(asker: Asker):
     """The signature of a call, and the details of the thinking, in the next request."""
     (reply,) = read_case("thought-signature")

@@ -203,6 +203,7 @@ def test_words_and_codes_decide_before_the_status(asker: Asker, name: str):
         ({"status": 402, "message": "m10"}, 7, "m10"),
         ({"error": {"message": "m11", "status_code": 400}}, 5, "m11"),
         ({"response": {"error": {"message": "m12"}}}, 5, "m12"),
+        ({"object": "error", "message": "m13", "usage": {"total_tokens": 1}}, 5, "m13"),
     ],
 )
 def test_a_complaint_in_place_of_an_answer_is_told(

@@ -1,4 +1,4 @@
-"""What an answer counts for: its tokens as the endpoint says, its length against the bound. Pure."""
+"""What an answer counts for: its tokens as the endpoint says, its length against the bound, its places. Pure."""
 
 from __future__ import annotations
 
@@ -25,6 +25,13 @@ class Length:
         self.total += len(text) if text.isascii() else 8 * len(text)
         if self.total > MAX_TEXT:
             raise BadReply(f"the answer is longer than {MAX_TEXT >> 20} million characters")
+
+
+def place_number(place: object) -> int | None:
+    """Return a place in a list, which some servers write as text; None for what is none."""
+    if isinstance(place, str) and place.isdecimal() and len(place) < 7:
+        return int(place)
+    return place if isinstance(place, int) else None
 
 
 def other_model(asked: str | None, given: str) -> str:

@@ -11,7 +11,7 @@ import json
 from typing import Any
 
 from missy.errors import BadReply
-from missy.providers.counts import size_of
+from missy.providers.counts import place_number, size_of
 from missy.providers.surrogates import joined
 
 MAX_ITEMS = 1024  # of one answer
@@ -79,7 +79,7 @@ class OutputItems:
         fields = event.get("item")
         id_ = event.get("item_id") or (fields.get("id") if isinstance(fields, dict) else None)
         id_ = str(id_) if id_ else ""
-        index = _number(event.get("output_index"))
+        index = place_number(event.get("output_index"))
         index = 0 if index is None and not id_ else index
         known = self._by_id.get(id_)
         if index is None:
@@ -192,11 +192,4 @@ def arguments_of(item: Item) -> str:
 
 def place_of(data: dict[str, Any], name: str) -> int:
     """Return the place that an event names; the first where it names none."""
-    return _number(data.get(name)) or 0
-
-
-def _number(place: object) -> int | None:
-    """Return a place in a list, which may come as text; None for what is none."""
-    if isinstance(place, str) and place.isdecimal() and len(place) < 7:
-        return int(place)
-    return place if isinstance(place, int) else None
+    return place_number(data.get(name)) or 0

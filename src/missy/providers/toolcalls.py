@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from missy.errors import BadReply
 from missy.events import ToolCall
 from missy.net.limits import read_json
+from missy.providers.counts import place_number
 from missy.providers.surrogates import joined
 from missy.secrets.redact import redact
 
@@ -106,7 +107,7 @@ class ToolCallCollector:
         A known id decides; a new id begins a call, at whatever index; without an id the index decides, or the last call
         where there is no index, unless a name comes after arguments that are already whole.
         """
-        index = piece.get("index") if isinstance(piece.get("index"), int) else None
+        index = place_number(piece.get("index"))
         id_ = piece.get("id") if isinstance(piece.get("id"), str) else ""
         if id_:
             known = [c for c in self._calls if c.id == id_ and (index is None or c.index in (None, index))]

@@ -12,7 +12,7 @@ from missy.events import Done, Notice, Reasoning, Text
 from missy.providers import faults
 from missy.providers.closing import ClosingMessage
 from missy.providers.content import read_content
-from missy.providers.counts import Length, chat_usage, other_model
+from missy.providers.counts import Length, chat_usage, other_model, place_number
 from missy.providers.finish_reasons import explain, is_good, reason_of
 from missy.providers.returned import Returned
 from missy.providers.surrogates import Halves
@@ -53,6 +53,7 @@ class ChatReply:
         self._went_on = False  # something of the answer has come after a reason
         self._alone = False  # the last reason came in a chunk without text
         self._marked = False
+        self._first: int | None = None  # the index of the answer that is read
         self._thinking = ThinkSplitter()
         self._text_halves, self._thought_halves = Halves(), Halves()
         self._closing = ClosingMessage()
@@ -92,7 +93,8 @@ class ChatReply:
 
     def event(self, name: str, data: dict[str, Any]) -> list[Event]:
         """Take one chunk. Raises the error that it holds, if it holds nothing of the answer beside it."""
-        if not data.get("choices") and not data.get("usage"):
+        told = not data.get("usage") or data.get("object") == "error" or data.get("message")
+        if told and not data.get("choices"):
             self._refuse_complaint(data)
         return self._take(data, "delta", data if name == "error" else None)
 
@@ -124,9 +126,10 @@ class ChatReply:
             notice = other_model(self._asked, self._model)
             events += [Notice(notice)] if notice else []
         choices = data.get("choices")
-        for choice in choices if isinstance(choices, list) else ():
+        choices = choices if isinstance(choices, list) else []
+        for choice in choices:
             # Only the first of several answers: two at once cannot be told apart in a stream of text.
-            if isinstance(choice, dict) and choice.get("index") in (0, None):
+            if isinstance(choice, dict) and self._is_first(choice, choices):
                 events += self._choice(choice, part)
                 complaint = complaint or _complaint_in(choice)
         usage = data.get("usage")
@@ -138,6 +141,17 @@ class ChatReply:
             if not events:
                 raise self.failure
         return events
+
+    def _is_first(self, choice: dict[str, Any], choices: list[Any]) -> bool:
+        """Tell whether a choice is of the first answer: most servers count from 0, some from 1, some in texts."""
+        index = choice.get("index")
+        if not index and not self._first:
+            self._first = 0
+            return True
+        if self._first is None:
+            others = [other for other in choices if isinstance(other, dict)]
+            self._first = min(place_number(other.get("index")) or 0 for other in others)
+        return (place_number(index) or 0) == self._first
 
     def _choice(self, choice: dict[str, Any], part: str) -> list[Event]:
         delta = choice.get(part)
