@@ -1,4 +1,4 @@
-"""One answer as it comes: its events, and what is known about it while and after they pass. No I/O of its own."""
+"""One answer: an iterator over its events that also keeps its text, usage and times. No I/O of its own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class _Tally:
-    """What both kinds of answer keep: `so_far` is the text up to now, whole or not, without commentary."""
+    """Common part of Answer and AsyncAnswer: `so_far` is the text received so far, without commentary."""
 
     def __init__(self, *, provider: str, model: str | None) -> None:
         self.provider = provider
@@ -51,7 +51,7 @@ class _Tally:
 
     @property
     def so_far(self) -> str:
-        """The text up to now; after an error, what had come before it."""
+        """The text received so far; after an error, the text before it."""
         return self._text.getvalue()
 
     @property
@@ -61,7 +61,7 @@ class _Tally:
 
 
 class Answer(_Tally):
-    """Iterate over it for typed events as they arrive, or take `text()`. Raises MissyError where it is not whole."""
+    """Iterate over it for typed events as they arrive, or call `text()`. Raises MissyError if it is incomplete."""
 
     def __init__(self, events: Iterator[Event], *, provider: str, model: str | None) -> None:
         super().__init__(provider=provider, model=model)
@@ -73,13 +73,13 @@ class Answer(_Tally):
             yield event
 
     def text(self) -> str:
-        """Drain the answer and return its whole text. Raises IncompleteError rather than return a part of it."""
+        """Read the answer to its end and return the whole text. Raises IncompleteError instead of returning a part of it."""
         for _ in self:
             pass
         return self.so_far
 
     def close(self) -> None:
-        """Stop: close the connection of an answer that is not wanted any more."""
+        """Cancel the answer: close its connection."""
         close = getattr(self._events, "close", None)
         if close is not None:
             close()
@@ -98,13 +98,13 @@ class AsyncAnswer(_Tally):
             yield event
 
     async def text(self) -> str:
-        """Drain the answer and return its whole text. Raises IncompleteError rather than return a part of it."""
+        """Read the answer to its end and return the whole text. Raises IncompleteError instead of returning a part of it."""
         async for _ in self:
             pass
         return self.so_far
 
     async def aclose(self) -> None:
-        """Stop: close the connection of an answer that is not wanted any more."""
+        """Cancel the answer: close its connection."""
         close = getattr(self._events, "aclose", None)
         if close is not None:
             await close()

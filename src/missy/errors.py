@@ -7,9 +7,9 @@ MissyError                      1   a fault of Missy's own, or of the machine un
  +- CredentialError             4   no credential, or it was refused, or a new login is needed
  +- ProviderError               5   the provider failed: an HTTP error, a broken reply
  |   +- ConnectionFailed        5   no connection, or it broke
- |   +- TimedOut                5   silence for longer than `timeout`, no progress for `patience`, or the `deadline` passed
- |   +- BadReply                5   the reply is not what the protocol says
- |   +- LimitError              7   a rate or usage limit; `resets_at` where the server said when
+ |   +- TimedOut                5   no data for `timeout`, no progress for `patience`, or the `deadline` passed
+ |   +- BadReply                5   the reply violates the protocol
+ |   +- LimitError              7   a rate or usage limit; `resets_at` if the server sent it
  +- IncompleteError             6   an answer came, but not all of it
 """
 
@@ -20,7 +20,7 @@ class MissyError(Exception):
     """The root of the tree.
 
     `message` says what happened, `hint` what to do about it, each in one line; `status` is the HTTP status and
-    `request_id` the server's id of the request, where there was one.
+    `request_id` the server's id of the request, if there was one.
     """
 
     exit_code: int = 1
@@ -46,7 +46,7 @@ class MissyError(Exception):
 
 
 class UsageError(MissyError):
-    """The command line or the library was used in a way that has no meaning."""
+    """Wrong use of the command line or the library."""
 
     exit_code = 2
     type = "usage"
@@ -94,7 +94,7 @@ class CredentialError(MissyError):
 class ProviderError(MissyError):
     """The endpoint answered with an error. `code` is the server's own name for it; `retry_after` is in seconds.
 
-    `lasting`: asking again as it is cannot help; `params`: the parts of the request that the server blames.
+    `lasting`: the same request cannot succeed later; `params`: the request parameters that the server names as wrong.
     """
 
     exit_code = 5
@@ -124,25 +124,25 @@ class ConnectionFailed(ProviderError):
     """No connection could be made, or it broke before the answer began."""
 
     type = "connection"
-    usual_hint = "try again; missy doctor shows where the way ends"
+    usual_hint = "try again; missy doctor shows which step fails"
 
 
 class TimedOut(ProviderError):
-    """Nothing came for `timeout` seconds, no progress for `patience`, or the whole took longer than `deadline`."""
+    """No data for `timeout` seconds, no progress for `patience`, or the whole answer took longer than `deadline`."""
 
     type = "timeout"
     usual_hint = "raise timeout (or --timeout) if the endpoint is slow"
 
 
 class BadReply(ProviderError):
-    """The reply breaks the protocol, or one of our limits."""
+    """The reply violates the protocol, or one of our limits."""
 
     type = "bad_reply"
     usual_hint = "the fault is at the endpoint: ask again, or ask another one"
 
 
 class IncompleteError(MissyError):
-    """An answer came, but it is not whole: cut off, over length, filtered or empty."""
+    """An answer came, but it is incomplete: cut off, over the length limit, filtered or empty."""
 
     exit_code = 6
     type = "incomplete"
@@ -162,7 +162,7 @@ class IncompleteError(MissyError):
 
 
 class LimitError(ProviderError):
-    """A rate or usage limit. `resets_at` is in seconds since 1970, where the server said."""
+    """A rate or usage limit. `resets_at` is in Unix seconds, None if the server sent none."""
 
     exit_code = 7
     type = "limit"

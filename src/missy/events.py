@@ -1,6 +1,6 @@
-"""What goes into an answer and what comes out of it: frozen, slotted values, no behaviour, no I/O.
+"""The values that go into a request and the events of an answer: frozen, slotted, without I/O.
 
-By hand and not as dataclasses: nine of those cost every start more than a hundredth of it.
+Written by hand, because nine dataclasses would take more than 1 % of every start.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ else:
 
 
 _set = object.__setattr__
-_MARKS = ("commentary", "extra", "refusal")  # seldom set, and shown where they are
+_MARKS = ("commentary", "extra", "refusal")  # rarely set, and shown in `repr` only if they are
 
 
 class _Fields:
-    """The fields as `dataclasses` wants them, made when somebody asks: so `replace`, `asdict` and `fields` work."""
+    """The fields in the form of `dataclasses`, created on use, so that `replace`, `asdict` and `fields` work."""
 
     def __get__(self, instance: object, owner: type[_Value]) -> dict[str, Field[Any]]:
         import dataclasses
@@ -44,7 +44,7 @@ class _Fields:
 
 @dataclass_transform(frozen_default=True)
 class _Value:
-    """A value of named parts: it compares by them, shows them, and never changes."""
+    """A frozen value with named fields, equality and `repr`."""
 
     __slots__: tuple[str, ...] = ()
     if TYPE_CHECKING:
@@ -52,17 +52,17 @@ class _Value:
     else:
         __dataclass_fields__ = _Fields()
 
-    if not TYPE_CHECKING:  # type checkers work it out from the decorator
+    if not TYPE_CHECKING:  # type checkers infer it from the decorator
 
         def __init_subclass__(cls) -> None:
             cls.__match_args__ = cls.__slots__  # `case Text(text):`
 
     def __replace__(self, **changes: Any) -> Self:
-        """Return a copy with some parts changed: `copy.replace` of Python 3.13."""
+        """Return a copy with some fields changed: `copy.replace` of Python 3.13."""
         return type(self)(**{**self.as_dict(), **changes})
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the parts by name."""
+        """Return the fields by name."""
         return {name: getattr(self, name) for name in self.__slots__}
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
@@ -88,7 +88,7 @@ class _Value:
 
 
 class Image(_Value):
-    """An image that goes with a message: its bytes and their media type, e.g. `image/png`."""
+    """An image in a message: its bytes and their media type, e.g. `image/png`."""
 
     __slots__ = ("data", "media_type")
     data: bytes
@@ -100,9 +100,9 @@ class Image(_Value):
 
 
 class ToolCall(_Value):
-    """The model asks for a tool. `arguments` is the JSON object it gave; never a guess at one.
+    """A tool call by the model. `arguments` is the JSON object that it sent, never a guessed one.
 
-    `extra` are fields of the call that the endpoint wants back as they came (a signature of its thoughts, say).
+    `extra` are fields of the call that the endpoint requires back unchanged (for example a reasoning signature).
     """
 
     __slots__ = ("id", "name", "arguments", "extra")  # noqa: RUF023 in the order of the constructor
@@ -125,10 +125,10 @@ class ToolCall(_Value):
 
 
 class Message(_Value):
-    """One turn of the conversation. `tool_call_id` ties a tool's result to its call.
+    """One turn of the conversation. `tool_call_id` links a tool's result to its call.
 
-    `reasoning` is what the model thought before this turn, for the endpoints that want it back; `replay` is whatever the
-    wire format needs to send the turn again exactly (encrypted reasoning items, say), opaque to everybody else.
+    `reasoning` is the model's thinking before this turn, for endpoints that require it back; `replay` is opaque data
+    that the API format needs to send the turn again exactly, such as encrypted reasoning items.
     """
 
     __slots__ = ("role", "text", "images", "tool_calls", "tool_call_id", "reasoning", "replay")  # noqa: RUF023
@@ -160,7 +160,7 @@ class Message(_Value):
 
 
 class Tool(_Value):
-    """A function that the model may ask for; `parameters` is its JSON Schema."""
+    """A function that the model may call; `parameters` is its JSON Schema."""
 
     __slots__ = ("name", "description", "parameters")  # noqa: RUF023
     name: str
@@ -176,7 +176,7 @@ class Tool(_Value):
 class Text(_Value):
     """A piece of the answer, as it arrived.
 
-    `commentary` says that the model marked it as spoken on the way to its answer, not as a part of it.
+    `commentary`: the model marked it as a comment before its answer, not as a part of it.
     """
 
     __slots__ = ("text", "commentary")  # noqa: RUF023
@@ -189,7 +189,7 @@ class Text(_Value):
 
 
 class Reasoning(_Value):
-    """A piece of the model's thinking, where the endpoint shows it."""
+    """A piece of the model's thinking, if the endpoint sends it."""
 
     __slots__ = ("text",)
     text: str
@@ -199,7 +199,7 @@ class Reasoning(_Value):
 
 
 class Usage(_Value):
-    """Tokens, as the endpoint counted them. None means that it did not say, which is not 0."""
+    """Token counts from the endpoint. None means that it sent no count, which is not 0."""
 
     __slots__ = ("input_tokens", "output_tokens", "total_tokens", "cached_tokens", "reasoning_tokens")  # noqa: RUF023
     input_tokens: int | None
@@ -234,10 +234,10 @@ class Notice(_Value):
 
 
 class Done(_Value):
-    """The last event of a whole answer: why it ended, which model gave it, and the server's id of the request.
+    """The last event of a complete answer: why it ended, which model gave it, and the server's id of the request.
 
-    `finish_reason` is None where the endpoint ended its stream properly without giving one. `replay` belongs into the
-    Message that sends the answer back in the next turn. `refusal` says that the model refused, in the text that it gave.
+    `finish_reason` is None if the endpoint ended its stream properly without one. `replay` belongs into the Message
+    that sends the answer back in the next turn. `refusal`: the model refused, and its text says so.
     """
 
     __slots__ = ("finish_reason", "model", "request_id", "replay", "refusal")  # noqa: RUF023

@@ -1,7 +1,7 @@
 """The only ways to write, read and lock one of Missy's files.
 
-It must never leave a file that others can read, not even for a moment and whatever the umask; never write
-through a symlink, a FIFO or a file of another user; never lose a file's old content when a write fails.
+No other user can read a file, not even for a moment and whatever the umask. Nothing is written through a symlink, to a
+FIFO or to a file of another user. If a write fails, the old content stays.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
     from missy.paths import AnyPath
 
-_MAX_LINKS = 40  # as the system
-STALE_SECONDS = 3600  # seconds after which a temporary file can belong to no writer that still lives
+_MAX_LINKS = 40  # as on Linux
+STALE_SECONDS = 3600  # a temporary file older than this belongs to no running writer
 
 
 def write_private(path: AnyPath, data: bytes | Iterable[bytes]) -> None:
-    """Replace the file's content as a whole: whatever happens, it holds the old or the new bytes. Mode 0600.
+    """Replace the file's content atomically: the file has either the old or the new bytes. Mode 0600.
 
-    A folder that is missing in MISSY_HOME is made. Other names of a hard-linked file keep the old content.
+    A missing folder in MISSY_HOME is created. Other names of a hard-linked file keep the old content.
     Raises MissyError when the target is not a plain file of one's own, or when anything fails.
     """
     target = expand(path)
@@ -53,7 +53,7 @@ def write_private(path: AnyPath, data: bytes | Iterable[bytes]) -> None:
 
 
 def read_private(path: AnyPath, limit: int = 1 << 20) -> bytes:
-    """Return the file's content, at most `limit` bytes; a mode wider than 0600 is narrowed first.
+    """Return the file's content, at most `limit` bytes; a mode wider than 0600 is set to 0600 first.
 
     Raises MissingFile when it is not there; MissyError when it is no plain file of one's own, or is larger.
     """
@@ -66,9 +66,9 @@ def read_private(path: AnyPath, limit: int = 1 << 20) -> bytes:
 
 
 def follow_own_link(path: AnyPath) -> Path:
-    """Return the file that a symbolic link of one's own leads to, or `path` itself where it is no link.
+    """Resolve a symbolic link that belongs to this user; return `path` itself if it is not a link.
 
-    Raises MissyError when somebody else could turn a link on the way to it: it is theirs, or in a folder that they write.
+    Raises MissyError if another user could change a link in the path: they own it, or can write to its folder.
     """
     target = expand(path)
     for _ in range(_MAX_LINKS):
@@ -92,16 +92,16 @@ def follow_own_link(path: AnyPath) -> Path:
 
 
 def _sticky(folder: os.stat_result) -> int:
-    """Return the rights of others that do not matter in a folder where only owners rename, as /tmp."""
+    """Return the write permissions that are harmless in a sticky folder such as /tmp, where only owners can rename."""
     return 0o022 if folder.st_mode & stat.S_ISVTX else 0
 
 
 @contextmanager
 def lock(path: AnyPath, timeout: float = 30) -> Iterator[None]:
-    """Hold the one lock for `path` among all processes and threads; wait at most `timeout` seconds for it.
+    """Hold the lock for `path`, exclusive among all processes and threads; wait at most `timeout` seconds for it.
 
-    The lock is a flock on `path` + ".lock", which stays: removing it would let two holders in. The system
-    ends it when its holder dies. Raises MissyError when the time is up, naming the file.
+    The lock is a flock on `path` + ".lock". That file is never removed: otherwise two processes could hold the lock. The
+    system releases it when its holder exits. Raises MissyError on timeout, naming the file.
     """
     file = open_private(os.fspath(path) + ".lock", os.O_RDWR | os.O_CREAT)
     try:
@@ -110,14 +110,16 @@ def lock(path: AnyPath, timeout: float = 30) -> Iterator[None]:
             yield
         finally:
             with suppress(OSError):
-                fcntl.flock(file, fcntl.LOCK_UN)  # a child forked meanwhile shares the lock: end it for both
+                fcntl.flock(
+                    file, fcntl.LOCK_UN
+                )  # a child forked meanwhile shares the lock: release it for both
     finally:
         with suppress(OSError):  # nothing was written through it
             os.close(file)
 
 
 def wait_for_lock(file: int, path: AnyPath, timeout: float) -> None:
-    """Take the flock on an open file, asking again and again: a blocking flock could not be given a limit.
+    """Acquire the flock on an open file by polling: a blocking flock has no timeout.
 
     Raises MissyError, naming `path`, when another holder kept it for `timeout` seconds.
     """
@@ -161,7 +163,7 @@ def open_private(path: AnyPath, flags: int) -> int:
 
 
 def read_note(path: AnyPath, limit: int = 1 << 20) -> dict[str, Any]:
-    """Return the JSON object of a note that may be lost: empty if it is missing, unreadable or something else."""
+    """Read a JSON object from a cache file: empty if the file is missing, unreadable or invalid."""
     try:
         value = json.loads(read_private(path, limit))
     except (MissyError, ValueError, RecursionError):
@@ -170,7 +172,7 @@ def read_note(path: AnyPath, limit: int = 1 << 20) -> dict[str, Any]:
 
 
 def write_note(path: AnyPath, note: dict[str, Any]) -> bool:
-    """Write a note that may be lost. Returns False when that failed, which is no reason to fail."""
+    """Write a cache file. Returns False if that failed; the failure may be ignored."""
     try:
         write_private(path, json.dumps(note).encode())
     except MissyError:
@@ -181,8 +183,8 @@ def write_note(path: AnyPath, note: dict[str, Any]) -> bool:
 def _narrow(file: int, path: AnyPath) -> None:
     info = os.fstat(file)
     _require_own_file(info, path)
-    # Empty is new, or a lock: whatever the umask took of our own rights at creation is given back. A mode that
-    # somebody narrowed later is theirs.
+    # An empty file is new, or a lock file: restore the owner's permissions that the umask removed at creation. A mode
+    # that the user narrowed later is kept.
     is_new = not info.st_size or not info.st_mode & 0o700
     mode = 0o600 if is_new else info.st_mode & 0o600
     if stat.S_IMODE(info.st_mode) != mode:
@@ -197,12 +199,12 @@ def _require_own_file(info: os.stat_result, path: AnyPath) -> None:
 
 
 def _write_new(name: str, chunks: Iterable[bytes], folder: int) -> None:
-    """Write a file that did not exist before, to the disk."""
+    """Create a file and write it, with fsync."""
     file = os.open(
         name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=folder
     )
     try:
-        os.fchmod(file, 0o600)  # whatever the umask took
+        os.fchmod(file, 0o600)  # independent of the umask
         for chunk in chunks:
             rest = memoryview(chunk)
             while rest:
@@ -216,12 +218,12 @@ def _sync_dir(folder: int) -> None:
     try:
         os.fsync(folder)
     except OSError as error:
-        if error.errno != errno.EINVAL:  # what a file system answers that cannot sync folders
+        if error.errno != errno.EINVAL:  # the errors of file systems that cannot sync folders
             raise
 
 
 def _sweep(folder: int, name: str) -> None:
-    """Remove what writers of the same file left behind when they were killed."""
+    """Remove temporary files of killed writers of the same file."""
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith(f".{name}.") and entry.name.endswith(".tmp"):

@@ -1,7 +1,7 @@
-"""The folders under MISSY_HOME: made 0700, one's own, no symlink.
+"""The folders under MISSY_HOME: mode 0700, owned by this user, not symlinks.
 
-It must never leave a folder that others can read, not even for a moment and whatever the umask; never narrow a
-folder that users share; never touch one of another user.
+No other user can read such a folder, not even for a moment and whatever the umask. The mode of a shared folder and of a
+folder of another user is never changed.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 
 def ensure_dir(path: AnyPath) -> Path:
-    """Make the folder, and those between MISSY_HOME and it, each 0700; narrow a wider mode. Returns the path.
+    """Create the folder, and those between MISSY_HOME and it, with mode 0700; narrow a wider mode. Returns the path.
 
-    Raises MissyError for a symlink (only MISSY_HOME itself may be one, of one's own), for what is no folder,
-    for a folder of another user, and for one that is shared on purpose (sticky, like /tmp).
+    Raises MissyError for a symlink (except MISSY_HOME itself, if this user owns it), for anything that is not a folder,
+    for a folder of another user, and for a shared one (sticky, like /tmp).
     """
     folder = expand(path)
     for part in _from_home(folder) or [folder]:
@@ -36,7 +36,7 @@ def ensure_dir(path: AnyPath) -> Path:
 
 @contextmanager
 def open_parent(target: Path, *, make: bool = True) -> Iterator[int]:
-    """Open the folder of `target`: made and narrowed in MISSY_HOME; elsewhere it is the user's own affair."""
+    """Open the folder of `target`: in MISSY_HOME it is created and narrowed; elsewhere it must exist and stays as it is."""
     if make and _from_home(target.parent):
         ensure_dir(target.parent)
     with faults("open", target.parent):
@@ -49,13 +49,13 @@ def open_parent(target: Path, *, make: bool = True) -> Iterator[int]:
 
 
 def require_owner(info: os.stat_result, path: AnyPath) -> None:
-    """Raise MissyError for what belongs to another user."""
+    """Raise MissyError for a file or folder of another user."""
     if info.st_uid != os.geteuid():
         raise refusal(path, f"it belongs to another user (id {info.st_uid})", other_owner_hint(info.st_uid))
 
 
 def other_owner_hint(uid: int) -> str:
-    """Say what to do about something of another user. It is theirs: nothing is taken from them."""
+    """Return the hint for a file or folder of another user, which is never changed."""
     return f"run missy as that user (in a container: --user {uid}), or set MISSY_HOME to a folder of your own"
 
 
@@ -99,9 +99,7 @@ def _make_dir(path: Path) -> bool:
     except FileExistsError:
         return False
     except FileNotFoundError:
-        if path.parent == path or os.path.lexists(
-            path.parent
-        ):  # a dangling symlink is there, but leads nowhere
+        if path.parent == path or os.path.lexists(path.parent):  # a dangling symlink
             raise
         os.close(_open_dir(path.parent))
         return _make_dir(path)
@@ -114,7 +112,7 @@ def _narrow_dir(file: int, path: Path, *, new: bool) -> None:
         raise refusal(path, f"it belongs to another user (id {info.st_uid})", _inside(path))
     require_owner(info, path)
     if new:
-        os.fchmod(file, 0o700)  # the umask may have taken rights of our own
+        os.fchmod(file, 0o700)  # the umask may have removed permissions of the owner
     elif info.st_mode & stat.S_ISVTX or path.parent == path:
         raise refusal(path, "it is a folder that users share", _inside(path))
     elif info.st_mode & 0o077:
@@ -122,7 +120,7 @@ def _narrow_dir(file: int, path: Path, *, new: bool) -> None:
 
 
 def _could_hold_home(path: Path) -> bool:
-    """Tell whether a folder, named as MISSY_HOME, is one to make a home in: a mounted volume that all may write."""
+    """Tell whether a folder given as MISSY_HOME is a mounted volume that everyone can write: a subfolder can be used."""
     return path == home() and os.geteuid() != 0 and os.access(path, os.W_OK | os.X_OK)
 
 

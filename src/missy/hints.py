@@ -1,6 +1,6 @@
-"""What to do where that depends on this machine: whether the local model is here, and which Python we run in.
+"""Hints that depend on this machine: whether the local model is installed, and which Python is running.
 
-It must never name this project's own name to a package index: there it may be anybody's.
+A hint never installs this project's own name from a package index: another package may have that name there.
 """
 
 from __future__ import annotations
@@ -8,13 +8,13 @@ from __future__ import annotations
 import os
 import sys
 
-# The packages that the extras stand for, as pyproject.toml has them
+# The packages of the extras, as in pyproject.toml
 EXTRAS = {"local": "xllamacpp>=2026.10,<2027", "keyring": "keyring>=25.7,<26"}
 _ASK = "missy ask --provider local"
 
 
 def without_a_key() -> str:
-    """Return the way to an answer from the model on this machine."""
+    """Return the command for an answer from the local model."""
     from missy import paths
     from missy.errors import MissyError
 
@@ -27,11 +27,11 @@ def without_a_key() -> str:
 
 
 def to_install(extra: str) -> str:
-    """Return the command that adds an extra's package to the Python that runs us."""
+    """Return the command that installs an extra's package into the running Python."""
     import shlex
     from importlib.util import find_spec
 
     python, package = shlex.quote(sys.executable), shlex.quote(EXTRAS[extra])
-    if find_spec("pip") is None:  # as in an environment that uv made
+    if find_spec("pip") is None:  # for example in an environment created by uv
         return f"uv pip install --python {python} {package}"
     return f"{python} -m pip install {package}"

@@ -1,6 +1,6 @@
 """Logins: sign in, replace, look at, revoke. For the command, the wizard and users of the library alike.
 
-It prints nothing: what a person must see goes through a `Prompter`. The login before stays until the new one is on disk.
+Nothing is printed: messages go to a `Prompter`. The old login stays until the new one is on disk.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 
 class LoginStatus(NamedTuple):
-    """One entry's login as its file has it. `expires_at` is ISO 8601 in UTC; `why` says what is broken.
+    """One entry's stored login. `expires_at` is ISO 8601 in UTC; `why` says why it is broken.
 
-    `limits` is how much of the plan is used, as the backend said it last; None where it never did.
+    `limits` are the last known usage limits of the plan, None if there are none.
     """
 
     entry: str
@@ -115,7 +115,7 @@ def log_in(
     if not entry.enabled:
         config.entry(entry.entry)  # says so, as every other call does
     path = login_file()
-    folders.ensure_dir(path.parent)  # a home that cannot be written should show itself before the sign-in
+    folders.ensure_dir(path.parent)  # detect a MISSY_HOME that cannot be written before the sign-in
     with closing(open_door(config, audit, entry)) as door, SignInInbox(prompter) as inbox:
         issuer = Issuer(entry.issuer, door, entry.entry)
         _require(door, issuer.url, entry.entry)
@@ -252,7 +252,7 @@ def _give_back(issuer: Issuer, tokens: Tokens, prompter: Prompter) -> None:
 
 def _revoke(issuer: Issuer, found: Login, notice: Callable[[str], None]) -> None:
     if found.issuer != issuer.url:
-        notice(f"the login is of {found.issuer}, which this entry does not name: it is deleted, not revoked")
+        notice(f"the login is of {found.issuer}, which this entry does not use: it is deleted, not revoked")
         return
     try:
         issuer.revoke(found.refresh_token)

@@ -1,9 +1,9 @@
-"""Masking: what a text may show of a secret, which is nothing of it. For errors, notices, listings and records.
+"""Masking secrets in errors, notices, listings and records.
 
-Two kinds are found: every secret that this process has held (`hold`), and whatever has the form of a well-known
-key, from whatever source it came. What overlaps or touches is masked as one, so that no half of a key stays. Each
-pattern begins with a fixed text and never looks back: the time is proportional to the length of the text. It must
-never be used on an answer, which is the model's text and the user's.
+Two kinds are found: every secret that this process has used (`hold`), and any text in the format of a well-known key.
+Overlapping and adjacent matches are masked as one, so that no part of a key stays. Each pattern begins with a fixed
+text and does not backtrack: the time is proportional to the length of the text. Answers are never masked: they are the
+model's text for the user.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 MASK = "***"
 _held: set[str] = set()
-MIN_MASKED_CHARS = 6  # masking shorter ones would garble ordinary words and protect nothing
+MIN_MASKED_CHARS = 6  # masking shorter ones would mask ordinary words and protect nothing
 
-# Forms of whole keys, each behind a boundary. `*` and `...` are what some endpoints put in the middle of an echoed key.
+# Formats of whole keys, each after a boundary. Some endpoints replace the middle of an echoed key by `*` or `...`.
 _FORMS = (
     r"sk-(?:[\w*…-]|\.{3}){3,}",  # OpenAI (sk-, sk-proj-, sk-svcacct-), Anthropic (sk-ant-), OpenRouter (sk-or-), LiteLLM
     r"(?:gsk_|sk_|rt_|xai-|pplx-|nvapi-|csk-|tvly-|glpat-|pypi-|tgp_v1_|dop_v1_)[\w-]{8,}",
@@ -31,10 +31,10 @@ _FORMS = (
     r"(?:ya29|AQ)\.[\w.-]{12,}",
     r"(?:AKIA|ASIA|ABIA|ACCA|AGPA|AIDA|AROA|ANPA)[A-Z0-9]{12,}",
     r"ABSK[A-Za-z0-9+/=]{16,}",
-    r"eyJ[\w-]{8,}(?:\.[\w-]*)*",  # a JSON Web Token, or the front of one
+    r"eyJ[\w-]{8,}(?:\.[\w-]*)*",  # a JSON Web Token, or the beginning of one
     r"-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----[^-]*",
 )
-# A value behind a name that says what it is. The group is what is masked.
+# A value after the name of a secret. The group is masked.
 _NAME = (
     r"(?:x-)?api[_-]?key|x-goog-api-key|ocp-apim-subscription-key|(?:access|refresh|id|auth|session|bearer)[_-]?token"
     r"|(?:client|app)[_-]?secret|secret[_-]?(?:access[_-]?)?key|passw(?:or)?d|(?:proxy-)?authorization"
@@ -50,14 +50,14 @@ _IN_URL = (
     r"[?&](?:key|token|sig|signature|secret|x-amz-(?:signature|credential|security-token)|auth|password)=([^&\s\"'#]+)",
     r"://([^/\s@\"']{1,512})@",
 )
-# A cheap look that spares most texts the patterns: one of these stands in all that they match.
+# A fast check before the patterns: every match contains one of these.
 _SIGNS = (
     "sk-", "sk_", "k_live", "k_test", "rt_", "hf_", "fw_", "r8_", "_v1_", "npm_", "lsv2_", "xai-", "pplx-", "nvapi-",
     "tvly-", "glpat-", "pypi-", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat", "xox", "aiza", "ya29", "aq.",
     "akia", "asia", "abia", "acca", "agpa", "aida", "aroa", "anpa", "absk", "eyj", "key", "token", "secret", "passw",
     "auth", "bearer", "sig", "credential", "://",
 )  # fmt: skip
-# What stands behind "Bearer" in a sentence about it, and is no token.
+# Words after "Bearer" in ordinary sentences, which are not tokens.
 _WORDS = {
     "authentication", "authorization", "credential", "credentials", "format", "header", "headers", "prefix", "scheme",
     "should", "string", "tokens", "values",
@@ -66,7 +66,7 @@ _REFERENCES = ("$", "vault://", "keyring://")
 
 
 def hold(value: str) -> None:
-    """Remember a secret of this process, to be masked from now on, also as a URL or JSON spells it."""
+    """Register a secret, to be masked from now on, also in its URL-encoded and JSON-escaped forms."""
     if len(value) < MIN_MASKED_CHARS:
         return
     _held.add(value)
@@ -77,14 +77,14 @@ def hold(value: str) -> None:
 
 
 def _quoted(char: str) -> str:
-    """Return a character as it stands in a URL."""
+    """Return a character in its URL-encoded form."""
     if char.isascii() and (char.isalnum() or char in "-._~"):
         return char
     return "".join(f"%{byte:02X}" for byte in char.encode("utf-8", "surrogatepass"))
 
 
 def mask(text: str) -> str:
-    """Return a text with every secret in it masked, whole."""
+    """Return a text with every secret in it masked completely."""
     merged: list[tuple[int, int]] = []
     for start, stop in sorted(_spans(text)):
         if merged and start <= merged[-1][1]:
@@ -99,13 +99,13 @@ def mask(text: str) -> str:
 
 
 def has_form_of_key(text: str) -> bool:
-    """Tell whether a text is, or holds, what has the form of a well-known key."""
+    """Tell whether a text contains a secret in the format of a well-known key."""
     lower = text.lower()
     return any(sign in lower for sign in _SIGNS) and _forms().search(text) is not None
 
 
 def names_secret(name: str) -> bool:
-    """Tell whether a header or a parameter of that name carries a credential. The key in Portkey's name is none."""
+    """Tell whether a header or a parameter of that name contains a credential."""
     return (
         re.search(
             r"(?<!port)key|token|auth|secret|passw|sig\b|signature|cookie|credential", name, re.IGNORECASE
@@ -115,7 +115,7 @@ def names_secret(name: str) -> bool:
 
 
 def may_be_secret(word: str) -> bool:
-    """Tell whether a word that stands where a name belongs may be a secret: a key's form, or a long random run."""
+    """Tell whether a word given as a name may be a secret: the format of a key, or a long random sequence."""
     if has_form_of_key(word):
         return True
     runs = re.findall(r"[A-Za-z0-9]{20,}", word)
@@ -139,7 +139,7 @@ def _spans(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _is_value(value: str, *, said: str) -> bool:
-    """Tell a value from what else stands behind such a name: a reference, a placeholder, a word of a sentence."""
+    """Tell whether the text after such a name is a value, not a reference, a placeholder or a word of a sentence."""
     if (
         value.startswith(_REFERENCES)
         or not value.strip("*.")

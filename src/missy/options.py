@@ -1,4 +1,4 @@
-"""What a caller may ask of one answer besides the prompt: the keyword arguments of `Missy.ask`."""
+"""The options of one answer: the keyword arguments of `Missy.ask`."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ if TYPE_CHECKING:
 
 
 class AskOptions(TypedDict, total=False):
-    """The options of one answer. What is left out is not sent, or is taken from the entry."""
+    """The options of one answer. An omitted option is not sent, or is taken from the entry."""
 
     model: str | None
     """The model, instead of the entry's."""
     system: str | None
-    """Instructions that come before the prompt."""
+    """The system prompt."""
     images: Sequence[Image]
-    """Images that go with the prompt."""
+    """Images attached to the prompt."""
     temperature: float | None
     """0 to 2."""
     max_tokens: int | None
-    """The longest answer, in tokens."""
+    """The maximum length of the answer, in tokens."""
     reasoning: Literal["low", "medium", "high"] | None
-    """How much the model is to think."""
+    """How much the model should think."""
     tools: Sequence[Tool]
-    """The functions that the model may ask for."""
+    """The functions that the model may call."""
     tool_choice: str | None
     """`auto`, `none`, `required`, or the name of one tool."""
     timeout: float | None
-    """Seconds without a sign of life from the endpoint."""
+    """Idle timeout in seconds: without any data from the endpoint."""
     deadline: float | None
     """Seconds for the whole answer."""
     stream: bool
-    """Whether the answer comes in pieces, as it is made. Default: True."""
+    """Whether the answer is streamed. Default: True."""

@@ -1,4 +1,4 @@
-"""Errors of the system in words: what could not be done to which path, why, and the way out."""
+"""Operating system errors as MissyErrors: what failed on which path, why, and a hint."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ _WHAT_TO_DO = {
     errno.EACCES: "check who owns it and its permissions, or set MISSY_HOME to a folder that you can write",
     errno.EPERM: "check who owns it and its permissions, or set MISSY_HOME to a folder that you can write",
     errno.ELOOP: "it is a symbolic link: put a real file or folder in its place",
-    errno.ENOTDIR: "something that is no folder stands in the way: move it away",
-    errno.EISDIR: "a folder stands in the way: move it away",
+    errno.ENOTDIR: "a file has the name of a needed folder: move it away",
+    errno.EISDIR: "a folder has the name of the file: move it away",
     errno.ENOENT: "check the path: a folder on the way to it is missing",
 }
 
 
 class MissingFile(MissyError):
-    """The file, or a folder on the way to it, is not there."""
+    """The file, or a folder in its path, does not exist."""
 
 
 @contextmanager
 def faults(doing: str, path: AnyPath) -> Iterator[None]:
-    """Turn every OSError inside into a MissyError that names `path` and what to do; `doing` is a verb."""
+    """Convert every OSError inside into a MissyError that names `path`, with a hint; `doing` is a verb."""
     try:
         yield
     except OSError as error:
@@ -42,7 +42,7 @@ def faults(doing: str, path: AnyPath) -> Iterator[None]:
 
 
 def fault(doing: str, path: AnyPath, error: OSError) -> MissyError:
-    """Return the MissyError for `error`: what could not be done to which path, why, and the way out."""
+    """Return the MissyError for `error`: what failed on which path, why, and a hint."""
     why = error.strerror or type(error).__name__
     hint = _WHAT_TO_DO.get(error.errno or 0, "check the disk, the path and its permissions, then try again")
     kind = MissingFile if isinstance(error, FileNotFoundError) else MissyError

@@ -1,4 +1,4 @@
-"""MISSY_HOME: where Missy keeps its files. Nothing is made or read here."""
+"""MISSY_HOME: where Missy stores its files. Nothing is created or read here."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def expand(text: AnyPath) -> Path:
     """Return `text` as an absolute path, `~` expanded. Raises MissyError when `~` stands for no folder."""
-    from pathlib import Path  # here, since `missy --version` does without it and it is slow to import
+    from pathlib import Path  # imported here: it is slow, and `missy --version` does not need it
 
     path = os.fspath(text)
     if path.startswith("~"):
@@ -34,7 +34,7 @@ def expand(text: AnyPath) -> Path:
 
 
 def home() -> Path:
-    """Return MISSY_HOME, or `~/.missy`; make nothing. Raises MissyError when neither it nor HOME is set."""
+    """Return MISSY_HOME, or `~/.missy`; create nothing. Raises MissyError if neither MISSY_HOME nor HOME is set."""
     named = os.environ.get("MISSY_HOME")
     if not named and not os.environ.get("HOME"):
         raise MissyError(
@@ -45,6 +45,6 @@ def home() -> Path:
 
 
 def config_file(override: str | None = None) -> Path:
-    """Return the configuration file: `override` before MISSY_CONFIG before `config.yaml` in MISSY_HOME."""
+    """Return the configuration file: `override`, else MISSY_CONFIG, else `config.yaml` in MISSY_HOME."""
     named = override or os.environ.get("MISSY_CONFIG")
     return expand(named) if named else home() / "config.yaml"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Readiness:
-    """One entry's state: `reason` is "" when it is ready; `credential` says where the key comes from, never what it is."""
+    """One entry's state: `reason` is "" if it is ready; `credential` is the source of the key, never the key."""
 
     __slots__ = ("allowed_hosts", "credential", "reason")
 
@@ -32,7 +32,7 @@ class Readiness:
 
 
 def readiness(config: Config, entry: Entry, environ: Mapping[str, str]) -> Readiness:
-    """Look at one entry. Raises nothing: what is wrong is in `reason`."""
+    """Check one entry. Raises nothing: `reason` says what is wrong."""
     try:
         source, reason = kind_of(entry).readiness(entry, environ)
     except MissyError as error:

@@ -1,6 +1,6 @@
-"""The services that Missy knows by name: their endpoints, the hosts that their keys belong to, what else they want.
+"""The services that Missy knows by name: their endpoints, the hosts of their keys, and other requirements.
 
-Data, and what follows from it alone. Behind each entry stands the page that says so.
+Only data and pure functions on it. Each service has a link to the documentation that it is taken from.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Service(NamedTuple):
 
     @property
     def here(self) -> bool:
-        """Whether it is a server on this machine."""
+        """Whether it is a server on this machine (loopback)."""
         return self.base_url.startswith("http://localhost:")
 
     @property
@@ -49,17 +49,17 @@ class Service(NamedTuple):
 
     @property
     def own_hosts(self) -> tuple[str, ...]:
-        """The hosts that its key belongs to."""
+        """The hosts to which its key may be sent."""
         return self.hosts or (self.base_url.partition("://")[2].partition("/")[0].partition(":")[0],)
 
     @property
     def url_parts(self) -> tuple[str, ...]:
-        """The names of the parts that stand in the base URL."""
+        """The names of the parts in the base URL."""
         return tuple(part.name for part in self.parts if f"{{{part.name}}}" in self.base_url)
 
     @property
     def shown_url(self) -> str:
-        """The base URL as a person reads it, what only the user knows in capitals."""
+        """The base URL for display, with the user's parts in capitals."""
         return self.base_url.format(**{part.name: part.name.upper() for part in self.parts})
 
     def filled(self, values: dict[str, str]) -> tuple[str, dict[str, str]]:
@@ -259,13 +259,13 @@ BOUND = frozenset(name for one in (OPENAI, *SERVICES.values()) for name in one.v
 
 
 def of_url(base_url: str | None) -> Service | None:
-    """Return the service that a base URL is of, None for one that is not known."""
+    """Return the service of a base URL, None for an unknown one."""
     wanted = (base_url or OPENAI.base_url).rstrip("/")
     return next((one for one in (OPENAI, *SERVICES.values()) if one.base_url == wanted), None)
 
 
 def of_host(host: str) -> Service | None:
-    """Return the service that a host belongs to, a regional name under it too; None for one that is not known."""
+    """Return the service of a host, also of a regional subdomain; None for an unknown one."""
     return next((one for one in (OPENAI, *SERVICES.values()) if _is_own(one, host)), None)
 
 
@@ -274,7 +274,7 @@ def _is_own(service: Service, host: str) -> bool:
 
 
 def named(name: str) -> str | None:
-    """Return the name of the service that an entry's name means, None if it means none. `openai` is no other's."""
+    """Return the service that an entry's name stands for, None if it stands for none. `openai` is only OpenAI."""
     wanted = name.lower().replace("_", "-")
     if wanted in SERVICES:
         return wanted

@@ -161,7 +161,7 @@ def test_a_refused_parameter_is_recognised_however_it_is_named(name, shape, stat
         ({"error": {"code": "1302", "message": "您的账户已达到速率限制"}}, 200, 7, "wait"),
         ({"error": {"message": "Error code: 401 - {'error': 'no'}"}}, 500, 4, "key"),
         ({"error": {"message": "max_tokens is too large: 9. This model supports at most 4 tokens"}}, 400, 5, "lower --max-tokens"),
-        ({"cloudflare_error": True, "error_code": 1010, "title": "Access denied", "status": 403}, 403, 5, "not a matter of the key"),
+        ({"cloudflare_error": True, "error_code": 1010, "title": "Access denied", "status": 403}, 403, 5, "the key is not the cause"),
         ({"cloudflare_error": True, "title": "Error 522", "detail": "the origin is asleep"}, 522, 5, "522: error code: 522: Error 522: the origin is asleep"),
         ({"error": {"message": "no", "type": "authentication_error"}}, 500, 4, "key"),
         ({"error": {"message": "no", "status": "UNAUTHENTICATED"}}, 500, 4, "key"),

@@ -88,9 +88,9 @@ def test_an_optional_parameter_that_a_field_names_is_left_out(asker: Asker, firs
     ("number", "code", "words", "asked"),
     [
         (0, 5, ("refuses the region", "not from where you are", "another network"), 1),
-        (1, 5, ("flagged", "violence", "other words"), 1),
+        (1, 5, ("flagged", "violence", "rephrase the prompt"), 1),
         (2, 7, ("no money left", "billing"), 2),
-        (3, 5, ("blocked by Cloudflare", "1010", "not a matter of the key"), 1),
+        (3, 5, ("blocked by Cloudflare", "1010", "the key is not the cause"), 1),
     ],
 )
 def test_a_403_is_what_it_says_it_is(
@@ -114,7 +114,7 @@ def test_one_request_that_is_too_large_for_the_limit_is_not_sent_again(asker: As
 SAID: dict[str, tuple[int, Any, int, str, str, int]] = {
     "problem+json": (
         422, {"type": "about:blank", "title": "Unprocessable", "detail": "Only one system message."}, 5,
-        "Unprocessable: Only one system message.", "see what it says", 1),
+        "Unprocessable: Only one system message.", "see its message", 1),
     "aws throttling": (
         400, {"__type": "com.amazon.coral.service#ThrottlingException", "Message": "Slow it."}, 7, "Slow it.", "wait", 1),
     "aws access": (
@@ -128,7 +128,7 @@ SAID: dict[str, tuple[int, Any, int, str, str, int]] = {
     "json in a string": (
         500, {"error": {"message": '{"error": {"message": "the real reason", "code": "context_length_exceeded"}}'}}, 5,
         "the real reason", "shorten", 1),
-    "nested twice": (400, {"error": {"error": {"message": "deep words"}}}, 5, "deep words", "see what it says", 1),
+    "nested twice": (400, {"error": {"error": {"message": "deep words"}}}, 5, "deep words", "see its message", 1),
     "nest": (400, {"statusCode": 400, "message": ["a is wrong", "b too"], "error": "Bad Request"}, 5, "a is wrong", "", 1),
     "a list of errors": (400, {"errors": [{"message": "one"}, {"message": "two"}]}, 5, "one; two", "", 1),
     "an error that is a flag": (400, {"error": True, "message": "words"}, 5, "words", "", 1),
@@ -136,10 +136,10 @@ SAID: dict[str, tuple[int, Any, int, str, str, int]] = {
     "s3": (403, "<?xml version='1.0'?><Error><Code>x</Code><Message>No such person</Message></Error>", 4, "No such person",
            "key", 1),
     "image, 500": (500, {"error": {"message": "image input is not supported - hint: mmproj"}}, 5, "image input",
-                   "takes no images", 1),
-    "image, 400": (400, {"error": {"message": "This model does not support image inputs."}}, 5, "image", "takes no images", 1),
+                   "does not accept images", 1),
+    "image, 400": (400, {"error": {"message": "This model does not support image inputs."}}, 5, "image", "does not accept images", 1),
     "image, 404": (404, {"error": {"message": "No endpoints found that support image input", "code": 404}}, 5, "image",
-                   "takes no images", 1),
+                   "does not accept images", 1),
     "no access to a model": (
         403, {"error": {"message": "Project `p` does not have access to model `m`", "code": "model_not_found"}}, 4,
         "does not have access", "may not use the model m: see which it may: missy models", 2),
@@ -153,11 +153,11 @@ SAID: dict[str, tuple[int, Any, int, str, str, int]] = {
         429, {"error": {"message": "No more.", "code": "subscription_sharing_usage_limit_exceeded"}}, 7, "No more", "", 2),
     "azure filter": (
         400, {"error": {"message": "The response was filtered due to the prompt triggering Azure OpenAI's content management "
-                                   "policy.", "code": "content_filter"}}, 5, "filtered", "other words", 1),
+                                   "policy.", "code": "content_filter"}}, 5, "filtered", "rephrase the prompt", 1),
     "413": (413, {"message": "Payload Too Large"}, 5, "Payload Too Large", "shorten the prompt", 1),
-    "a client's fault": (500, {"error": {"message": "x", "type": "invalid_request_error"}}, 5, "x", "see what it says", 1),
+    "a client's fault": (500, {"error": {"message": "x", "type": "invalid_request_error"}}, 5, "x", "see its message", 1),
     "404 of a path": (404, {"detail": "Not Found"}, 5, "Not Found", "base_url", 1),
-    "404 with a reason": (404, {"error": {"message": "The assistant is asleep."}}, 5, "asleep", "see what it says", 1),
+    "404 with a reason": (404, {"error": {"message": "The assistant is asleep."}}, 5, "asleep", "see its message", 1),
     "451": (451, {"message": "Not here."}, 5, "Not here.", "another network", 1),
     "401 page": (401, PAGE.format("Who?", "x"), 4, "Who?", "key", 2),
     "429 page": (429, PAGE.format("Slow", "x"), 7, "Slow", "wait", 2),
@@ -165,7 +165,7 @@ SAID: dict[str, tuple[int, Any, int, str, str, int]] = {
     "522 page": (522, PAGE.format("origin timed out", "cloudflare"), 5, "522", "down: try again later", 2),
     "502 in text": (502, "error code: 502", 5, "502", "down: try again later", 2),
     "challenge": (503, PAGE.format("Just a moment...", "cloudflare"), 5, "blocked by Cloudflare", "another network", 1),
-    "firewall": (403, PAGE.format("Access Denied", "x"), 5, "blocked in front of", "not a matter of the key", 1),
+    "firewall": (403, PAGE.format("Access Denied", "x"), 5, "blocked in front of", "the key is not the cause", 1),
     "404 page": (404, PAGE.format("Not Found", "nginx"), 5, "web page", "base_url", 1),
     "413 page": (413, PAGE.format("Request Entity Too Large", "nginx"), 5, "Too Large", "shorten", 1),
 }  # fmt: skip

@@ -161,7 +161,7 @@ LACKING = [
     (400, "Missing required query parameter: api-version", 5, "--query", "query: {NAME"),
     (404, "The api-version query parameter is required but was not found", 5, "--query", "query: {NAME"),
     (401, "Missing Authorization header", 4, "wants a key", "api_key"),
-    (400, "Header line too long", 5, "see what it says", ""),
+    (400, "Header line too long", 5, "see its message", ""),
 ]
 
 

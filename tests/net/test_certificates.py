@@ -134,7 +134,7 @@ def test_without_ca_bundle_the_test_root_is_unknown(way, make_door, table, serve
     origin = serve(response(200, b"ok"), tls=certify("api.example.com"))
     table.names["api.example.com"] = ["127.0.0.1"]
     url = f"https://api.example.com:{origin.port}/v1"
-    with pytest.raises(ConnectionFailed, match="not to be trusted"):
+    with pytest.raises(ConnectionFailed, match="is not trusted"):
         send(way, make_door(url, **OWN), url)
     assert origin.requests == []
 

@@ -21,7 +21,7 @@ def test_a_connection_that_ends_elsewhere_is_given_up(way, make_door, table, ser
     table.names["moved.example.com"] = ["0.0.0.0"]
     url = f"http://moved.example.com:{origin.port}/"
     with pytest.raises(
-        PolicyError, match=r"moved\.example\.com ended at an address that was not checked"
+        PolicyError, match=r"moved\.example\.com reached an address that was not checked"
     ) as raised:
         send(way, make_door(url, allowed_cidrs=NOWHERE), url)
     assert (raised.value.rule, raised.value.host) == ("address", "moved.example.com")

@@ -51,7 +51,7 @@ ROWS: dict[str, tuple[Fault, int, str, str, int, int]] = {
         error(429, {"retry-after": "0.1"}, code="rate_limit_exceeded", message="Slow."), 7, "Slow", "resets in", 3, 0),
     "rate limit, far away": (
         error(429, {"retry-after": "3600"}, code="rate_limit_exceeded", message="Slow."), 7, "Slow", "resets in", 1, 0),
-    "bad request": (Fault(400, {"detail": "Input must be a list"}), 5, "Input must be a list", "see what it says", 1, 0),
+    "bad request": (Fault(400, {"detail": "Input must be a list"}), 5, "Input must be a list", "see its message", 1, 0),
     "unsupported parameter": (Fault(400, {"detail": "Unsupported parameter: x"}), 5, "parameter: x", "what it says", 1, 0),
     "wrong workspace": (
         Fault(403, {"detail": {"code": "invalid_workspace_selected"}}, {"cf-ray": "ray-1"}), 4,
@@ -394,7 +394,7 @@ def test_a_broken_list_on_disk_is_asked_for_again(person):
 
 
 LISTS = {
-    "no object": (Fault(200, []), "no list of models"), "no list": (Fault(200, {"models": 5}), "no list of models"),
+    "no object": (Fault(200, []), "not a list of models"), "no list": (Fault(200, {"models": 5}), "not a list of models"),
     "a page": (Fault(200, b"<html>hotel</html>"), "not JSON"), "deep": (Fault(200, b"[" * 100_000), "not JSON"),
     "too long": (Fault(200, b'{"models": "' + b"x" * (5 << 20) + b'"}'), "longer than"),
     "cut": (Fault(200, b'{"models": []}' * 9, cut=5), ""), "500": (Fault(500), "says"),

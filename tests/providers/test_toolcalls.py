@@ -144,7 +144,7 @@ def test_arguments_that_are_not_one_json_object_are_an_error(arguments):
 @pytest.mark.parametrize("name", [None, "", 5, ["f"]])
 def test_a_call_without_a_name_is_an_error(name):
     """Nobody knows which tool was meant."""
-    with pytest.raises(BadReply, match="without naming it"):
+    with pytest.raises(BadReply, match="without a name"):
         collect({"index": 0, "id": "a", "function": {"name": name, "arguments": "{}"}})
 
 

@@ -384,7 +384,7 @@ def unfinished(reason: str | None) -> dict[str, Any]:
 # events -> exit code, words of the message, words of the next step
 ENDS: dict[str, tuple[list[Any], int, str, str]] = {
     "length": ([delta("Half"), unfinished("max_output_tokens")], 6, "max_output_tokens", "ask for less"),
-    "filtered": ([delta("Half"), unfinished("content_filter")], 6, "filtered", "other words"),
+    "filtered": ([delta("Half"), unfinished("content_filter")], 6, "filtered", "rephrase the prompt"),
     "incomplete without a reason": ([delta("Half"), unfinished(None)], 6, "no reason given", "ask for less"),
     "incomplete in the last event": (
         [delta("Half"), completed(status="incomplete", incomplete_details={"reason": "max_output_tokens"})],
@@ -406,13 +406,13 @@ ENDS: dict[str, tuple[list[Any], int, str, str]] = {
     "server_error": ([failed("server_error")], 5, "It broke", "later"),
     "no code": ([failed(None)], 5, "It broke", "later"),
     "nothing at all": ([{"type": "response.failed"}], 5, "says", "later"),
-    "invalid_prompt": ([failed("invalid_prompt", "Not this.")], 5, "Not this", "other words"),
-    "cyber_policy": ([failed("cyber_policy", "Not this.")], 5, "Not this", "other words"),
-    "bio_policy": ([failed("bio_policy", "Not this.")], 5, "Not this", "other words"),
-    "content_policy_violation": ([failed("content_policy_violation", "Not this.")], 5, "Not this", "other words"),
+    "invalid_prompt": ([failed("invalid_prompt", "Not this.")], 5, "Not this", "rephrase the prompt"),
+    "cyber_policy": ([failed("cyber_policy", "Not this.")], 5, "Not this", "rephrase the prompt"),
+    "bio_policy": ([failed("bio_policy", "Not this.")], 5, "Not this", "rephrase the prompt"),
+    "content_policy_violation": ([failed("content_policy_violation", "Not this.")], 5, "Not this", "rephrase the prompt"),
     "model_not_found": ([failed("model_not_found", "No such model.")], 5, "No such model", "missy models"),
     "rate_limit_exceeded": ([failed("rate_limit_exceeded", "Please try again in 90s.")], 7, "try again", "resets in"),
-    "rate_limit_exceeded without a time": ([failed("rate_limit_exceeded", "Slow.")], 7, "Slow", "wait a little"),
+    "rate_limit_exceeded without a time": ([failed("rate_limit_exceeded", "Slow.")], 7, "Slow", "wait a moment"),
     "a flat error": ([{"type": "error", "code": "server_error", "message": "It broke."}], 5, "It broke", "later"),
     "an error as over a web socket": (
         [{"type": "error", "status": 400, "error": {"type": "invalid_request_error", "message": "Bad input."}}],
@@ -425,7 +425,7 @@ ENDS: dict[str, tuple[list[Any], int, str, str]] = {
     "arguments that are cut": (
         [done_item(0, **call_item("a", '{"x":')), completed()], 5, "not a JSON object", "ask again"),
     "a call without a name": (
-        [done_item(0, type="function_call", id="a", call_id="c", arguments="{}"), completed()], 5, "naming", "again"),
+        [done_item(0, type="function_call", id="a", call_id="c", arguments="{}"), completed()], 5, "without a name", "again"),
     "an event that is too long": (["data: " + "x" * (16 << 20)], 5, "longer than", "ask again"),
     "too many items": ([event for n in range(3000) for event in pieces_of(n, str(n), "{")], 5, "too many items", "ask again"),
     "too much kept": (

@@ -1,1 +1,1 @@
-"""The door: the only rooms that open a connection, each one decided, resolved once, checked and on record."""
+"""The network layer ("the door"): the only package that opens connections. Each is authorized, checked and recorded."""

@@ -1,7 +1,7 @@
-"""A TCP connection for asyncio, as httpcore2 wants one: bytes in and out, TLS on top, and whether anything waits unread.
+"""A TCP connection for asyncio with httpcore2's stream interface: read, write, TLS, and whether input is waiting.
 
-Asyncio's own transports and nothing above them: its stream classes cannot say that unread bytes are there, which is how
-a connection that a server spoilt while it was idle is told from a good one.
+It uses asyncio's transports directly: asyncio's stream classes cannot report unread bytes, and an idle connection on
+which the server has sent something must not be reused.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import httpcore2
 if TYPE_CHECKING:
     import ssl
 
-HIGH_WATER_BYTES = 256 << 10  # bytes held unread before the server is made to wait
+HIGH_WATER_BYTES = 256 << 10  # unread bytes in the buffer above which reading from the socket is paused
 
 
 class _Protocol(asyncio.Protocol):
-    """Holds what has come until somebody reads it."""
+    """Buffers received bytes until they are read."""
 
     def __init__(self) -> None:
         self.held = bytearray()
@@ -90,7 +90,7 @@ class AsyncSocket(httpcore2.AsyncNetworkStream):
         self._protocol = protocol
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
-        """Read what is there. Raises ReadTimeout, ReadError."""
+        """Read available bytes. Raises ReadTimeout, ReadError."""
         try:
             if self._protocol.held:
                 return await self._protocol.read(max_bytes)
@@ -113,12 +113,12 @@ class AsyncSocket(httpcore2.AsyncNetworkStream):
             raise httpcore2.WriteError(str(error)) from error
 
     async def aclose(self) -> None:
-        """Close the connection: say goodbye, and wait for no answer."""
+        """Close the connection: send TLS close_notify, and do not wait for the reply."""
         self._transport.close()
         try:
             await asyncio.sleep(0)
         finally:
-            with suppress(AttributeError):  # a TLS transport that has ended has nothing to abort
+            with suppress(AttributeError):  # a closed TLS transport cannot be aborted
                 self._transport.abort()
 
     async def start_tls(
@@ -127,11 +127,11 @@ class AsyncSocket(httpcore2.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109
     ) -> AsyncSocket:
-        """Start TLS under a name. Raises ConnectTimeout, ConnectError."""
+        """Start TLS with a server name (SNI). Raises ConnectTimeout, ConnectError."""
         loop = asyncio.get_running_loop()
         if (
             self._protocol.held
-        ):  # sent in the clear by a proxy: after the handshake it would pass for the origin's
+        ):  # sent unencrypted by a proxy: after the handshake it would be taken for the origin's data
             self._transport.abort()
             raise httpcore2.ConnectError("bytes came before TLS began")
         try:
@@ -150,7 +150,7 @@ class AsyncSocket(httpcore2.AsyncNetworkStream):
         return AsyncSocket(transport, protocol)
 
     def get_extra_info(self, info: str) -> Any:
-        """Answer what httpcore2 asks: `is_readable` is true where the other side has sent something, or has gone."""
+        """Return httpcore2's extra information: `is_readable` is true if the peer has sent data or closed the connection."""
         if info == "is_readable":
             return bool(self._protocol.held) or self._protocol.ended or self._transport.is_closing()
         names = {

@@ -1,4 +1,4 @@
-"""The bounded way of a reply's bytes: unpacked in small steps, counted, and on record when they end."""
+"""Response bodies: decompressed in small steps, limited in size, and recorded in the audit when they end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def tell(gate: Gate, context: RequestContext, error: BaseException, *, status: int | None = None) -> NoReturn:
-    """Put on record how a request failed, and raise it in our own words."""
+    """Record how a request failed in the audit, and raise it as a typed error."""
     told = connection_errors.translate(error, context.target.host, context.target.port)
     gate.end(context, status=status, error=told)
     if told is error:
@@ -27,11 +27,11 @@ def tell(gate: Gate, context: RequestContext, error: BaseException, *, status: i
 
 
 class BrokenOff(Exception):
-    """The reader stopped before the reply was over: a name for the audit, never raised."""
+    """The reader closed the response early: a name for the audit, never raised."""
 
 
 class _Body:
-    """The bounded way of a reply's bytes: unpacked in small steps, counted, and on record when it ends."""
+    """Common part of both bodies: decompression, the size limit, and the audit record at the end."""
 
     def __init__(self, gate: Gate, context: RequestContext, response: httpcore2.Response) -> None:
         self._gate = gate
@@ -57,7 +57,7 @@ class _Body:
         return pieces
 
     def hurry(self, seconds: float) -> None:
-        """Give the rest of the body so many seconds altogether: whoever reads has all that was wanted."""
+        """Limit the rest of the body to so many seconds in total: the reader has the whole answer already."""
         self._restart = False
         self._passage.clock.reset_idle(seconds)
 
@@ -65,12 +65,12 @@ class _Body:
         tell(self._gate, self._passage, error, status=self._status)
 
     def ended(self, error: BaseException | None = None) -> None:
-        """Close the audit's line: the answer is over, or `error` is what became of it."""
+        """Finish the audit record: the response is complete, or `error` ended it."""
         self._gate.end(self._passage, status=self._status, error=error)
 
 
 class SyncBody(_Body):
-    """The body of a reply for sync code."""
+    """A response body for sync code."""
 
     def __init__(self, *args: Any, stream: Any, release: Callable[[], None], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -86,17 +86,17 @@ class SyncBody(_Body):
             raise
         except BaseException as error:
             self.failed(error)
-        self._whole = True  # whoever reads says what it was, or closes it
+        self._whole = True  # the reader reports the cause, or closes the body
 
     def close(self) -> None:
-        """Give the connection back or close it, and end the audit's line."""
+        """Return the connection to the pool or close it, and finish the audit record."""
         self._stream.close()
         self._release()
         self.ended(None if self._whole or self._passage.attribution.may_stop else BrokenOff())
 
 
 class AsyncBody(_Body):
-    """The body of a reply for async code."""
+    """A response body for async code."""
 
     def __init__(
         self, *args: Any, stream: Any, release: Callable[[], Awaitable[None]], **kwargs: Any
@@ -114,10 +114,10 @@ class AsyncBody(_Body):
             raise
         except BaseException as error:
             self.failed(error)
-        self._whole = True  # whoever reads says what it was, or closes it
+        self._whole = True  # the reader reports the cause, or closes the body
 
     async def aclose(self) -> None:
-        """Give the connection back or close it, and end the audit's line."""
+        """Return the connection to the pool or close it, and finish the audit record."""
         await self._stream.aclose()
         await self._release()
         self.ended(None if self._whole or self._passage.attribution.may_stop else BrokenOff())

@@ -1,4 +1,4 @@
-"""What a lent client stands on: whose account its requests are on, and how its errors are told to its user."""
+"""What a lent client depends on: the attribution of its requests, and the types of its errors."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class RequestCredentials(NamedTuple):
-    """What a request goes out with: `credential` is its name in the audit, `renew` gives new ones after a 401.
+    """The credentials of a request: `credential` is their name in the audit, `renew` returns new ones after a 401.
 
-    `headers` take the place of the stand-in. What the entry sends besides goes with every request: `extra_headers`,
-    `query`, whose names alone (`extras`) are on record.
+    `headers` replace the placeholder. `extra_headers` and `query` are the entry's own additions to every request; only
+    their names (`extras`) are recorded.
     """
 
     credential: str
@@ -31,7 +31,7 @@ class RequestCredentials(NamedTuple):
 
 
 class Account(NamedTuple):
-    """Whose request it is, as the configuration is now. `papers` is asked after the policy, and may take a while."""
+    """The account of a request by the current configuration. `request_credentials` is called after the policy; may block."""
 
     door: Door
     base_url: str
@@ -42,37 +42,37 @@ class Account(NamedTuple):
 
 
 class Ending(Protocol):
-    """Looks at the bytes of a stream as they pass: whether the end that its format promises was among them."""
+    """Observes the bytes of a stream: whether the end marker of its format has come."""
 
     whole: bool
 
     def feed(self, data: bytes) -> None:
-        """Look at the next bytes."""
+        """Observe the next bytes."""
 
 
 class Lease(Protocol):
-    """What a lent client stands on, for as long as its owner lives."""
+    """Connects a lent client to its owner, as long as that is open."""
 
     def account(self) -> Account:
-        """Return whose account the next request is on. Raises MissyError where there is none any more."""
+        """Return the account of the next request. Raises MissyError if there is none any more."""
 
     def explain(self, error: MissyError, request: httpx2.Request) -> Exception:
-        """Return the error as the client's user expects it."""
+        """Return the error as a type that the client's user expects."""
 
     def ending(self, response: httpx2.Response, path: str) -> Ending | None:
-        """Return what tells a whole stream from a cut one; None where nothing can."""
+        """Return a detector for a complete stream; None if the format has no end marker."""
 
 
 class RetryableConnectError(ConnectionFailed, httpx2.ConnectError):
-    """A failed connection that an HTTP client's own retry understands."""
+    """A failed connection, as a type that the HTTP client's own retry recognizes."""
 
 
 class RetryableTimeout(TimedOut, httpx2.ReadTimeout):
-    """A timeout that an HTTP client's own retry understands."""
+    """A timeout, as a type that the HTTP client's own retry recognizes."""
 
 
 def recast(kind: type[Any], error: MissyError, **more: Any) -> Any:
-    """Return an error of our own as another class of it, with all that it says."""
+    """Return a copy of one of our errors as a subclass of it, with all attributes."""
     made: Any = kind.__new__(kind, error.message)
     made.__dict__.update(error.__dict__, **more)
     made.__cause__ = error.__cause__
@@ -80,7 +80,7 @@ def recast(kind: type[Any], error: MissyError, **more: Any) -> Any:
 
 
 def translate_error(error: MissyError, request: httpx2.Request, lease: Lease) -> Exception:
-    """Return the error of a request that may be sent again; whoever sends it may do so for a broken connection alone."""
+    """Return the error as one that the client may retry, if it is a failed connection or a timeout."""
     kind = (
         RetryableConnectError
         if isinstance(error, ConnectionFailed)

@@ -1,4 +1,4 @@
-"""What goes wrong on a connection, in our own words: socket, TLS and HTTP errors become one typed error each."""
+"""Connection errors: each error of socket, TLS or HTTP becomes one typed error with a hint."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def untrusted(host: str, port: int, error: Exception) -> ConnectionFailed:
     """Return the error for a TLS handshake that failed."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return ConnectionFailed(
-            f"the certificate of {host}:{port} is not to be trusted: {error.verify_message}",
+            f"the certificate of {host}:{port} is not trusted: {error.verify_message}",
             hint="if the network has its own root certificate, name its PEM file in network.ca_bundle",
         )
     if isinstance(error, ssl.SSLError):
@@ -47,7 +47,7 @@ def untrusted(host: str, port: int, error: Exception) -> ConnectionFailed:
 
 
 def translate(error: BaseException, host: str, port: int) -> BaseException:
-    """Return the typed error for whatever httpcore2 raised; errors of our own and signals stay as they are."""
+    """Return the typed error for an error of httpcore2; our own errors and signals are returned unchanged."""
     import httpcore2
 
     if isinstance(error, MissyError) or not isinstance(error, Exception):

@@ -1,4 +1,4 @@
-"""How the body of a reply is coded: its Content-Encoding, and its first bytes, which are right where the two disagree."""
+"""Content-Encoding of a response body, checked against its first bytes: if they disagree, the bytes decide."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _GZIP = b"\x1f\x8b"
 
 
 def coding_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
-    """Return what a reply says that it is compressed as; "" where it names nothing that would be a step."""
+    """Return the compression that Content-Encoding names; "" for none."""
     values = (value.decode("latin-1") for name, value in headers if name.lower() == b"content-encoding")
     words = [word.strip().strip('"').lower() for value in values for word in value.split(",")]
     return ", ".join(word for word in words if word not in _NO_STEP and not re.fullmatch(_CHARSET, word))
 
 
 class Unpacker:
-    """Bytes of a body in, plain bytes out. A body that says gzip and is none is plain; one that is gzip is unpacked."""
+    """Decodes a body. One labelled gzip that is not gzip passes unchanged; one that is gzip without a label is decoded."""
 
     __slots__ = ("_coding", "_head", "_inflate", "_known")
 
@@ -36,7 +36,7 @@ class Unpacker:
         self._known = False
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Return the plain pieces. Raises BadReply on a broken stream and on a coding that was not asked for."""
+        """Return the decoded pieces. Raises BadReply for a corrupt stream and a coding that was not requested."""
         if not self._known:
             data = self._head + data
             if len(data) < len(_GZIP) and _GZIP.startswith(data):

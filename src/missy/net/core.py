@@ -1,8 +1,7 @@
-"""The way out itself, over httpcore2: decide, record, connect or take a connection that serves again, send, bound.
+"""Sending requests over httpcore2: authorize, record, connect or reuse a connection, send, limit the response.
 
-Everything that Missy sends passes here; `transport` is this in the shape of httpx2, for programs that bring calls of
-their own. It never follows a redirect, never reads the environment, and sends only what was allowed, to where it was
-allowed.
+Every request of Missy passes here; `transport` is the same with httpx2's interface, for lent clients. Redirects are
+never followed, the environment is never read, and only an authorized request is sent, only to its authorized target.
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ if TYPE_CHECKING:
 
 
 class HttpRequest(NamedTuple):
-    """One request as it goes out. The Host header is made from what was decided on, and stands in no `headers`.
+    """One request. `headers` have no Host: it is made from the authorized target.
 
-    `origin` is scheme, host and port; `target` is path and query, as they are sent. `content` is bytes, or an iterable
-    of them; `repeatable` tells whether it can be sent a second time.
+    `origin` is scheme, host and port; `target` is path and query as sent. `content` is bytes or an iterable of bytes;
+    `repeatable` tells whether it can be sent a second time.
     """
 
     method: str
@@ -39,7 +38,7 @@ class HttpRequest(NamedTuple):
 
 
 class HttpResponse(NamedTuple):
-    """The head of a reply, and its body, unread: iterate over it for raw bytes, and close it."""
+    """A response: its status, headers and unread body. Iterate over the body for raw bytes, and close it."""
 
     status: int
     raw_headers: Headers
@@ -47,12 +46,12 @@ class HttpResponse(NamedTuple):
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers by lower-case name; of several with one name, the last."""
+        """The headers by lower-case name; of several with the same name, the last."""
         return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self.raw_headers}
 
 
 def wire_headers(request: HttpRequest, authority: str) -> list[tuple[bytes, bytes]]:
-    """Return every header of a request as it is sent to `authority`: also those that no caller has a say in."""
+    """Return all headers of a request to `authority` as sent, including those that no caller sets."""
     headers = [(b"Host", authority.encode()), *request.headers]
     if isinstance(request.content, bytes):
         headers.append((b"Content-Length", str(len(request.content)).encode()))
@@ -65,7 +64,7 @@ def _authorize(gate: Gate, request: HttpRequest, attribution: Attribution) -> Re
 
 
 def _outgoing(request: HttpRequest, context: RequestContext) -> httpcore2.Request:
-    """Build the request from what was decided on; no extension of a caller's (SNI, socket options) gets through."""
+    """Build httpcore2's request from the authorized target; a caller's extensions (SNI, socket options) are dropped."""
     target = context.target
     return httpcore2.Request(
         request.method,
@@ -79,14 +78,14 @@ def _outgoing(request: HttpRequest, context: RequestContext) -> httpcore2.Reques
 
 
 class Core:
-    """The way out for sync code."""
+    """Sends requests for sync code."""
 
     def __init__(self, gate: Gate, pools: Pools) -> None:
         self.gate = gate
         self._pools = pools
 
     def send(self, request: HttpRequest, attribution: Attribution) -> HttpResponse:
-        """Send one request on the account of `call`, if the policy allows. Raises MissyError of the fitting kind."""
+        """Send one request if the policy allows it, recorded with `attribution`. Raises a typed MissyError."""
         context = _authorize(self.gate, request, attribution)
         outgoing, pool = _outgoing(request, context), self._pools.of(context)
         connection: Any = None
@@ -107,7 +106,7 @@ class Core:
     def _exchange(
         self, pool: Pool, outgoing: httpcore2.Request, context: RequestContext, *, repeatable: bool
     ) -> tuple[Any, httpcore2.Response]:
-        """Send over a connection that serves again, else over a new one; what cannot be repeated needs a new one."""
+        """Send over an idle connection, else over a new one; a request that cannot be repeated needs a new one."""
         connection, dead = pool.take(outgoing.url.origin) if repeatable else (None, [])
         for old in dead:
             old.close()
@@ -129,20 +128,20 @@ class Core:
                     raise
 
     def close(self) -> None:
-        """Close every idle connection; one in use is closed by its answer."""
+        """Close every idle connection; one in use is closed by its response."""
         for connection in self._pools.drain():
             connection.close()
 
 
 class AsyncCore:
-    """The way out for async code."""
+    """Sends requests for async code."""
 
     def __init__(self, gate: Gate, pools: Pools) -> None:
         self.gate = gate
         self._pools = pools
 
     async def send(self, request: HttpRequest, attribution: Attribution) -> HttpResponse:
-        """Send one request on the account of `call`, if the policy allows. Raises MissyError of the fitting kind."""
+        """Send one request if the policy allows it, recorded with `attribution`. Raises a typed MissyError."""
         context = _authorize(self.gate, request, attribution)
         outgoing, pool = _outgoing(request, context), self._pools.of(context)
         connection: Any = None
@@ -165,7 +164,7 @@ class AsyncCore:
     async def _exchange(
         self, pool: Pool, outgoing: httpcore2.Request, context: RequestContext, *, repeatable: bool
     ) -> tuple[Any, httpcore2.Response]:
-        """Send over a connection that serves again, else over a new one; what cannot be repeated needs a new one."""
+        """Send over an idle connection, else over a new one; a request that cannot be repeated needs a new one."""
         connection, dead = pool.take(outgoing.url.origin) if repeatable else (None, [])
         for old in dead:
             await old.aclose()
@@ -187,6 +186,6 @@ class AsyncCore:
                     raise
 
     async def aclose(self) -> None:
-        """Close every idle connection; one in use is closed by its answer."""
+        """Close every idle connection; one in use is closed by its response."""
         for connection in self._pools.drain():
             await connection.aclose()

@@ -1,4 +1,4 @@
-"""The one maker of HTTP clients. Whoever wants to send something asks the Door for a client, or to send it."""
+"""The Door: the only factory of HTTP clients, and the only way to send a request."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ USER_AGENT = f"missy/{__version__}"
 
 
 class Reply:
-    """A whole reply: `status`, `headers` (lower-case names) and `body`."""
+    """A complete response: `status`, `headers` (lower-case names) and `body`."""
 
     __slots__ = ("body", "headers", "status")
 
@@ -43,7 +43,7 @@ class Reply:
 
 
 def parse_json(data: bytes | str) -> Any:
-    """Parse JSON from outside. Raises BadReply for whatever the parser cannot take, deep nesting and endless numbers too."""
+    """Parse JSON from a server. Raises BadReply for invalid JSON, deep nesting and oversized numbers."""
     try:
         return read_json(data)
     except (ValueError, RecursionError) as error:
@@ -51,7 +51,7 @@ def parse_json(data: bytes | str) -> Any:
 
 
 def read_whole(response: HttpResponse, limit: int, host: str) -> bytes:
-    """Read a reply's body to its end and close it. Raises BadReply where it is longer than `limit` bytes."""
+    """Read a response body to its end and close it. Raises BadReply if it is longer than `limit` bytes."""
     body = bytearray()
     try:
         for piece in response.body:
@@ -73,7 +73,7 @@ def _attribution_maker(
 
 
 class Door:
-    """The one way out: policy, audit, roots and proxy, shared by everything that one Missy sends."""
+    """Policy, audit, trusted roots, proxy and connection pools, shared by all requests of one Missy."""
 
     def __init__(
         self, policy: Policy, audit: Audit, *, proxy: str | None = None, ca_bundle: str | None = None
@@ -89,7 +89,7 @@ class Door:
         self._making = threading.RLock()
 
     def core(self) -> Core:
-        """Return the way out for sync code; made once."""
+        """Return the sender for sync code; created once."""
         with self._making:
             if self._core is None:
                 import httpcore2
@@ -110,7 +110,7 @@ class Door:
             return self._core
 
     def async_core(self) -> AsyncCore:
-        """Return the way out for async code; made once for each event loop, whose connections are its own."""
+        """Return the sender for async code; created once for each event loop, with connections of its own."""
         import asyncio
 
         loop = asyncio.get_running_loop()
@@ -135,7 +135,7 @@ class Door:
             return self._async_core
 
     def _direct(self) -> Backend:
-        """Return the backend of direct connections, made once."""
+        """Return the backend of direct connections, created once."""
         if self._backend is None:
             from missy.net.streams import Backend
 
@@ -143,9 +143,9 @@ class Door:
         return self._backend
 
     def connect_ahead(self, url: str, *, entry: str, timeout: float) -> None:
-        """Begin the connection that a request to `url` will need, in a thread; whatever goes wrong is told by the request.
+        """Start the connection for a later request to `url` in a thread. Errors are reported by that request.
 
-        Only where it pays: not to this machine itself, and not through a proxy.
+        Not for loopback or through a proxy, where it saves no time.
         """
         target = parse(url)
         if target.scheme != "https" or target.is_loopback or self._proxy is not None:
@@ -157,7 +157,7 @@ class Door:
             backend.adopt(Preconnect(backend, url, entry=entry, timeout=timeout, tls=self._tls))
 
     def _tls(self) -> ssl.SSLContext:
-        """Return the TLS context, made with the first connection that needs it."""
+        """Return the TLS context, created for the first connection that needs it."""
         with self._making:
             if self._context is None:
                 from missy.net import tls
@@ -168,9 +168,9 @@ class Door:
     def httpx_client(
         self, *, category: Category = "provider", entry: str = "", timeout: float = 30.0
     ) -> httpx2.Client:
-        """Return an httpx2 client for a library that brings calls of its own; whoever asked for it closes it.
+        """Return an httpx2 client for a library that makes its own requests; the caller closes it.
 
-        Each request has a clock of its own: `timeout` is in seconds without a byte. A response may be closed early.
+        Each request has its own clock: `timeout` is the idle timeout in seconds. A response may be closed early.
         """
         import httpx2
 
@@ -210,9 +210,9 @@ class Door:
         deadline: float | None = None,
         limit: int = 1 << 20,
     ) -> Reply:
-        """Send one request and read its reply whole, up to `limit` bytes.
+        """Send one request and read the complete response, up to `limit` bytes.
 
-        Redirects are not followed: a 3xx is a reply like any other. Raises PolicyError, ConnectionFailed, TimedOut,
+        Redirects are not followed: a 3xx is returned like any other reply. Raises PolicyError, ConnectionFailed, TimedOut,
         BadReply.
         """
         from missy.net.core import HttpRequest
@@ -231,14 +231,14 @@ class Door:
         return Reply(response.status, response.headers, read_whole(response, limit, parse(url).host))
 
     def _split(self, url: str, attribution: Attribution) -> tuple[str, bytes]:
-        """Return origin and target of a URL. Raises PolicyError for what is none, or would first have to be put right."""
+        """Return origin and target of a URL. Raises PolicyError for an invalid URL; nothing is corrected or escaped."""
         try:
             origin = str(parse(url))
             rest = url.partition("://")[2].partition("#")[0]
             authority = re.match(r"[^/?]*", rest)
             path = rest[authority.end() :] if authority else ""
             if not re.fullmatch(_TARGET, path):
-                raise InvalidURL("its path holds characters that must be percent-encoded")
+                raise InvalidURL("its path contains characters that must be percent-encoded")
         except InvalidURL as error:
             raise self.gate.invalid(str(error)[:200], attribution) from error
         return origin, (path if path.startswith("/") else f"/{path}").encode("ascii")
@@ -252,22 +252,22 @@ class Door:
         self._core = None
 
     async def aclose(self) -> None:
-        """Close every connection: those of async code, and those of sync code that it had done in threads."""
+        """Close every connection: those of async code, and those of sync code run in threads for it."""
         self.close()
         import asyncio
 
-        # Connections of a loop that is gone went with it.
+        # Connections of a closed loop were closed with it.
         if self._async_core is not None and self._loop is asyncio.get_running_loop():
             await self._async_core.aclose()
         self._async_core = None
 
 
 def client_headers() -> dict[str, str]:
-    """Return what every request of ours says of itself."""
-    # identity: an answer's bytes come as they are made, and nothing needs unpacking.
+    """Return the headers that all our requests have."""
+    # identity: an answer is streamed without delay, and nothing needs decompression.
     return {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", "Accept": "*/*"}
 
 
 def client_options() -> dict[str, Any]:
-    """Return how every client is made: no environment, no redirect, no clock but ours."""
+    """Return the arguments of every client: no environment, no redirects, no timeouts except ours."""
     return {"trust_env": False, "follow_redirects": False, "timeout": None}

@@ -1,7 +1,7 @@
-"""What the body of a failed reply says, whatever the names: any of the known shapes to one ErrorBody. Pure.
+"""Parsing error bodies: any of the known formats to one ErrorBody. Pure.
 
-It must never guess: it finds the server's words, codes and status, and leaves what they mean to others. Nothing here is
-masked; whoever shows a word of it must do that.
+It finds the server's message, codes and status; error_meaning decides what they mean. Nothing is masked here: code
+that shows any of it must mask it.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MAX_DEPTH = 6  # levels of nesting that are looked into
-MAX_VALUES = 200  # values that are looked at
+MAX_DEPTH = 6  # levels of nesting that are searched
+MAX_VALUES = 200  # values that are examined
 MAX_MESSAGE_CHARS = 600  # characters kept of one server's message
-MAX_LISTED_ERRORS = 3  # errors of a list that are told
+MAX_LISTED_ERRORS = 3  # errors of a list that are reported
 
 # Names are compared in lower case without `_` and `-`: errorMessage is error_message is ErrorMessage.
 _MESSAGES = (
@@ -37,10 +37,10 @@ _XML = re.compile(r"<(code|message)>([^<]{1,600})</\1>", re.IGNORECASE)
 
 
 class ErrorBody:
-    """One complaint: `message` in one line, `codes` in lower case, and what else the server said beside it.
+    """One error from a server: `message` in one line, `codes` in lower case, and further details.
 
-    `code` is the server's own first name for it; `status` the HTTP status that the body names; `params` the places in
-    the request that it blames; `provider` who stands behind the endpoint; `fields` every value by its plain name.
+    `code` is the server's first error code; `status` the HTTP status in the body; `params` the request parameters that
+    it names as wrong; `provider` the provider behind a gateway; `fields` every value by its normalized name.
     """
 
     __slots__ = ("code", "codes", "fields", "message", "params", "provider", "status")
@@ -78,12 +78,12 @@ class ErrorBody:
 
 
 def read_error_body(text: str) -> ErrorBody:
-    """Read the body of a reply with an error status, JSON or not."""
+    """Parse the body of a response with an error status, JSON or not."""
     return ErrorBody(text)
 
 
 def complains(value: Any, *, answers: tuple[str, ...] = ("choices",)) -> bool:
-    """Tell whether JSON that came where an answer belongs is a complaint. `answers` names what an answer has."""
+    """Tell whether JSON received instead of an answer is an error. `answers` are the field names of an answer."""
     if isinstance(value, list):
         return bool(value) and isinstance(value[0], dict) and complains(value[0], answers=answers)
     if not isinstance(value, dict):
@@ -110,7 +110,7 @@ def _has_message(names: dict[str, Any]) -> bool:
 
 
 def _is_bad(table: dict[str, Any]) -> bool:
-    """Tell whether a code or a status beside a message is none of success."""
+    """Tell whether a code or a status next to a message is not one of success."""
     for name, field in table.items():
         if plain(name) in (*_STATUSES, "errcode"):
             if not isinstance(field, (str, int)) or isinstance(field, bool):
@@ -123,17 +123,17 @@ def _is_bad(table: dict[str, Any]) -> bool:
 
 
 def _is_bare(names: dict[str, Any]) -> bool:
-    """Tell whether there is a message and nothing that an event or an answer has."""
+    """Tell whether there is a message, and no field of an event or an answer."""
     return not {"id", "object", "type", "event", "usage", "model", "choices", "output"} & set(names)
 
 
 def plain(name: object) -> str:
-    """Return the name of a field as names are compared here."""
+    """Normalize a field name for comparison: lower case, without `_` and `-`."""
     return str(name).lower().replace("_", "").replace("-", "")
 
 
 def _open(value: Any) -> Any:
-    """Return JSON for a text that holds JSON, also after words of somebody's own; anything else as it is."""
+    """Parse a text that contains JSON, also after other words; return anything else unchanged."""
     if not isinstance(value, str):
         return value
     text = value.strip()
@@ -156,7 +156,7 @@ def _xml(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _tables(value: Any, depth: int, left: list[int]) -> Iterator[dict[str, Any]]:
-    """Yield the objects that may hold a part of the complaint, the innermost `error` first."""
+    """Yield the objects that may contain a part of the error, the innermost `error` first."""
     left[0] -= 1
     if depth > MAX_DEPTH or left[0] < 0:
         return
@@ -202,7 +202,7 @@ def _status(table: dict[str, Any]) -> int | None:
 
 
 def _params(table: dict[str, Any]) -> list[str]:
-    """Return the names that are blamed, the outermost part of each first."""
+    """Return the names of the wrong parameters, the outermost part of each first."""
     found: list[str] = []
     for name, field in table.items():
         where = plain(name)
@@ -218,7 +218,7 @@ def _line(text: str, most: int) -> str:
 
 
 def _say(value: Any, depth: int) -> str:
-    """Return the words of a complaint, and behind them what an inner one adds."""
+    """Return the message of an error, followed by what an inner error adds."""
     value = _open(value)
     if isinstance(value, str):
         return _line(value, MAX_MESSAGE_CHARS)
@@ -242,7 +242,7 @@ def _say(value: Any, depth: int) -> str:
 
 
 def _own_words(names: dict[str, Any], depth: int) -> str:
-    for name in ("error", "errors", "fault"):  # what stands around an error says less than it does
+    for name in ("error", "errors", "fault"):  # the fields around an error say less than the error itself
         if isinstance(names.get(name), (dict, list)) and (said := _say(names[name], depth + 1)):
             return said
     said = next((said for name in _MESSAGES if (said := _words(names, name, depth))), "")
@@ -267,7 +267,7 @@ def _words(names: dict[str, Any], name: str, depth: int) -> str:
 
 
 def _placed(said: str, names: dict[str, Any]) -> str:
-    """Put the place that a validation error names before its words."""
+    """Put the location that a validation error names before its message."""
     loc = names.get("loc")
     if not said or not isinstance(loc, list) or not loc:
         return said
@@ -290,7 +290,7 @@ def _inner_words(names: dict[str, Any], depth: int) -> str:
 
 
 def _last_words(names: dict[str, Any]) -> str:
-    """Return a name for a complaint that has no sentence."""
+    """Return a name for an error without a message."""
     for name in ("code", "errorcode", "errcode", "type", "errortype", "status", "statuscode"):
         field = names.get(name)
         if isinstance(field, (str, int)) and not isinstance(field, bool) and field:

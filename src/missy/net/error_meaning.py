@@ -1,6 +1,7 @@
-"""What a complaint means: its codes and words are asked first, then the status. Pure.
+"""Classifying errors of servers: by their codes and words first, then by the status. Pure.
 
-The status alone is no witness: a spent balance and a refused region come as 403, a rate limit and a wrong key as 200.
+The status alone is not reliable: a used-up balance and a refused region come as 403, a rate limit and a wrong key as
+200.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ if TYPE_CHECKING:
 
 
 class Meaning(Enum):
-    """What went wrong, in the terms of who must do something about it."""
+    """The kind of an error, by what must be done about it."""
 
     REGION = "region"
     FLAGGED = "flagged"
     SPENT = "spent"
-    TOO_LARGE = "too large"  # one request for what a limit allows
+    TOO_LARGE = "too large"  # too large: one request exceeds a rate limit
     RATE = "rate"
     KEY = "key"
     MODEL_ACCESS = "model access"
@@ -39,7 +40,7 @@ REGION_HINT = "this network's region is refused: use another network, or network
 
 
 def meaning(body: ErrorBody, status: int | None) -> Meaning:
-    """Return what a complaint means; `status` is that of the reply, None or 200 where it came in place of an answer."""
+    """Classify an error; `status` is that of the response, None or 200 if the error came instead of an answer."""
     text, codes = body.message.lower(), body.codes
     said = status_of(body, status)
     if is_region(body, said):
@@ -83,7 +84,7 @@ def _limit(body: ErrorBody, text: str, codes: frozenset[str], said: int | None) 
 
 
 def _passes(body: ErrorBody, text: str) -> bool:
-    """Tell whether a spent quota is one that comes back by itself: Google calls its rate limit a quota."""
+    """Tell whether an exhausted quota is a rate limit that resets: Google calls its rate limits quotas."""
     from missy.net import waits
 
     wait = waits.from_fields(body.fields)
@@ -129,7 +130,7 @@ def _by_status(text: str, codes: frozenset[str], said: int | None) -> Meaning:
 
 
 def status_of(body: ErrorBody, status: int | None) -> int | None:
-    """Return the status that counts: the reply's where it says something, else the one in the body, else its code's."""
+    """Return the effective status: the response's if it is an error, else the body's, else that of its code."""
     if status is not None and status >= 300 and status not in (400, 403, 500, 502, 503):
         return status
     if body.status is not None:
@@ -140,7 +141,7 @@ def status_of(body: ErrorBody, status: int | None) -> int | None:
 
 
 def is_region(body: ErrorBody, status: int | None) -> bool:
-    """Tell whether it is the place that is refused, not the key."""
+    """Tell whether the region is refused, not the key."""
     if status == 451 or _has(words.REGION_CODE, body.codes):
         return True
     return status in (None, 400, 403) and bool(words.REGION_WORDS.search(body.message.lower()))

@@ -1,6 +1,6 @@
-"""The words and codes by which servers say what went wrong. Patterns over lower case; a code is matched as a whole name.
+"""Patterns for the words and codes in servers' errors, all in lower case; a code is matched as a whole.
 
-Each list is for one meaning of missy.net.error_meaning, which decides their order.
+Each list belongs to one kind in missy.net.error_meaning, which decides their order.
 """
 
 from __future__ import annotations
@@ -143,9 +143,9 @@ WANTS_QUERY = _any(
     rf"\b(api[-_ ]version|query (string )?(parameters?|params?))\b.{{0,60}}\b{_LACKING}",
     rf"\b{_WANTED}\b.{{0,40}}\b(api[-_ ]version|query (string )?(parameters?|params?))",
 )
-# The header that every key goes in: who misses that one misses the key
+# The header of the key: an endpoint that misses this header misses the key
 KEY_HEADER = _any(r"\bauthorization\b|\bbearer\b|\bauth(entication)? header")
-# Names for a failure of the server, and the status that they would have come with
+# Codes for a failure of the server, and the HTTP status that each stands for
 SERVER_CODE = {
     "overloaded_error": 529, "server_is_overloaded": 503, "service_unavailable": 503, "serviceunavailable": 503,
     "unavailable": 503, "overloaded": 503, "engine_overloaded": 503, "engine_overloaded_error": 503,

@@ -1,7 +1,7 @@
-"""The decision and the record of every request: what is shared by the sync and the async way out.
+"""Authorization and audit of every request, shared by sync and async code.
 
-`Gate.authorize` decides on the name and writes the audit's opening line; `Gate.check_addresses` decides on the addresses;
-`RequestContext` is the request on its way: its clock, its decision, the bytes that it moved.
+`Gate.authorize` decides on the host name and writes the first audit line; `Gate.check_addresses` decides on the
+addresses; `RequestContext` carries one request's clock, decision and byte counters.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ MAX_CACHED_DECISIONS = 256  # decisions kept; a process talks to a handful of or
 
 
 class Attribution:
-    """Who sends and on whose account: set around a request by the room that makes it.
+    """Which entry and credential a request belongs to, and its clock; set by the code that makes the request.
 
-    `extras` names what the entry sends besides its key.
-    `live`: every byte of the reply restarts the clock, since nobody here can tell which of them are events.
-    `may_stop`: whoever reads may stop before the reply is over, and that is no failure.
+    `extras` are the names of the entry's additional headers and parameters.
+    `live`: every byte of the response resets the clock, because events cannot be recognized here.
+    `may_stop`: closing the response early is not a failure.
     """
 
     __slots__ = ("category", "clock", "credential", "entry", "extras", "live", "may_stop")
@@ -52,10 +52,10 @@ class Attribution:
 
 
 class RequestContext:
-    """One request on its way through the door.
+    """The state of one request.
 
-    httpcore2 hands a request's timeouts to the network backend and its streams unread; a RequestContext travels in their
-    place, so that each read and write knows the clock, the decision and the counters of the request that it serves.
+    httpcore2 passes a request's timeouts unchanged to the network backend and its streams. A RequestContext is passed
+    instead, so that each read and write has the clock, the decision and the counters of its request.
     """
 
     __slots__ = (
@@ -79,11 +79,11 @@ class RequestContext:
         self.bytes_out = 0
         self.bytes_in = 0
         self.ended = False
-        self.is_preconnected = False  # whether its connection was there before it
+        self.is_preconnected = False  # whether its connection was opened by preconnect
 
 
 def refusal(decision: Decision) -> PolicyError:
-    """Return the error for a refused decision: the rule, the reason, and the line that would allow it."""
+    """Return the error for a refusal: the rule, the reason, and the YAML that would allow the request."""
     hint = (
         f"to allow it, add to config.yaml: {decision.fix}"
         if decision.fix
@@ -98,18 +98,18 @@ def refusal(decision: Decision) -> PolicyError:
 
 
 class Gate:
-    """The policy and the audit, asked on every request."""
+    """Applies the policy to every request and records it in the audit."""
 
     def __init__(self, policy: Policy, audit: Audit) -> None:
         self.policy = policy
         self.audit = audit
         self.last_headers: Sequence[
             tuple[bytes, bytes]
-        ] = ()  # the headers of the last reply, for a diagnosis
+        ] = ()  # the headers of the last response, for `missy doctor`
         self._decided: dict[tuple[str, Category], tuple[Target, Decision]] = {}
 
     def authorize(self, origin: str, method: str, path: str, attribution: Attribution) -> RequestContext:
-        """Decide on one request and open its audit line. Raises PolicyError; nothing has been sent or looked up."""
+        """Authorize one request and start its audit record. Raises PolicyError before any lookup or connection."""
         target, decision = self._decide(origin, attribution)
         context = RequestContext(attribution, target, decision)
         if not decision.allowed:
@@ -129,9 +129,9 @@ class Gate:
         return context
 
     def require(self, url: str, attribution: Attribution) -> None:
-        """Raise PolicyError, and put it on record, where a request to `url` would be refused for its name.
+        """Raise PolicyError, and record it, if a request to `url` would be refused for its host name.
 
-        For who is about to look for a credential: what may not be reached needs none.
+        Called before a credential is looked up: a refused target needs none.
         """
         target, decision = self._decide(url, attribution)
         if not decision.allowed:
@@ -152,7 +152,7 @@ class Gate:
         return known
 
     def invalid(self, why: str, attribution: Attribution, *, host: str = "") -> PolicyError:
-        """Put a request on record whose URL is none, and return its refusal. `host` holds nothing secret."""
+        """Record a request with an invalid URL, and return its refusal. `host` must not contain a secret."""
         self.audit.begin(
             kind="request",
             category=attribution.category,
@@ -176,7 +176,7 @@ class Gate:
         method: str = "",
         path: str = "",
     ) -> PolicyError:
-        """Put a request on record that no rule of the configuration could allow, and return its refusal."""
+        """Record a request that no rule can allow, and return its refusal."""
         self.audit.begin(
             kind="request" if path else "connect",
             category=attribution.category,
@@ -194,7 +194,7 @@ class Gate:
     def deny(
         self, context: RequestContext, decision: Decision, method: str = "CONNECT", path: str = ""
     ) -> None:
-        """Put a refusal on record and raise it as PolicyError."""
+        """Record a refusal and raise it as PolicyError."""
         target, attribution = context.target, context.attribution
         self.audit.begin(
             kind="request" if path else "connect",
@@ -211,7 +211,7 @@ class Gate:
         raise refusal(decision)
 
     def check_addresses(self, context: RequestContext, addresses: Sequence[str]) -> None:
-        """Decide on the addresses of a name before any is connected to. Raises PolicyError."""
+        """Check the addresses of a name before connecting to any of them. Raises PolicyError."""
         decision = self.policy.check_addresses(context.target, context.decision, addresses)
         if not decision.allowed:
             self.deny(context, decision)
@@ -219,7 +219,7 @@ class Gate:
     def attempt(
         self, context: RequestContext, host: str, address: str, port: int, *, proxy: bool = False
     ) -> PendingRecord:
-        """Open the audit line of one connection attempt: to `host`, which is the proxy's where one stands between."""
+        """Start the audit record of one connection attempt to `host`, which is the proxy's host if there is a proxy."""
         attribution = context.attribution
         return self.audit.begin(
             kind="connect",
@@ -235,7 +235,7 @@ class Gate:
     def end(
         self, context: RequestContext, *, status: int | None = None, error: BaseException | None = None
     ) -> None:
-        """Close the request's audit line, once."""
+        """Finish the request's audit record, once."""
         if context.ended or context.opened is None:
             return
         context.ended = True

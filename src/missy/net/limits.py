@@ -1,4 +1,4 @@
-"""How long and how much: the clock of one call, and bounded ways through compression and JSON. Pure but for the clock."""
+"""Limits of time and size: the clock of one call, bounded decompression, bounded JSON. Pure except for the clock."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from jiter import from_json
 
 from missy.errors import BadReply, TimedOut
 
-MAX_BODY = 4 << 20  # bytes of a reply that is read whole
-MAX_STREAM = 1 << 30  # bytes of a streamed reply
-MAX_ERROR = 1 << 20  # bytes of a reply with an error status
-PATIENCE_RATIO = 10  # times `timeout`: the seconds without progress, where nothing else is said
-MAX_STEP_BYTES = 64 << 10  # bytes that one step of decompression may make
-MAX_UNPACKED_BYTES = 16 << 20  # bytes that one piece of a reply may unpack to
+MAX_BODY = 4 << 20  # bytes of a response that is read completely
+MAX_STREAM = 1 << 30  # bytes of a streamed response
+MAX_ERROR = 1 << 20  # bytes of a response with an error status
+PATIENCE_RATIO = 10  # the default of `patience`, as a multiple of `timeout`
+MAX_STEP_BYTES = 64 << 10  # bytes that one step of decompression may produce
+MAX_UNPACKED_BYTES = 16 << 20  # bytes that one piece of a response may decompress to
 MAX_JSON_MARKS = (
     300_000  # commas in one JSON text; a bracket counts as four of them, as it costs as much memory
 )
 
 
 def read_json(data: bytes | bytearray | str) -> Any:
-    """Parse JSON from outside. Raises ValueError or RecursionError for whatever is none, and for too many values.
+    """Parse JSON from a server. Raises ValueError or RecursionError for invalid JSON and for too many values.
 
-    Parsed values take up to thirty times the room of their text (`[],[],[]`), so it is not the text's length alone that
-    has to be bounded.
+    Parsed values take up to thirty times the memory of their text (`[],[],[]`), so limiting the text's length is not
+    enough.
     """
     if len(data) < MAX_JSON_MARKS // 4:  # too short to hold too many
         try:
             return from_json(data.encode() if isinstance(data, str) else bytes(data))
-        except ValueError:  # the standard library has the last word on what is JSON
+        except ValueError:  # the standard library decides what is valid JSON
             return json.loads(data)
     marks = (b"[", b"{", b",") if not isinstance(data, str) else ("[", "{", ",")
     lists, objects, commas = (data.count(mark) for mark in marks)  # type: ignore[arg-type]
     if 4 * (lists + objects) + commas > MAX_JSON_MARKS:
         raise ValueError("too many values")
-    if isinstance(data, bytes):  # the standard library would make a text of all of it first
+    if isinstance(data, bytes):  # the standard library would decode all of it to a string first
         try:
             return from_json(data)
         except ValueError:
@@ -46,11 +46,10 @@ def read_json(data: bytes | bytearray | str) -> Any:
 
 
 class Clock:
-    """The time that one call has left: `timeout` seconds of silence, `patience` without progress, `deadline` altogether.
+    """The clock of one call: `timeout` (idle timeout), `patience` (time without progress) and `deadline` (total) in seconds.
 
-    `restart()` is called for progress: a connection, a piece of the answer. `alive()` is called for bytes that show no
-    more than that the endpoint lives, such as comments and empty events: they end a silence, and hold a call no longer
-    than `patience`.
+    `reset_idle()` is called for progress: a connection, a piece of the answer. `alive()` is called for bytes that only
+    show that the endpoint is alive, such as comments and empty events: they reset the idle timeout, not `patience`.
     """
 
     __slots__ = ("_brief", "_due", "_ends", "_lively", "_until", "deadline", "patience", "timeout")
@@ -63,7 +62,7 @@ class Clock:
         self.reset_idle()
 
     def reset_idle(self, at_most: float | None = None) -> None:
-        """Begin anew after progress: a silence of `timeout` seconds, or of `at_most` if that is less."""
+        """Reset the idle timeout and `patience` after progress; the idle timeout is at most `at_most` seconds."""
         now = monotonic()
         self._brief = at_most is not None
         self._lively = False
@@ -71,28 +70,28 @@ class Clock:
         self._due = now + self.patience
 
     def alive(self) -> None:
-        """Begin a new silence, without progress. Nothing prolongs a time that was set with `at_most`."""
+        """Reset the idle timeout without progress. A time that was set with `at_most` is not extended."""
         if not self._brief:
             self._until = monotonic() + self.timeout
             self._lively = True
 
     def finish(self, at_most: float) -> None:
-        """Leave what follows an answer `at_most` seconds, once."""
+        """Limit what follows an answer to `at_most` seconds, once."""
         if not self._brief:
             self.reset_idle(at_most)
 
     def pause(self) -> float:
-        """Return the moment, for `resume`: while the reader of an answer takes its time, nobody is silent."""
+        """Pause the idle timeout while the consumer of an answer is busy. Returns the time, for `resume`."""
         return monotonic()
 
     def resume(self, paused: float) -> None:
-        """Go on with what was left at `pause`; the deadline has not waited."""
+        """Continue with the time that was left at `pause`; the deadline was not paused."""
         waited = monotonic() - paused
         self._until += waited
         self._due += waited
 
     def remaining(self) -> float:
-        """Return the seconds left, more than 0. Raises TimedOut when there are none."""
+        """Return the seconds left, more than 0. Raises TimedOut if there are none."""
         ends = min(self._until, self._due)
         left = (ends if self._ends is None else min(ends, self._ends)) - monotonic()
         if left <= 0:
@@ -104,15 +103,15 @@ class Clock:
         return None if self._ends is None else max(0.0, self._ends - monotonic())
 
     def expired(self) -> TimedOut:
-        """Return the error for a clock that has run out: by the bound that was reached first."""
+        """Return the error for the limit that was reached first."""
         if self._ends is not None and self._ends <= min(self._until, self._due):
             return TimedOut(
                 f"not done within the deadline of {self.deadline:g} s", hint="raise deadline, or ask for less"
             )
         if self._due <= self._until:
-            shows = "the endpoint shows that it lives, but " if self._lively else ""
+            shows = "the endpoint is alive, but " if self._lively else ""
             return TimedOut(
-                f"{shows}nothing of an answer came for {self.patience:g} s",
+                f"{shows}no part of an answer came for {self.patience:g} s",
                 hint=f"raise patience in the entry (its default is {PATIENCE_RATIO} times timeout)"
                 " if the model thinks longer",
             )
@@ -122,7 +121,7 @@ class Clock:
 
 
 class Inflate:
-    """Decompresses gzip and deflate in small steps, so that a bomb costs no memory before the limit stops it."""
+    """Decompresses gzip and deflate in small steps, so that a decompression bomb is stopped before it takes memory."""
 
     def __init__(self, encoding: str) -> None:
         window = {"gzip": 31, "x-gzip": 31, "deflate": 15}.get(encoding.strip().lower())
@@ -130,10 +129,10 @@ class Inflate:
         self._stream = zlib.decompressobj(window) if window else None
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Return the decompressed pieces, each of at most 64 KiB. Raises BadReply on a broken stream."""
+        """Return the decompressed pieces, each of at most 64 KiB. Raises BadReply for a corrupt stream."""
         pieces: list[bytes] = []
         if self._stream is None:
-            raise BadReply(f"the reply is compressed as {self._encoding[:40]!r}, which was not asked for")
+            raise BadReply(f"the reply is compressed as {self._encoding[:40]!r}, which was not requested")
         try:
             if self._stream.eof and data:  # zlib would keep all of it
                 raise BadReply("the reply goes on after the end of its compressed data")

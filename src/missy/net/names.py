@@ -1,4 +1,4 @@
-"""Names to addresses: one lookup a connection, with a deadline that getaddrinfo itself does not have."""
+"""DNS lookup: once for each connection, with a timeout, which getaddrinfo itself does not have."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def known(host: str) -> tuple[str, ...] | None:
 
 
 def resolve(host: str, port: int, clock: Clock) -> tuple[str, ...]:
-    """Look a name up, once. Raises ConnectionFailed when it has no address, TimedOut when the clock runs out."""
+    """Look up a name once. Raises ConnectionFailed if it has no address, TimedOut when the clock runs out."""
     addresses = known(host)
     if addresses is not None:
         return addresses
@@ -62,7 +62,7 @@ async def resolve_async(host: str, port: int, clock: Clock) -> tuple[str, ...]:
 
 
 def _start(host: str, port: int, tell: Callable[[_Found], object]) -> threading.Thread:
-    """Look a name up on a thread that nobody waits for at exit; the event loop's own pool would be waited for."""
+    """Look up a name on a daemon thread: exiting must not wait for it, as it would for the event loop's own pool."""
 
     def look() -> None:
         found: _Found
@@ -71,7 +71,7 @@ def _start(host: str, port: int, tell: Callable[[_Found], object]) -> threading.
             found = tuple(dict.fromkeys(str(info[4][0]) for info in infos))
         except (OSError, UnicodeError) as error:
             found = error if isinstance(error, OSError) else OSError(str(error))
-        with suppress(RuntimeError):  # the loop that asked is closed by now
+        with suppress(RuntimeError):  # the event loop has been closed meanwhile
             tell(found)
 
     worker = threading.Thread(target=look, daemon=True)

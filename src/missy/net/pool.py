@@ -1,7 +1,7 @@
-"""Connections that serve again: the last one used is the first one taken, at the same cost for one as for a thousand.
+"""Connection pools: last in, first out, in constant time whatever the number of connections.
 
-httpcore2 makes the connections and speaks HTTP over them. Its own pool looks at every connection for every request, which
-at a hundred in flight is most of the work; here a request takes one from a stack, or has a new one made.
+httpcore2 opens the connections and implements HTTP. Its own pool examines every connection for every request, which
+takes most of the time with a hundred requests in progress; here a request takes one from a stack, or opens a new one.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ KEEP_ALIVE_SECONDS = 60.0  # seconds that an idle connection is kept
 
 
 class Pool:
-    """The idle connections of one transport. Safe for threads: a deque's ends are atomic."""
+    """The idle connections of one transport. Thread-safe: operations on the ends of a deque are atomic."""
 
     def __init__(self, make: Callable[[httpcore2.Origin], Any]) -> None:
-        self.make = make  # a new connection, used by nobody yet
+        self.make = make  # a new connection, not used yet
         self._idle: dict[tuple[bytes, bytes, int], deque[Any]] = {}
         self._closed = False
 
     def take(self, origin: httpcore2.Origin) -> tuple[Any, list[Any]]:
-        """Return an idle connection for an origin, or None, and those that were found dead, for the caller to close."""
+        """Return an idle connection for an origin, or None, and those found closed or expired, for the caller to close."""
         idle = self._idle.get((origin.scheme, origin.host, origin.port))
         dead: list[Any] = []
         while idle:
@@ -44,7 +44,7 @@ class Pool:
         return None, dead
 
     def give(self, origin: httpcore2.Origin, connection: Any) -> bool:
-        """Take a connection back if it can serve again. Returns whether it did; if not, the caller closes it."""
+        """Keep a connection if it can be reused. Returns whether it is kept; if not, the caller closes it."""
         if self._closed or not connection.is_available():
             return False
         idle = self._idle.setdefault((origin.scheme, origin.host, origin.port), deque())
@@ -54,7 +54,7 @@ class Pool:
         return True
 
     def drain(self) -> list[Any]:
-        """Take no connection back any more, and give up every idle one, for the caller to close."""
+        """Keep no connection any more, and return every idle one, for the caller to close."""
         self._closed = True
         idle, self._idle = self._idle, {}
         return [connection for stack in idle.values() for connection in stack]
@@ -68,12 +68,12 @@ class Pools:
         self._proxied = proxied
 
     def of(self, request_context: RequestContext) -> Pool:
-        """Choose. Plain http and this machine itself never go through a proxy."""
+        """Choose the pool. Plain http and loopback never use the proxy."""
         own = request_context.target.scheme == "http" or request_context.target.is_loopback
         return self._direct if own or self._proxied is None else self._proxied
 
     def drain(self) -> list[Any]:
-        """Give up every idle connection, for the caller to close."""
+        """Return every idle connection, for the caller to close."""
         return self._direct.drain() + (self._proxied.drain() if self._proxied else [])
 
 
@@ -85,11 +85,11 @@ def make_pools(
     tls: Callable[[], ssl.SSLContext],
     proxy: str | None,
 ) -> Pools:
-    """Build the pools over our network backends; of httpcore2's own they take only how a connection is made."""
+    """Build the pools over our network backends; httpcore2's pools are used only to create connections."""
     common = {"keepalive_expiry": KEEP_ALIVE_SECONDS, "http2": False}
 
     def direct(origin: httpcore2.Origin) -> Any:
-        context = tls() if origin.scheme == b"https" else None  # httpcore2 makes none of its own for http
+        context = tls() if origin.scheme == b"https" else None  # httpcore2 has no tunnel for plain http
         return pool(network_backend=backend, ssl_context=context, **common).create_connection(origin)
 
     def through_proxy(origin: httpcore2.Origin) -> Any:

@@ -1,6 +1,6 @@
-"""A connection begun before its request: name, address and TLS are done while the process still loads what it sends with.
+"""Preconnect: DNS lookup, TCP and TLS of a connection start in a thread while the process still loads its modules.
 
-It is decided on, checked and put on record like any other, by the same backend; who takes it finds it open.
+The connection is authorized, checked and recorded like any other, by the same backend.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Preconnect:
-    """One connection on its way, made in a thread of its own."""
+    """One connection being opened in its own thread."""
 
     def __init__(
         self, backend: Backend, url: str, *, entry: str, timeout: float, tls: Callable[[], ssl.SSLContext]
@@ -44,7 +44,7 @@ class Preconnect:
     ) -> None:
         decision = backend.gate.policy.decide(self._target)
         if not decision.allowed:
-            return  # the request itself is refused in a moment, and that is put on record
+            return  # the request itself will be refused and recorded
         request_context = RequestContext(Attribution(Clock(timeout), entry=entry), self._target, decision)
         try:
             stream = backend.connect(*self.place, request_context)
@@ -53,8 +53,8 @@ class Preconnect:
                 context.set_alpn_protocols(["http/1.1"])
                 stream = stream.start_tls(context, self._target.host, request_context)
                 stream.secured_for = self._target.host
-        except Exception:  # whatever it was: of a thread nobody would hear it
-            return  # the request meets the same trouble, and tells it
+        except Exception:  # any error: it would be lost in a thread
+            return  # the request will meet the same error and report it
         with self._turn:
             if self._wanted:
                 self._stream = stream
@@ -62,7 +62,7 @@ class Preconnect:
         stream.close()
 
     def claim(self, clock: Clock) -> Stream | None:
-        """Return the connection as soon as it is there; None where there is none to be had. Raises TimedOut."""
+        """Wait for the connection and return it; None if it failed. Raises TimedOut."""
         self._thread.join(clock.remaining())
         with self._turn:
             stream, self._stream, self._wanted = self._stream, None, False
@@ -71,7 +71,7 @@ class Preconnect:
         return stream
 
     def cancel(self) -> None:
-        """Close the connection, which nobody took."""
+        """Close the connection, which was not used."""
         with self._turn:
             stream, self._stream, self._wanted = self._stream, None, False
         if stream is not None:

@@ -1,4 +1,4 @@
-"""The steps of one connection, taken one at a time over the same gate, so that a diagnosis can name the one that fails."""
+"""The steps of one connection, run one at a time through the same gate, so that `missy doctor` can name the failing one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Step:
-    """One step: its name, what was found, and the error it ended in, if it did."""
+    """One step: its name, its result, and its error, if any."""
 
     __slots__ = ("detail", "error", "name")
 

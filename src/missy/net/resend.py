@@ -1,7 +1,7 @@
-"""When a request may be sent a second time unasked: its connection had been closed, and not a byte of a reply had come.
+"""When a request is resent automatically: its reused connection was closed before any byte of a reply (RFC 9112, 9.3.1).
 
-A server may close a connection that serves again at any moment, also just as the next request is written to it. That
-says nothing about the request, so it goes out once more over a new connection, and nobody is asked for a retry.
+A server may close an idle connection at any moment, also just as the next request is written to it. That is not an
+error of the request, so it is sent once more over a new connection, and does not count as a retry.
 """
 
 from __future__ import annotations
@@ -26,10 +26,12 @@ _NUMBERS = (errno.ENOTCONN, errno.ESHUTDOWN)
 
 
 def was_closed_unused(error: BaseException, context: RequestContext) -> bool:
-    """Tell whether a request failed because its connection was closed before any byte of the reply; no timeout is that."""
+    """Tell whether a request failed because its connection was closed before any byte of the response, not by a timeout."""
     if context.bytes_in:
         return False
-    if isinstance(error, httpcore2.RemoteProtocolError):  # without a byte, it can only be the end
+    if isinstance(
+        error, httpcore2.RemoteProtocolError
+    ):  # without any byte, this can only be the closed connection
         return True
     if not isinstance(error, (httpcore2.ReadError, httpcore2.WriteError)):
         return False

@@ -1,7 +1,7 @@
-"""The door for clients that are lent out: whatever their user does to them, they reach one entry's origin and no other.
+"""Transports for lent clients: whatever their user does, they reach only the origin of one entry.
 
-A lent client holds no credential. It writes a stand-in, and the entry's own credential takes its place on the way out,
-as it is at that moment and only where the request goes to the entry's scheme, host and port.
+A lent client has no credential. It sends a placeholder, which is replaced here by the entry's current credential, only
+if the request goes to the entry's scheme, host and port.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 
     from missy.net.client_lease import Account, Lease, RequestCredentials
 
-STAND_IN = "held-by-missy"  # where a client has a key: the entry's credential goes there
+STAND_IN = "held-by-missy"  # the client's "key": a placeholder for the entry's credential
 _WRITTEN = f"bearer {STAND_IN}"
-_FINGERPRINT = b"x-stainless-"  # the package's own headers: system, versions, how often it tried
+_FINGERPRINT = b"x-stainless-"  # the package's telemetry headers: system, versions, retry count
 
 
 def _attribution(
     request: httpx2.Request, account: Account, credential: str, extras: Mapping[str, str] | None = None
 ) -> Attribution:
-    """Begin the clock: of the entry's silence and the caller's, the shorter one."""
+    """Start the clock, with the shorter idle timeout of the entry and the caller."""
     asked = request.extensions.get("timeout", {})
     read, connect = asked.get("read"), asked.get("connect")
     clock = Clock(account.timeout if read is None else min(account.timeout, read))
@@ -42,7 +42,7 @@ def _attribution(
 
 
 def _require_own_origin(request: httpx2.Request, account: Account) -> None:
-    """Refuse whatever does not go to the entry's own origin. Raises PolicyError; nothing was looked up or sent."""
+    """Refuse a request to another origin than the entry's. Raises PolicyError before any lookup or connection."""
     url, attribution, gate = request.url, _attribution(request, account, "none"), account.door.gate
     try:
         target = parse(f"{url.scheme}://{url.netloc.decode('latin-1')}")
@@ -62,7 +62,7 @@ def _require_own_origin(request: httpx2.Request, account: Account) -> None:
 
 
 def _with_query(url: httpx2.URL, query: str) -> httpx2.URL:
-    """Return a URL with parameters, encoded already, added to its query."""
+    """Return a URL with encoded parameters added to its query."""
     if not query:
         return url
     before = url.query.decode("ascii")
@@ -76,7 +76,7 @@ def _has_stand_in(request: httpx2.Request) -> bool:
 def _with_credentials(
     request: httpx2.Request, request_credentials: RequestCredentials
 ) -> tuple[httpx2.Request, str]:
-    """Return the request as it goes out, and whose credential it carries. The client's own request stays as it is."""
+    """Return the request to send and the name of its credential. The client's own request is not changed."""
     headers = [(k, v) for k, v in request.headers.raw if not k.lower().startswith(_FINGERPRINT)]
     credential = "caller" if "authorization" in request.headers else "none"
     given, instead = dict(request_credentials.extra_headers), set[bytes]()
@@ -92,13 +92,13 @@ def _with_credentials(
 
 
 class ScopedTransport(httpx2.BaseTransport):
-    """The door for a lent client, sync."""
+    """The transport of a lent client, for sync code."""
 
     def __init__(self, lease: Lease) -> None:
         self._lease = lease
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send one request home. Raises MissyError of the fitting kind, in the client's own shape."""
+        """Send one request to the entry's origin. Raises a typed MissyError as a class that the client's user expects."""
         try:
             account = self._lease.account()
             _require_own_origin(request, account)
@@ -131,13 +131,13 @@ class ScopedTransport(httpx2.BaseTransport):
 
 
 class AsyncScopedTransport(httpx2.AsyncBaseTransport):
-    """The same for async code. What may wait for a file, a child or the network is done in a thread."""
+    """The same for async code. What may block on a file, a child process or the network runs in a thread."""
 
     def __init__(self, lease: Lease) -> None:
         self._lease = lease
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send one request home. Raises MissyError of the fitting kind, in the client's own shape."""
+        """Send one request to the entry's origin. Raises a typed MissyError as a class that the client's user expects."""
         try:
             account = await asyncio.to_thread(self._lease.account)
             _require_own_origin(request, account)
@@ -172,7 +172,7 @@ class AsyncScopedTransport(httpx2.AsyncBaseTransport):
 
 
 class ScopedClient(httpx2.Client):
-    """An HTTP client that reaches one entry's origin."""
+    """An HTTP client that reaches only one entry's origin."""
 
     def __init__(self, lease: Lease) -> None:
         super().__init__(transport=ScopedTransport(lease), headers=client_headers(), **client_options())

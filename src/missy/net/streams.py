@@ -1,7 +1,7 @@
 """Connections to checked addresses, sync and async: the network backends that httpcore2's pools are given.
 
-A backend gets the origin's name, has its addresses checked, and connects to one of them; TLS starts afterwards with the
-origin's name, so SNI and the certificate's host name stay right. Nothing else in the project opens a connection.
+A backend resolves the origin's name, has the addresses checked, and connects to one of them; TLS starts afterwards with
+the origin's name, so SNI and host name verification are correct. Nothing else in the project opens a connection.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from missy.net.gate import Gate, RequestContext
     from missy.net.limits import Clock
 
-# A RequestContext where httpcore2 says `timeout`: see missy.net.gate.RequestContext.
+# httpcore2's `timeout` arguments are RequestContexts: see missy.net.gate.RequestContext.
 _Timeout = Any
-SEND_CHUNK_BYTES = 16 << 10  # bytes that are sent at a time, each within the clock's silence
+SEND_CHUNK_BYTES = 16 << 10  # bytes that are sent at a time, each within the idle timeout
 
 
 def _peer_differs(stream: Any, address: str) -> bool:
-    """Tell whether a connection ended somewhere else than at the address that was checked."""
+    """Tell whether a connection's peer is another address than the checked one."""
     peer = stream.get_extra_info("server_addr")
     if not peer or peer[0] == address:
         return False
@@ -37,19 +37,19 @@ def _peer_differs(stream: Any, address: str) -> bool:
 
 def _moved(host: str) -> PolicyError:
     return PolicyError(
-        f"the connection to {host} ended at an address that was not checked", rule="address", host=host
+        f"the connection to {host} reached an address that was not checked", rule="address", host=host
     )
 
 
 class Stream(httpcore2.NetworkStream):
-    """A connection whose every read and write obeys the clock of the request that it serves, and is counted."""
+    """A connection whose reads and writes use the clock of their request and are counted."""
 
     def __init__(self, inner: httpcore2.NetworkStream) -> None:
         self._inner = inner
-        self.secured_for: str | None = None  # the name that TLS was already started under
+        self.secured_for: str | None = None  # the server name of TLS that is already active
 
     def read(self, max_bytes: int, timeout: _Timeout = None) -> bytes:
-        """Read what is there, up to `max_bytes`. Raises TimedOut."""
+        """Read available bytes, up to `max_bytes`. Raises TimedOut."""
         context: RequestContext = timeout
         try:
             data = self._inner.read(max_bytes, context.clock.remaining())
@@ -68,7 +68,7 @@ class Stream(httpcore2.NetworkStream):
             except httpcore2.WriteTimeout:
                 raise context.clock.expired() from None
             context.bytes_out += len(piece)
-            context.clock.reset_idle()  # a long prompt on a slow line is no silence
+            context.clock.reset_idle()  # sending a long prompt over a slow connection is not idle
 
     def close(self) -> None:
         """Close the connection."""
@@ -77,7 +77,7 @@ class Stream(httpcore2.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: _Timeout = None
     ) -> Stream:
-        """Start TLS under the origin's name. Raises ConnectionFailed for a certificate that does not fit."""
+        """Start TLS with the origin's name. Raises ConnectionFailed for an invalid certificate."""
         if self.secured_for is not None and self.secured_for == server_hostname:
             return self
         context: RequestContext = timeout
@@ -89,7 +89,7 @@ class Stream(httpcore2.NetworkStream):
             raise _tls_failed(error, context, server_hostname) from error
 
     def get_extra_info(self, info: str) -> Any:
-        """Pass on what httpcore2 asks of a stream."""
+        """Return httpcore2's extra information about the stream."""
         return self._inner.get_extra_info(info)
 
 
@@ -100,7 +100,7 @@ class AsyncStream(httpcore2.AsyncNetworkStream):
         self._inner = inner
 
     async def read(self, max_bytes: int, timeout: _Timeout = None) -> bytes:  # noqa: ASYNC109
-        """Read what is there, up to `max_bytes`. Raises TimedOut."""
+        """Read available bytes, up to `max_bytes`. Raises TimedOut."""
         context: RequestContext = timeout
         try:
             data = await self._inner.read(max_bytes, context.clock.remaining())
@@ -119,7 +119,7 @@ class AsyncStream(httpcore2.AsyncNetworkStream):
             except httpcore2.WriteTimeout:
                 raise context.clock.expired() from None
             context.bytes_out += len(piece)
-            context.clock.reset_idle()  # a long prompt on a slow line is no silence
+            context.clock.reset_idle()  # sending a long prompt over a slow connection is not idle
 
     async def aclose(self) -> None:
         """Close the connection."""
@@ -131,7 +131,7 @@ class AsyncStream(httpcore2.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: _Timeout = None,  # noqa: ASYNC109
     ) -> AsyncStream:
-        """Start TLS under the origin's name. Raises ConnectionFailed for a certificate that does not fit."""
+        """Start TLS with the origin's name. Raises ConnectionFailed for an invalid certificate."""
         context: RequestContext = timeout
         try:
             return AsyncStream(
@@ -141,7 +141,7 @@ class AsyncStream(httpcore2.AsyncNetworkStream):
             raise _tls_failed(error, context, server_hostname) from error
 
     def get_extra_info(self, info: str) -> Any:
-        """Pass on what httpcore2 asks of a stream."""
+        """Return httpcore2's extra information about the stream."""
         return self._inner.get_extra_info(info)
 
 
@@ -156,13 +156,13 @@ def _tls_failed(error: Exception, context: RequestContext, name: str | None) -> 
 
 
 def _none_left(host: str, port: int, failures: list[Exception]) -> NoReturn:
-    """Raise the first address's failure: it was the system's own preference."""
+    """Raise the error of the first address, which the system prefers."""
     first = failures[0]
     if isinstance(first, MissyError):
         raise first
     cause = first.__cause__
     while isinstance(cause, OSError) and not cause.errno and isinstance(cause.__cause__, OSError):
-        cause = cause.__cause__  # asyncio's way says no more than that all attempts failed
+        cause = cause.__cause__  # asyncio only reports that all attempts failed
     if isinstance(cause, OSError):
         raise connection_errors.unreachable(host, port, cause) from first
     raise ConnectionFailed(f"could not connect to {host}:{port}", hint="check the network") from first
@@ -187,11 +187,11 @@ class Backend(httpcore2.NetworkBackend):
         self._preconnects: dict[tuple[str, int], Preconnected] = {}
 
     def adopt(self, preconnect: Preconnected) -> None:
-        """Take the next connection to this place from what was begun ahead."""
+        """Use a preconnect for the next connection to its host and port."""
         self._preconnects[preconnect.place] = preconnect
 
     def discard(self) -> None:
-        """Close what was begun ahead and never taken."""
+        """Close the preconnects that were not used."""
         while self._preconnects:
             self._preconnects.popitem()[1].cancel()
 
@@ -214,7 +214,7 @@ class Backend(httpcore2.NetworkBackend):
         return self.connect(host, port, context)
 
     def connect(self, host: str, port: int, context: RequestContext) -> Stream:
-        """Make a connection of its own to a checked address. Raises PolicyError, ConnectionFailed, TimedOut."""
+        """Open a new connection to a checked address. Raises PolicyError, ConnectionFailed, TimedOut."""
         addresses = names.resolve(host, port, context.clock)
         if not self._proxy:
             self.gate.check_addresses(context, addresses)
@@ -238,7 +238,7 @@ class Backend(httpcore2.NetworkBackend):
         _none_left(f"the proxy {host}" if self._proxy else host, port, failures)
 
     def connect_unix_socket(self, *_: Any, **__: Any) -> NoReturn:
-        """Refuse: a path is not a host that a policy can decide on."""
+        """Refuse: the policy cannot decide on the path of a unix socket."""
         raise PolicyError("unix sockets are not supported", rule="invalid")
 
 
@@ -284,11 +284,11 @@ class AsyncBackend(httpcore2.AsyncNetworkBackend):
         _none_left(f"the proxy {host}" if self._proxy else host, port, failures)
 
     async def connect_unix_socket(self, *_: Any, **__: Any) -> NoReturn:
-        """Refuse: a path is not a host that a policy can decide on."""
+        """Refuse: the policy cannot decide on the path of a unix socket."""
         raise PolicyError("unix sockets are not supported", rule="invalid")
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep as the pool asks."""
+        """Sleep, for httpcore2."""
         import asyncio
 
         await asyncio.sleep(seconds)

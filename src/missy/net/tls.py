@@ -1,4 +1,4 @@
-"""The TLS context: the system's roots and the user's `ca_bundle`, and nothing that the environment says."""
+"""The TLS context: the system's root certificates and the user's `ca_bundle`; the environment is ignored."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import ssl
 
 from missy.errors import ConfigError
 
-# Where systems keep their roots when OpenSSL's own compiled-in paths are empty.
+# Where systems store root certificates, for when OpenSSL's compiled-in paths are empty.
 _BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -17,7 +17,7 @@ _BUNDLES = (
 
 
 def context(ca_bundle: str | None = None) -> ssl.SSLContext:
-    """Return a client context that verifies certificate and host name. Raises ConfigError for an unusable ca_bundle.
+    """Return a client context that verifies certificate and host name. Raises ConfigError for an invalid ca_bundle.
 
     Built by hand: `ssl.create_default_context()` honours SSLKEYLOGFILE and OpenSSL's default paths honour SSL_CERT_FILE
     and SSL_CERT_DIR, which would let the environment add roots or log the session keys.
@@ -32,7 +32,7 @@ def context(ca_bundle: str | None = None) -> ssl.SSLContext:
             reason = (
                 error.strerror
                 if isinstance(error, OSError) and error.strerror
-                else "it holds no PEM certificate"
+                else "it contains no PEM certificate"
             )
             raise ConfigError(
                 f"network.ca_bundle {ca_bundle!r} cannot be used: {reason}",
@@ -44,7 +44,7 @@ def context(ca_bundle: str | None = None) -> ssl.SSLContext:
 
 def _load_system_roots(made: ssl.SSLContext) -> None:
     paths = ssl.get_default_verify_paths()
-    # A hashed folder is read certificate by certificate on use: 0.1 ms here, where loading the bundle costs 25.
+    # From a hashed folder, certificates are read only when needed: 0.1 ms here, where loading the bundle takes 25.
     for folder in (paths.openssl_capath, "/etc/ssl/certs"):
         if _is_hashed(folder):
             made.load_verify_locations(capath=folder)

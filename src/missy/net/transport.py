@@ -1,4 +1,4 @@
-"""The way out in the shape of httpx2: for lent clients, and for libraries that bring calls of their own."""
+"""httpx2 transports over `missy.net.core`: for lent clients, and for libraries that make their own requests."""
 
 from __future__ import annotations
 
@@ -14,13 +14,11 @@ if TYPE_CHECKING:
     from missy.net.core import AsyncCore, Core
     from missy.net.gate import Attribution, Gate
 
-BODY = (
-    "missy.body"  # the response extension that is its body: raw bytes by iteration, `ended()` for the audit
-)
+BODY = "missy.body"  # the response extension with the body: iterate for raw bytes, `ended()` for the audit
 
 
 def _converted(request: httpx2.Request, gate: Gate, attribution: Attribution) -> HttpRequest:
-    """Return the request without anything that a caller could change after the decision. Raises PolicyError."""
+    """Copy the request, so that the caller cannot change it after authorization. Raises PolicyError."""
     url = request.url
     netloc = url.netloc.decode("latin-1")
     if url.userinfo:
@@ -28,18 +26,18 @@ def _converted(request: httpx2.Request, gate: Gate, attribution: Attribution) ->
     if request.headers.get("host", "").lower() != netloc.lower():
         raise gate.invalid(f"the Host header is not {url.host}", attribution, host=url.host)
     headers = [header for header in request.headers.raw if header[0].lower() != b"host"]
-    repeatable = isinstance(request.stream, httpx2.ByteStream)  # not so a file or a generator
+    repeatable = isinstance(request.stream, httpx2.ByteStream)  # unlike a file or a generator
     return HttpRequest(
         request.method, f"{url.scheme}://{netloc}", url.raw_path, headers, request.stream, repeatable
     )
 
 
 def _response(response: HttpResponse, stream: Any) -> httpx2.Response:
-    # Already unpacked: httpx2 must not do it again, unbounded. And no cookie is kept: one jar would serve all endpoints.
+    # Already decompressed: httpx2 must not do it again, without a limit. Cookies are dropped: endpoints would share them.
     left_out = (b"content-encoding", b"set-cookie")
     headers = [(name, value) for name, value in response.raw_headers if name.lower() not in left_out]
     made = httpx2.Response(response.status, headers=headers, stream=stream, extensions={BODY: response.body})
-    made.encoding = "utf-8"  # the server's charset could name any codec, bz2 and idna too
+    made.encoding = "utf-8"  # the server's charset could name any codec, even bz2 or idna
     return made
 
 
@@ -78,7 +76,7 @@ async def asend(core: AsyncCore, request: httpx2.Request, attribution: Attributi
 
 
 class Transport(httpx2.BaseTransport):
-    """The door for an httpx2 client. `call_of` says on whose account a request is, and begins its clock."""
+    """The transport of an httpx2 client. `attribution_of` returns a request's attribution and starts its clock."""
 
     def __init__(self, core: Core, attribution_of: Callable[[httpx2.Request], Attribution]) -> None:
         self._core = core

@@ -1,7 +1,7 @@
 """TLS through a TLS connection: an https origin behind an https proxy, for sync code.
 
-httpcore2's own waits its whole timeout anew for each byte that comes, so a drip could hold a call for ever; this one
-must never wait longer than it was told to.
+httpcore2's own stream restarts its timeout with each byte received, so a slow server could block a call for ever; here
+the timeout is for the whole operation.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MAX_READ_BYTES = 64 << 10  # bytes taken from the outer connection at a time
 
 
 class Tunnel(httpcore2.NetworkStream):
-    """The inner connection, once its handshake is done. Timeouts are in seconds, for a whole read or write."""
+    """The inner connection, after its handshake. Timeouts are in seconds, for a whole read or write."""
 
     def __init__(
         self, outer: httpcore2.NetworkStream, context: ssl.SSLContext, name: str | None, timeout: float
@@ -34,7 +34,7 @@ class Tunnel(httpcore2.NetworkStream):
             raise
 
     def _turn(self, act: Callable[[], Any], timeout: float) -> Any:
-        """Do one step of TLS, with as many reads and writes of the outer connection as it needs."""
+        """Run one TLS operation, with as many reads and writes of the outer connection as needed."""
         ends = monotonic() + timeout
         while True:
             try:
@@ -55,7 +55,7 @@ class Tunnel(httpcore2.NetworkStream):
                 self._came.write_eof()
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Read what is there, up to `max_bytes`; nothing at the end."""
+        """Read available bytes, up to `max_bytes`; empty at the end."""
         assert timeout is not None
         try:
             data: bytes = self._turn(lambda: self._tls.read(max_bytes), timeout)
@@ -66,7 +66,7 @@ class Tunnel(httpcore2.NetworkStream):
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Write all of `buffer`: a memory BIO takes it whole."""
+        """Write all of `buffer`: a memory BIO accepts it at once."""
         assert timeout is not None
         try:
             if buffer:
@@ -79,5 +79,5 @@ class Tunnel(httpcore2.NetworkStream):
         self._outer.close()
 
     def get_extra_info(self, info: str) -> Any:
-        """Pass on what httpcore2 asks of a stream; the TLS object is the inner one."""
+        """Return httpcore2's extra information; the TLS object is the inner one."""
         return self._tls if info == "ssl_object" else self._outer.get_extra_info(info)

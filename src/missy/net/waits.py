@@ -1,6 +1,6 @@
-"""How long a server asks to wait, from every form in which servers say it: headers, fields, sentences. Pure.
+"""How long a server asks to wait before a retry, from headers, JSON fields or sentences. Pure.
 
-Whatever it reads is bounded: a wait is between 0 and LONGEST seconds, or None where nothing readable was said.
+A wait is between 0 and MAX_WAIT_SECONDS, or None if the server gave none that can be parsed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 MAX_WAIT_SECONDS = 366 * 86_400.0  # seconds; a server that asks for more means "never"
 _YEAR_9999 = 253_402_300_799
-MIN_EPOCH_SECONDS = 1e9  # a number from here on is a point in time
+MIN_EPOCH_SECONDS = 1e9  # a number from here on is a Unix time, not a duration
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 _UNIT = (
     r"(ms|millis(?:econds?)?|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?|w|weeks?)"
@@ -46,14 +46,14 @@ _MOMENTS = ("resetsat", "resetat", "resettime", "resettimestamp", "retryat")
 
 
 def bounded(seconds: float) -> float | None:
-    """Return a wait within bounds; None for one that is no number or lies in the past by its sign."""
+    """Return a wait limited to MAX_WAIT_SECONDS; None for a negative one or NaN."""
     if math.isnan(seconds) or seconds < 0:
         return None
     return min(seconds, MAX_WAIT_SECONDS)
 
 
 def number(value: object) -> float | None:
-    """Return a number or a text of one, however large, or None."""
+    """Parse a number, given as a number or text, of any size; or return None."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
     try:
@@ -66,7 +66,7 @@ def number(value: object) -> float | None:
 
 
 def duration(value: object, now: float | None = None) -> float | None:
-    """Return the seconds from now that `17`, `0.5`, `6m0s`, `120ms`, `1h2m`, PT30S, an epoch or a date stands for."""
+    """Parse a wait to seconds from now: `17`, `0.5`, `6m0s`, `120ms`, `1h2m`, PT30S (ISO 8601), a Unix time or a date."""
     now = time.time() if now is None else now
     plain = number(value)
     if plain is not None:
@@ -78,7 +78,7 @@ def duration(value: object, now: float | None = None) -> float | None:
 
 
 def moment(value: object, now: float | None = None) -> float | None:
-    """Return the seconds from now until a point in time: an epoch in seconds or milliseconds, or a date."""
+    """Return the seconds from now until a time: Unix seconds or milliseconds, or a date."""
     return duration(value, now)
 
 
@@ -141,7 +141,7 @@ def from_sentence(text: str) -> float | None:
 
 
 def from_fields(fields: Mapping[str, Any], now: float | None = None) -> float | None:
-    """Return the wait that the fields of a body name. Their names are plain, as in missy.net.error_body."""
+    """Return the wait in the fields of a body. Their names are normalized, as in missy.net.error_body."""
     for name in _MILLISECONDS:
         if name in fields and (found := number(fields[name])) is not None:
             return bounded(found / 1000)
@@ -163,13 +163,13 @@ def retry_after(headers: Mapping[str, str], now: float | None = None) -> float |
 
 
 def from_headers(headers: Mapping[str, str], now: float | None = None) -> float | None:
-    """Return the wait that headers ask for: an order to wait, else when the limit that is used up begins anew."""
+    """Return the wait in the headers: Retry-After, else the time until the exhausted limit resets."""
     found = retry_after(headers, now)
     return found if found is not None else resets_in(headers, now)
 
 
 def resets_in(headers: Mapping[str, str], now: float | None = None) -> float | None:
-    """Return when the limits that are used up begin anew, by `x-ratelimit-reset-*` and `x-codex-*` and their kin."""
+    """Return the wait until the exhausted limits reset, by `x-ratelimit-reset-*`, `x-codex-*` and similar headers."""
     codex = list(_codex(headers, now))
     if codex:
         return max(codex)
@@ -187,7 +187,7 @@ def resets_in(headers: Mapping[str, str], now: float | None = None) -> float | N
 
 
 def _codex(headers: Mapping[str, str], now: float | None) -> Iterable[float]:
-    """Yield the resets of the windows that are full, of every family `x-codex-primary-…`, `x-codex-NAME-primary-…`."""
+    """Yield the resets of the exhausted windows, of every family `x-codex-primary-…`, `x-codex-NAME-primary-…`."""
     for name, value in headers.items():
         if not name.startswith("x-codex-") or not name.endswith("-used-percent"):
             continue
@@ -202,7 +202,7 @@ def _codex(headers: Mapping[str, str], now: float | None) -> Iterable[float]:
 
 
 def full_windows_reset(limits: Mapping[str, Any], now: float | None = None) -> float | None:
-    """Return the wait until the full windows of `{"primary": {"used_percent", "reset_at"}, ...}` begin anew."""
+    """Return the wait until the exhausted windows of `{"primary": {"used_percent", "reset_at"}, ...}` reset."""
     found = [
         duration(window.get("reset_at", window.get("reset_after_seconds")), now)
         for window in limits.values()
@@ -212,7 +212,7 @@ def full_windows_reset(limits: Mapping[str, Any], now: float | None = None) -> f
 
 
 def resets_at(fields: Mapping[str, Any]) -> float | None:
-    """Return the point in time, in seconds since 1970, that the fields of a body name for the end of a limit."""
+    """Return when a limit resets, in Unix seconds, from the fields of a body."""
     for name in _MOMENTS:
         at = number(fields.get(name))
         if at is not None and MIN_EPOCH_SECONDS <= at < _YEAR_9999 * 1000:
@@ -221,7 +221,7 @@ def resets_at(fields: Mapping[str, Any]) -> float | None:
 
 
 def when(at: float | None, now: float | None = None) -> str:
-    """Return a reset for people: `it resets in 20 s (20:10:37)`, in local time, with the date when that is not today's."""
+    """Describe a reset: `it resets in 20 s (20:10:37)`, in local time, with the date unless it is today."""
     if at is None:
         return ""
     now = time.time() if now is None else now

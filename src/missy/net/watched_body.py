@@ -1,6 +1,6 @@
-"""The body of a reply on its way to a lent client: its errors in the client's own shape, and no cut stream ends in silence.
+"""Response bodies for lent clients: errors have types that the client expects, and a truncated stream raises an error.
 
-Every byte is handed on as it comes. Nothing is held back but the end of a stream that was none.
+Every byte is passed on as it comes. Only the end of an incomplete stream is replaced, by an error.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
     from missy.net.client_lease import Lease
 
-MAX_DRAIN_SECONDS = 0.05  # seconds to take the end of the body, so that the connection can serve again
+MAX_DRAIN_SECONDS = 0.05  # seconds to read the end of the body, so that the connection can be reused
 
 
 class _Watched:
-    """A reply's body on its way to the client: errors as its user expects them, and no cut stream that ends in silence."""
+    """Common part of both bodies: translates errors, and raises an error for a truncated stream."""
 
     def __init__(self, body: Any, lease: Lease, request: httpx2.Request, response: httpx2.Response) -> None:
         self._body = body
@@ -37,7 +37,7 @@ class _Watched:
             self._ending.feed(chunk)
 
     def _ended(self, error: MissyError | None = None) -> None:
-        """Take the end of the bytes. Raises what is wrong with it."""
+        """Handle the end of the bytes. Raises an error if the stream is not complete."""
         self._over = True
         if self._ending is None:
             if error is not None:
@@ -52,7 +52,7 @@ class _Watched:
             raise self._lease.explain(error, self._request) from error
 
     def _is_to_drain(self) -> bool:
-        """Tell whether the reader has all that it wanted, and give what is left only a moment."""
+        """Tell whether the stream is complete, and if so limit the time for the rest."""
         if self._over or self._chunks is None or self._ending is None or not self._ending.whole:
             return False
         self._body.ended()
@@ -61,7 +61,7 @@ class _Watched:
 
 
 class SyncWatched(_Watched, httpx2.SyncByteStream):
-    """The body for sync code."""
+    """The body of a lent client's response, for sync code."""
 
     def __iter__(self) -> Iterator[bytes]:
         if self._chunks is None:
@@ -78,7 +78,7 @@ class SyncWatched(_Watched, httpx2.SyncByteStream):
             self._ended()
 
     def close(self) -> None:
-        """End the reply; a stream that is whole is read to the end of its body first, if that is there."""
+        """Close the response; if the stream is complete, its body is read to the end first, if that is available."""
         if self._is_to_drain():
             with suppress(MissyError, ValueError):
                 for _ in self._chunks:
@@ -87,7 +87,7 @@ class SyncWatched(_Watched, httpx2.SyncByteStream):
 
 
 class AsyncWatched(_Watched, httpx2.AsyncByteStream):
-    """The body for async code."""
+    """The body of a lent client's response, for async code."""
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         if self._chunks is None:

@@ -1,1 +1,1 @@
-"""The providers: who answers, over which wire format. Each model call goes through the door of `missy.net`."""
+"""The providers: one class for each API format. All their requests go through `missy.net`."""

@@ -1,7 +1,7 @@
-"""The clients that are lent out: a real `openai.OpenAI` and `openai.AsyncOpenAI` over the door of lent clients.
+"""Lent clients: a real `openai.OpenAI` and `openai.AsyncOpenAI` over the transports of `missy.net.scoped`.
 
-What would lead them past the door is refused: another HTTP client, another way to sign in, websockets. Errors of the
-door are errors of the package too, so that whoever catches the package's catches them.
+Anything that would bypass these transports is refused: another HTTP client, another authentication, websockets. Our
+errors are subclasses of the package's errors too, so code that handles the package's errors handles them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class ConnectionFailed(errors.ConnectionFailed, APIConnectionError):  # type: ig
 
 
 class TimedOut(errors.TimedOut, APITimeoutError):  # type: ignore[misc]
-    """Silence for too long: see missy.TimedOut."""
+    """A timeout: see missy.TimedOut."""
 
 
 class IncompleteError(errors.IncompleteError, APIConnectionError):  # type: ignore[misc]
@@ -47,7 +47,7 @@ class CredentialError(errors.CredentialError, OpenAIError):
 
 
 class UsageError(errors.UsageError, OpenAIError):
-    """The client cannot be used so, or not any more: see missy.UsageError."""
+    """Wrong use of the client, or its owner is closed: see missy.UsageError."""
 
 
 class BadReply(errors.BadReply, OpenAIError):
@@ -59,7 +59,7 @@ class ProviderError(errors.ProviderError, OpenAIError):
 
 
 class MissyError(errors.MissyError, OpenAIError):
-    """Something else failed: see missy.MissyError."""
+    """Any other failure: see missy.MissyError."""
 
 
 _KINDS: tuple[type[errors.MissyError], ...] = (
@@ -76,7 +76,7 @@ _KINDS: tuple[type[errors.MissyError], ...] = (
 
 
 def explain(error: errors.MissyError, request: Any) -> Exception:
-    """Return an error of ours as one of the package's too."""
+    """Return one of our errors as a subclass of the package's error too."""
     for kind in _KINDS:
         if isinstance(error, kind.__bases__[0]):
             about = {"request": request, "body": None, "code": None, "param": None}
@@ -86,7 +86,7 @@ def explain(error: errors.MissyError, request: Any) -> Exception:
 
 
 def _explain_cause(error: APIConnectionError) -> Exception:
-    """Return what the package took for a failed connection, after its retries, as what it is."""
+    """Return the original error for one that the package retried as a failed connection."""
     cause = error.__cause__
     return explain(cause, error.request) if isinstance(cause, errors.MissyError) else error
 
@@ -108,13 +108,13 @@ class Lease:
         return ending_of(path, response.headers.get("content-type", ""))
 
     def refuse_websocket(self) -> NoReturn:
-        """Refuse, on record: a websocket would be opened by another package, past the policy."""
+        """Refuse and record: a websocket would be opened by another package, bypassing the policy."""
         account = self.account()
         call = Attribution(Clock(account.timeout), entry=account.entry)
         error = account.door.gate.deny_outright(
             account.home,
             call,
-            "a websocket would pass the door by",
+            "a websocket would bypass the network policy",
             rule="websocket",
             hint="use the HTTP calls of this client",
         )
@@ -122,7 +122,7 @@ class Lease:
 
 
 class _Kept:
-    """What both clients have in common: they keep their HTTP client, and say nothing of the machine."""
+    """Common part of both clients: their HTTP client cannot be replaced, and no telemetry headers are sent."""
 
     _client: Any
     _custom_headers: Any
@@ -139,7 +139,7 @@ class _Kept:
 
     def copy(self, **options: Any) -> Any:
         _refuse_detours({**options, "http_client": options.get("http_client") or self._client})
-        # The package asks for `websocket_base_url` to hand it on, and whoever asks for it otherwise is refused.
+        # The package reads `websocket_base_url` to pass it on; any other read is refused.
         if options.get("data_residency") is None:
             options["websocket_base_url"] = options.get("websocket_base_url") or "none:"
         return super().copy(**options)  # type: ignore[misc]
@@ -159,14 +159,14 @@ class _Kept:
 
 
 def _refuse_detours(options: dict[str, Any]) -> None:
-    """Refuse what has connections of its own. Raises UsageError."""
+    """Refuse options that open connections of their own. Raises UsageError."""
     names = [name for name in ("provider", "workload_identity") if options.get(name) is not None]
     if not isinstance(options["http_client"], (ScopedClient, AsyncScopedClient)):
         names.append("http_client")
     if names:
         error = errors.UsageError(
-            f"a lent client takes no {names[0]} of its caller's: that would pass the policy by",
-            hint="make a client of your own for that, outside of Missy",
+            f"a lent client takes no {names[0]} of its caller's: that would bypass the policy",
+            hint="create your own client for that, outside of Missy",
         )
         raise explain(error, None)
 
@@ -192,7 +192,7 @@ class AsyncClient(_Kept, AsyncOpenAI):
 
 
 def _options(base_url: str) -> dict[str, Any]:
-    # Given empty rather than left out: what is left out, the package takes from the environment.
+    # Empty rather than omitted: the package reads omitted values from the environment.
     return {
         "api_key": STAND_IN,
         "base_url": base_url,

@@ -1,7 +1,7 @@
-"""The `openai` package as the author of our model calls: what it makes for an endpoint, with places for what varies.
+"""Building model requests with the `openai` package: a template for an endpoint, with placeholders for varying values.
 
-It is asked for the method, the path, and the names, values and order of the headers. What it would read from the
-environment and what it would add to fingerprint us stays out. It sends nothing: its requests are built, not sent.
+The package supplies the method, the path, and the names, values and order of the headers, without its environment
+variables and telemetry. Its requests are only built, never sent by it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import httpx2
 
-# From the modules that define them: `import openai` would load its other services too, twice the time.
+# Imported from the defining modules: `import openai` loads its other services too and takes twice the time.
 from openai._base_client import SyncAPIClient
 from openai._models import FinalRequestOptions
 from openai._types import Omit
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class _Builder(SyncAPIClient):
-    """Builds requests as the package builds them, without its fingerprint."""
+    """Builds requests as the package does, without its telemetry headers."""
 
     @property
     def default_headers(self) -> dict[str, Any]:
@@ -39,7 +39,7 @@ class _SendsNothing(httpx2.BaseTransport):
 
 
 def make_head(key: HeadKey) -> Head:
-    """Have the package make the request line and the headers of a call."""
+    """Build the request line and the headers of a call with the package."""
     places = {name: f"missy-place-{number}" for number, name in enumerate(key.names)}
     with httpx2.Client(transport=_SendsNothing(), headers=client_headers(), **client_options()) as client:
         builder = _Builder(

@@ -1,6 +1,6 @@
-"""What to try next: keys of the pool, parameters that an endpoint refuses, retries with their waits. Pure but for chance.
+"""Retries: the next key of the pool, parameters to omit, and backoff. Pure except for random jitter.
 
-It must never let a call be sent twice after something of its answer was shown.
+A call is never sent again after any part of its answer was output.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from missy.secrets.resolve import Credential
 
 FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.25, 8.0  # seconds
-# Parameters that some endpoint refuses, and that a call can do without.
+# Optional parameters that some endpoints refuse; a call works without them.
 OPTIONAL_PARAMS = (
     "max_tokens",
     "max_completion_tokens",
@@ -28,28 +28,28 @@ OPTIONAL_PARAMS = (
     "parallel_tool_calls",
     "tool_choice",
 )
-# Fields of the messages that some endpoint refuses.
+# Optional fields of the messages that some endpoints refuse.
 OPTIONAL_MESSAGE_FIELDS = ("reasoning_content", "reasoning_details", "reasoning")
 _LIMITS = ("max_tokens", "max_completion_tokens")
-# A value out of range is the user's to mend; leaving it out would hide that.
+# The user must correct a value that is out of range; omitting it would hide that.
 _OUT_OF_RANGE = (
     r"between|range|at most|at least|less than|greater than|<=|>=|too large|too high|maximum|minimum"
 )
 
 
 class Credentials(Protocol):
-    """Where the credential of an attempt comes from."""
+    """The source of credentials for the attempts of a call."""
 
     @property
     def current(self) -> Credential:
         """The credential to use now."""
 
     def next(self, error: MissyError) -> bool:
-        """After `error`, take another credential; False where there is none that could help. May wait."""
+        """Switch to another credential after `error`. Returns False if none could help. May block."""
 
 
 class KeyPool:
-    """The keys of an entry, tried in order when one is refused or out of quota."""
+    """The keys of an entry: the next one is used when one is refused or out of quota."""
 
     def __init__(self, credentials: Sequence[Credential]) -> None:
         self._left = list(credentials)
@@ -61,7 +61,7 @@ class KeyPool:
         return self._current
 
     def next(self, error: MissyError) -> bool:
-        """Take the next key."""
+        """Switch to the next key."""
         if not isinstance(error, (CredentialError, LimitError)) or not self._left:
             return False
         self._current = self._left.pop(0)
@@ -69,7 +69,7 @@ class KeyPool:
 
 
 class Attempts:
-    """The state of one call over its attempts: `credential` and `without` are what the next one is made with."""
+    """The state of one call across its attempts: `credential` and `omitted` apply to the next one."""
 
     def __init__(
         self, credentials: Credentials, *, max_retries: int, clock: Clock, omitted: Collection[str]
@@ -77,11 +77,11 @@ class Attempts:
         self.credentials = credentials
         self._retries_left = max_retries
         self._clock = clock
-        self._patience = clock.timeout  # seconds that all waits together may take
+        self._patience = clock.timeout  # seconds that all waits together may take at most
         self.omitted = frozenset(omitted)
         self.newly_omitted: frozenset[str] = frozenset()
         self._tries = 0
-        self.output_started = False  # something of the answer has been given out
+        self.output_started = False  # some part of the answer was output
 
     @property
     def credential(self) -> Credential:
@@ -89,9 +89,9 @@ class Attempts:
         return self.credentials.current
 
     def next_delay(self, error: MissyError, *, sent: Collection[str], output_started: bool) -> float:
-        """Return the seconds to wait before the next attempt, or raise `error` where there is none.
+        """Return the seconds to wait before the next attempt, or raise `error` if there is none.
 
-        `sent` are the parameters of the body; `shown` says that something of the answer has been given out.
+        `sent` are the parameters of the body; `output_started`: some part of the answer was output.
         """
         if output_started:
             raise error
@@ -108,7 +108,7 @@ class Attempts:
         return wait
 
     def _leave_out(self, error: MissyError, sent: Collection[str]) -> bool:
-        """Leave out a parameter that a 400 or 422 names; of the two names of the length limit, take the other."""
+        """Omit a parameter that a 400 or 422 names; for the length limit, switch to its other name."""
         if not isinstance(error, ProviderError) or error.status not in (400, 422):
             return False
         name = _blamed(error, sent)
@@ -134,7 +134,7 @@ class Attempts:
 
 
 def _blamed(error: ProviderError, sent: Collection[str]) -> str | None:
-    """Return the parameter that an error blames: by the field that names it, else by the first name in its words."""
+    """Return the parameter that an error names as wrong, in its `param` field or else first in its message."""
     found = [name for name in (*OPTIONAL_PARAMS, *OPTIONAL_MESSAGE_FIELDS) if _is_sent(name, sent)]
     for name in error.params:
         if name in found:
@@ -157,7 +157,7 @@ def _is_quota(code: str | None) -> bool:
 
 
 def _is_passing(error: MissyError) -> bool:
-    """Tell whether trying again may help. A timeout is not tried again: the user said how long to wait."""
+    """Tell whether a retry may help. A timeout is not retried: the user has set how long to wait."""
     if isinstance(error, ConnectionFailed):
         return True
     if isinstance(error, LimitError):
@@ -169,5 +169,5 @@ def _is_passing(error: MissyError) -> bool:
         or "validation error" in error.message
         or (error.code or "").startswith("invalid_request")
     ):
-        return False  # a client's fault under a server's status
+        return False  # a client error with a 5xx status
     return error.status in (408, 409) or error.status >= 500

@@ -1,4 +1,4 @@
-"""What every provider is given."""
+"""The interface of a provider: Request, Preview and the Provider protocol."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 class Request(NamedTuple):
-    """One model call, whatever the provider. None means: not asked for, so not sent.
+    """One model call, for any provider. An option that is None is not sent.
 
-    `timeout` is the seconds of silence allowed, `patience` those without progress (None: some times `timeout`), `deadline`
-    the seconds for the whole answer.
+    In seconds: `timeout` is the idle timeout, `patience` the time without progress (None: a multiple of `timeout`),
+    `deadline` the time for the whole answer.
     """
 
     messages: tuple[Message, ...]
@@ -33,7 +33,7 @@ class Request(NamedTuple):
 
 
 class Preview(NamedTuple):
-    """The exact HTTP request that would be sent, with its secrets masked; `credential` says where the key comes from."""
+    """The exact HTTP request that would be sent, with secrets masked; `credential` is the source of the key."""
 
     method: str
     url: str
@@ -43,7 +43,7 @@ class Preview(NamedTuple):
 
 
 class Provider(Protocol):
-    """Answers requests. A generator that is closed early closes its connection."""
+    """Answers requests. Closing a generator early closes its connection."""
 
     def stream(self, request: Request) -> Iterator[Event]:
         """Yield the answer's events as they arrive; the last one is Done. Raises MissyError."""
@@ -58,4 +58,4 @@ class Provider(Protocol):
         """Return what `stream` would send, without sending it."""
 
     def account(self) -> Account:
-        """Return the account of a lent client's next request: endpoint, credential and timeout as they are now."""
+        """Return the account of a lent client's next request: the current endpoint, credential and timeout."""

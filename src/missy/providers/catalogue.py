@@ -1,4 +1,4 @@
-"""The ChatGPT backend's list of models: kept for a few minutes, then asked for again with its ETag."""
+"""The ChatGPT backend's list of models: cached for a few minutes, then revalidated with its ETag (RFC 9110, 13.1.2)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _CLIENT_VERSION = "99.0.0"
 
 
 class Model:
-    """One model of the list. `listed`: it is meant to be chosen; a hidden one may still answer."""
+    """One model of the list. `listed`: it is offered to users; a hidden one may work too."""
 
     __slots__ = ("listed", "name", "priority")
 
@@ -38,7 +38,7 @@ class Model:
 
 
 class Catalogue:
-    """The list of one MISSY_HOME, by entry and account. A file that cannot be written is no reason to fail."""
+    """The cached lists of one MISSY_HOME, by entry and account. A failure to write the cache is ignored."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -67,7 +67,7 @@ class Catalogue:
         value = parse_json(body)
         items = value.get("models") if isinstance(value, dict) else None
         if not isinstance(items, list):
-            raise BadReply("the reply is no list of models", hint="try again later")
+            raise BadReply("the reply is not a list of models", hint="try again later")
         kept = [
             {name: item.get(name) for name in ("slug", "id", "visibility", "priority") if name in item}
             for item in items
@@ -77,11 +77,11 @@ class Catalogue:
         return _sorted(kept)
 
     def cached_default(self, entry: str) -> str | None:
-        """Return the default model as it was last seen, without asking anybody."""
+        """Return the default model of the cached list, without a request."""
         return next(iter(self.cached(entry)), None)
 
     def cached(self, entry: str) -> list[str]:
-        """Return the names that are listed, best first, as they were last seen, without asking anybody."""
+        """Return the listed names of the cached list, best first, without a request."""
         notes = (note for key, note in self._load().items() if key.startswith(f"{entry} "))
         return [model.name for model in _sorted(next(notes, {}).get("models")) if model.listed]
 
@@ -94,7 +94,7 @@ class Catalogue:
 
 
 def _is_note(note: object) -> bool:
-    """Tell whether a note can be used: a list that is one, and an ETag that can go into a header."""
+    """Tell whether a cache entry is valid: it has a list, and an ETag that can be sent in a header."""
     if not isinstance(note, dict) or not isinstance(note.get("models"), list):
         return False
     etag = note.get("etag")

@@ -1,8 +1,8 @@
 """The body of a Chat Completions request. Pure.
 
-The format is OpenAI's (API reference, "Chat Completions"). No optional field is sent that was not asked for, but
-`stream_options`, which asks for the token counts; `stream` is left out where a whole answer is wished for, as the
-`openai` package does.
+The format is OpenAI's (API reference, "Chat Completions"). No optional field is sent unless the caller sets it, except
+`stream_options`, which requests the token counts; `stream` is omitted for an answer that is not streamed, as in the
+`openai` package.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _messages(request: Request, system_role: str) -> list[dict[str, Any]]:
 
 def _message(message: Message, system_role: str) -> dict[str, Any]:
     made: dict[str, Any] = {"role": system_role if message.role == "system" else message.role}
-    # A string where it is only text: some templates answer 500 to a list of parts.
+    # A string if there is only text: some chat templates answer 500 to a list of parts.
     if message.images:
         text = [{"type": "text", "text": message.text}] if message.text else []
         made["content"] = text + [_image(image) for image in message.images]

@@ -1,4 +1,4 @@
-"""The message that some servers send at the end of a stream, with all that its pieces have said already. Pure."""
+"""The complete message that some servers send at the end of a stream, repeating its pieces. Pure."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ _REPEATED = ("reasoning_content", "reasoning", "reasoning_text", "reasoning_deta
 
 
 class ClosingMessage:
-    """Knows what the pieces of a stream have brought; `rest` leaves of a whole message what is new in it.
+    """Tracks the pieces of a stream; `rest` removes from a complete message what has come already.
 
-    In a stream that has no pieces but messages, each of them is a piece.
+    In a stream that has only messages and no pieces, each message is a piece.
     """
 
     __slots__ = ("_calls", "_text", "_thinking")
@@ -22,18 +22,18 @@ class ClosingMessage:
         self._calls = False
 
     def say(self, text: str) -> None:
-        """Note a piece of text."""
+        """Record a piece of text."""
         self._text.write(text)
 
     def came(self, text: str, thinking: str, calls: bool) -> None:
-        """Note what a piece brought."""
+        """Record the fields of a piece."""
         if text:
             self._text.write(text)
         self._thinking = self._thinking or bool(thinking)
         self._calls = self._calls or calls
 
     def rest(self, message: dict[str, Any]) -> dict[str, Any]:
-        """Return the message without what came before; its text counts where it goes on from what was said."""
+        """Return the message without what came before; its text counts if it continues the earlier text."""
         told = set(_REPEATED if self._thinking else ())
         if self._calls:
             told |= {"tool_calls", "function_call"}

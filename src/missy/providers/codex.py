@@ -1,6 +1,6 @@
 """The provider of kind `openai-codex`: a ChatGPT subscription, over the Responses format.
 
-The bearer token goes to the entry's own `base_url` and nowhere else, whatever the backend answers.
+The bearer token is sent only to the entry's own `base_url`, whatever the backend answers.
 """
 
 from __future__ import annotations
@@ -32,8 +32,10 @@ if TYPE_CHECKING:
     from missy.providers.catalogue import Catalogue, Model
     from missy.providers.heads import HeadStore
 
-_CREDENTIAL = "oauth"  # how the audit names the login
-_STREAMED = {"Accept": "text/event-stream"}  # every answer is streamed, and the backend's own client says so
+_CREDENTIAL = "oauth"  # the name of the login in the audit
+_STREAMED = {
+    "Accept": "text/event-stream"
+}  # all answers are streamed, and the backend's own client sends this header
 
 
 class LoginCredentials:
@@ -58,7 +60,7 @@ class LoginCredentials:
         return True
 
     def renew(self) -> None:
-        """Take another token than this one. Raises MissyError where there is none to be had."""
+        """Switch to another token than this one. Raises MissyError if there is none."""
         self.access = self._logins.access(force_refresh_of=self.access.token.reveal())
 
 
@@ -130,7 +132,7 @@ class CodexProvider:
         return parser, ResponseReader(headers.get("content-type", ""), parser)
 
     def _explain(self, status: int, headers: Mapping[str, str], body: bytes, **call: Any) -> MissyError:
-        self._note_limits(headers)  # a refusal tells them too, and most of all when they are used up
+        self._note_limits(headers)  # an error response has the limits too, especially when they are exhausted
         return explain(status, headers, body, **call)
 
     def _note_limits(self, headers: Mapping[str, str]) -> None:
@@ -171,7 +173,7 @@ class CodexProvider:
             raise
 
     def _with_model(self, request: Request) -> Request:
-        """The default is the live list's, never a constant of ours."""
+        """Return the model to use; the default comes from the live list, never from a constant."""
         return request if request.model else request._replace(model=self._default_model(request.timeout))
 
     def _default_model(self, timeout: float) -> str:
@@ -201,14 +203,14 @@ class CodexProvider:
         return [model.name for model in self._models(timeout) if model.listed]
 
     def _add_list(self, error: ProviderError, request: Request) -> None:
-        """Show the list of models to somebody whose model is not in it."""
+        """Add the list of models to the error for an unknown model."""
         if error.status not in (400, 404) or "model" not in error.message.lower():
             return
         with suppress(MissyError):
             error.hint = f"this account's models: {', '.join(self.models(request.timeout))}"
 
     def preview(self, request: Request) -> Preview:
-        """Return what `stream` would send first, secrets masked. Sends nothing: not even to renew the login."""
+        """Return what `stream` would send first, with secrets masked. Sends nothing, not even to renew the login."""
         from missy.auth.login import load
 
         login = load(self._logins.path)
@@ -253,7 +255,7 @@ def explain(
     keyed: bool = True,
     model: str | None = None,
 ) -> MissyError:
-    """Return the error that a reply of the ChatGPT backend means, with the next step for a subscription."""
+    """Map an error response of the ChatGPT backend to an error with a hint for subscribers."""
     from missy.net.error_meaning import REGION_HINT
 
     error = faults.from_response(status, headers, body, host=host, keyed=keyed, model=model)
@@ -265,7 +267,7 @@ def explain(
         return CredentialError(error.message, hint=hint, status=status, request_id=error.request_id)
     if error.hint == REGION_HINT:
         error.hint = f"{REGION_HINT}; the login is fine"
-    if error.hint.endswith("/v1"):  # that is advice for another kind of endpoint
+    if error.hint.endswith("/v1"):  # that hint is for other endpoints
         error.hint = "try again later; if the entry sets base_url, is it right?"
     if isinstance(error, CredentialError) and "missy models" not in error.hint:
         error.hint = "log in again: missy auth login"

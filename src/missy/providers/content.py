@@ -1,20 +1,20 @@
-"""What a chat message or a piece of one holds: its text, thinking, refusal, and what Missy cannot show. Pure."""
+"""The content of a chat message or a piece of one: text, thinking, refusal, and what Missy cannot show. Pure."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-# the names under which endpoints send what a model thinks; the first that holds something counts
+# the field names that endpoints use for the model's thinking; the first non-empty one counts
 THINKING = ("reasoning_content", "reasoning", "reasoning_text", "thinking", "thought")
 _THINKING_PARTS = ("thinking", "reasoning", "thought", "reasoning_text", "summary_text")
 _TEXT_PARTS = ("text", "output_text", "input_text")
 _PICTURES = ("image", "image_url", "output_image", "input_image")
 _SOUNDS = ("audio", "output_audio", "input_audio")
-MAX_DEPTH = 8  # levels of lists and objects that a text is looked for in
+MAX_DEPTH = 8  # levels of lists and objects that are searched for text
 
 
 class Content(NamedTuple):
-    """The parts of a message. `came_by` is the name under which the thinking came, `others` what cannot be shown."""
+    """The parts of a message. `came_by` is the field name of the thinking, `others` are parts that cannot be shown."""
 
     text: str
     thinking: str
@@ -24,7 +24,7 @@ class Content(NamedTuple):
 
 
 def read_content(message: dict[str, Any]) -> Content:
-    """Read a message, or a piece of one. What is of no known form is passed over."""
+    """Parse a message, or a piece of one. Unknown content is ignored."""
     text, inner, refusal, others = _parts(message.get("content"))
     thinking, came_by = _thinking(message)
     if not thinking:
@@ -51,7 +51,7 @@ def _thinking(message: dict[str, Any]) -> tuple[str, str]:
 
 
 def _parts(content: object) -> tuple[str, str, str, list[str]]:
-    """Return text, thinking, refusal and the names of the rest, of a string or a list of content parts."""
+    """Return text, thinking, refusal and the types of other parts, from a string or a list of content parts."""
     if isinstance(content, str):
         return content, "", "", []
     text = thinking = refusal = ""
@@ -77,7 +77,7 @@ def _parts(content: object) -> tuple[str, str, str, list[str]]:
 
 
 def _text(value: object, depth: int = 0) -> str:
-    """Return the text of a string, a list of parts, or an object that holds one."""
+    """Return the text of a string, a list of parts, or an object that contains a text."""
     if isinstance(value, str):
         return value
     if depth < MAX_DEPTH and isinstance(value, list):

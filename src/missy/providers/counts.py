@@ -7,9 +7,9 @@ from typing import Any
 from missy.errors import BadReply
 from missy.events import Usage
 
-MAX_TEXT = 8 << 20  # characters of one answer, thinking included; one that is not ASCII counts as eight
+MAX_TEXT = 8 << 20  # characters of one answer, including thinking; a non-ASCII character counts as eight
 
-MAX_DEPTH = 200  # levels of an item that is kept
+MAX_DEPTH = 200  # levels of nesting of an item that is kept
 
 
 class Length:
@@ -21,7 +21,7 @@ class Length:
         self.total = 0
 
     def add(self, text: str) -> None:
-        """Count a piece. Raises BadReply over MAX_TEXT. Wide characters take more memory, here and escaped in JSON."""
+        """Count a piece. Raises BadReply over MAX_TEXT. Non-ASCII text takes more memory, here and escaped in JSON."""
         self.total += len(text) if text.isascii() else 8 * len(text)
         if self.total > MAX_TEXT:
             raise BadReply(f"the answer is longer than {MAX_TEXT >> 20} million characters")
@@ -35,7 +35,7 @@ def place_number(place: object) -> int | None:
 
 
 def other_model(asked: str | None, given: str) -> str:
-    """Say so where another model answered than the one asked for; a dated snapshot of it is the same."""
+    """Return a notice if another model than the requested one answered; a dated snapshot counts as the same."""
     one, other = (asked or "").lower().rpartition("/")[2], given.lower().rpartition("/")[2]
     if not one or other.startswith(one) or one.startswith(other):
         return ""
@@ -43,7 +43,7 @@ def other_model(asked: str | None, given: str) -> str:
 
 
 def chat_usage(usage: dict[str, Any]) -> Usage:
-    """Read the counts of Chat Completions that are there; what is absent, null or no number is None."""
+    """Parse the counts of Chat Completions; one that is missing, null or not a number is None."""
     prompt, completion = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
     cached = prompt.get("cached_tokens") if isinstance(prompt, dict) else usage.get("prompt_cache_hit_tokens")
     thought = completion.get("reasoning_tokens") if isinstance(completion, dict) else None
@@ -57,7 +57,7 @@ def chat_usage(usage: dict[str, Any]) -> Usage:
 
 
 def responses_usage(usage: dict[str, Any]) -> Usage:
-    """The same for Responses, which has other names."""
+    """The same for Responses, which uses other names."""
     given, made = usage.get("input_tokens_details"), usage.get("output_tokens_details")
     return Usage(
         input_tokens=_count(usage.get("input_tokens")),
@@ -69,12 +69,12 @@ def responses_usage(usage: dict[str, Any]) -> Usage:
 
 
 def _count(value: object) -> int | None:
-    """Return a count of tokens, or None for anything that is not one."""
+    """Return a count of tokens, or None for anything else."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
 def size_of(value: Any) -> int:
-    """Return the characters of a JSON value, roughly. Raises BadReply where it is nested too deep."""
+    """Return the approximate number of characters of a JSON value. Raises BadReply if it is nested too deep."""
     size, level, depth = 0, [value], 0
     while level:
         depth += 1

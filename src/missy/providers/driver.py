@@ -1,7 +1,7 @@
-"""Driving one call: attempts, the reply's bytes to events, the clock.
+"""Driving one call: attempts, parsing the response to events, the clock.
 
-`answer_steps` is the call itself, written once: a generator that does no I/O. It yields what it needs done, is given the
-outcome, and yields the answer's events in between. `drive` and `adrive` do what it asks for, in sync and in async code.
+`answer_steps` is the call itself, for sync and async code: a generator without I/O ("sans-IO"). It yields I/O steps,
+receives their results, and yields the answer's events. `drive` and `adrive` execute the steps.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from missy.providers.endpoint import Endpoint
     from missy.providers.reply import EventParser, ResponseReader
 
-MAX_END_SECONDS = 5.0  # that usage and the end marker may take once the answer is finished
-MAX_DRAIN_SECONDS = 0.05  # to take the end of the body, so that the connection can serve again
+MAX_END_SECONDS = 5.0  # for usage and the end marker after the answer is finished
+MAX_DRAIN_SECONDS = 0.05  # to read the end of the body, so that the connection can be reused
 
 
 class ProviderAdapter(Protocol):
-    """What a provider tells the driver: where to post, what, and how to read the reply.
+    """The interface of a provider to the driver: the endpoint, the body, and the parser of the response.
 
-    `may_wait`: taking a credential may ask the network, so async code does it in a thread.
+    `may_wait`: getting a credential may use the network, so async code does it in a thread.
     """
 
     endpoint: Endpoint
@@ -39,30 +39,30 @@ class ProviderAdapter(Protocol):
     path: str
 
     def attempts(self, request: Request, clock: Clock) -> Attempts:
-        """Begin a call: its credentials, and what its endpoint is known to refuse."""
+        """Start a call: return its credentials and the parameters that its endpoint is known to refuse."""
 
     def body(self, request: Request, attempts: Attempts) -> dict[str, Any]:
         """Build the body of the next attempt."""
 
     def headers(self, attempts: Attempts) -> dict[str, str]:
-        """Return the headers that go with the credential of the next attempt."""
+        """Return the headers with the credential of the next attempt."""
 
     def reader(self, request: Request, headers: Mapping[str, str]) -> tuple[EventParser, ResponseReader]:
-        """Return the readers of a reply with these headers."""
+        """Return the reader for a response with these headers."""
 
     def succeeded(self, request: Request, attempts: Attempts) -> None:
-        """Take note of a call that went well."""
+        """Record a successful call."""
 
 
 class _Open(NamedTuple):
-    """Send this; the outcome is the response, its body unread. Another response is closed first."""
+    """Send a request; the result is the response with its body unread. The previous response is closed first."""
 
     request: HttpRequest
     attribution: Attribution
 
 
 class _Run(NamedTuple):
-    """Call this; the outcome is what it returns. `may_wait`: it may take long, so not on an event loop."""
+    """Call a function; the result is its return value. `may_wait`: it may block, so it must not run on an event loop."""
 
     function: Callable[[], Any]
     may_wait: bool
@@ -75,18 +75,18 @@ class _Sleep(NamedTuple):
 
 
 class _Read:
-    """Read on; the outcome is the next bytes of the body, None at its end."""
+    """Read; the result is the next bytes of the body, None at its end."""
 
 
 _READ = _Read()
 _Step = _Open | _Run | _Sleep | _Read
-_STEPS = (_Open, _Run, _Sleep, _Read)  # all else that is yielded is an event
+_STEPS = (_Open, _Run, _Sleep, _Read)  # everything else that is yielded is an event
 
 
 def answer_steps(adapter: ProviderAdapter, request: Request) -> Generator[Event | _Step, Any, None]:
-    """Yield the answer's events and the steps to them, trying again as `attempts` says. Raises MissyError.
+    """Yield the answer's events and the I/O steps, with the retries of `attempts`. Raises MissyError.
 
-    A step that fails with a MissyError has it thrown in at its yield.
+    If a step fails, its MissyError is thrown into the generator at the yield.
     """
     clock = Clock(request.timeout, request.deadline, request.patience)
     attempts: Attempts = yield _Run(partial(adapter.attempts, request, clock), adapter.may_wait)
@@ -107,7 +107,7 @@ def _attempt(
 ) -> Generator[Event | _Step, Any, None]:
     credential, headers = attempts.credential, adapter.headers(attempts)
     http = adapter.endpoint.build("post", adapter.path, credential, body, headers)
-    clock.reset_idle()  # not before: the first request to an endpoint loads the package that makes it
+    clock.reset_idle()  # only here: the first request loads the `openai` package, which takes time
     response: HttpResponse = yield _Open(http, adapter.endpoint.attribution(credential, clock))
     if not 200 <= response.status < 300:
         raw = bytearray()
@@ -138,9 +138,9 @@ def _attempt(
                 attempts.output_started = True
                 yield event
     except MissyError as error:
-        response.body.ended(error)  # the record says that this was no whole answer
+        response.body.ended(error)  # the audit records that the answer is not complete
         raise
-    response.body.ended()  # the answer is over; what follows is housekeeping
+    response.body.ended()  # the answer is complete; only usage and the end marker follow
     clock.reset_idle(MAX_DRAIN_SECONDS)
     try:
         while (yield _READ) is not None:
@@ -150,7 +150,7 @@ def _attempt(
 
 
 def _note_life(clock: Clock, parser: EventParser, before: int) -> None:
-    """Tell the clock what bytes have shown: progress, life, or that no more is to come than the end."""
+    """Update the clock after a read: progress, a sign that the endpoint is alive, or a finished answer."""
     if parser.progress != before:
         clock.reset_idle(MAX_END_SECONDS if parser.settled else None)
     elif parser.settled:
@@ -197,7 +197,7 @@ def drive(adapter: ProviderAdapter, request: Request) -> Iterator[Event]:
 
 
 async def adrive(adapter: ProviderAdapter, request: Request) -> AsyncIterator[Event]:
-    """Like `drive`, for async code. What may wait for a file, a child or the network is done in a thread."""
+    """Like `drive`, for async code. What may block on a file, a child process or the network runs in a thread."""
     import asyncio
 
     steps = answer_steps(adapter, request)

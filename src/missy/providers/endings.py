@@ -1,15 +1,17 @@
-"""Whether a stream that passes came to its end: a look at its bytes, for replies that are read by somebody else. Pure.
+"""Detecting the end marker of a stream from its raw bytes, for responses that a lent client parses itself. Pure.
 
-It must never hold back a byte, and never refuse what it cannot read: it only knows an end when it sees one.
+No byte is held back and nothing is refused: it only detects the end marker.
 """
 
 from __future__ import annotations
 
 import re
 
-OVERLAP_BYTES = 128  # bytes looked at again with the next ones, so that no mark is lost between two reads
+OVERLAP_BYTES = (
+    128  # bytes searched again with the next ones, so that no marker split over two reads is missed
+)
 
-# Inside a text of the model every quote is escaped, so none of these can be said by it.
+# Quotes inside the model's text are escaped in JSON, so the text cannot contain any of these.
 _CHAT = re.compile(rb'"finish_reason"\s*:\s*"[^"]|(?:^|[\r\n])data:\s?\[DONE\]')
 _RESPONSES = re.compile(
     rb'"type"\s*:\s*"(?:response\.(?:completed|done|incomplete|failed|cancelled)|error)"'
@@ -20,7 +22,7 @@ _MARKS = {"/chat/completions": _CHAT, "/completions": _CHAT, "/responses": _RESP
 
 
 class StreamEnding:
-    """Looks for the end that a format promises; `whole` once it has come."""
+    """Searches for the end marker of a format; `whole` is true once it has come."""
 
     __slots__ = ("_mark", "_tail", "whole")
 
@@ -30,7 +32,7 @@ class StreamEnding:
         self.whole = False
 
     def feed(self, data: bytes) -> None:
-        """Look at the next bytes."""
+        """Search the next bytes."""
         if self.whole:
             return
         seen = self._tail + data
@@ -39,7 +41,7 @@ class StreamEnding:
 
 
 def ending_of(path: str, content_type: str) -> StreamEnding | None:
-    """Return what looks for the end of a reply; None where it is no stream, or none whose end is known."""
+    """Return the detector for a response; None if it is not a stream, or one of unknown format."""
     if content_type.partition(";")[0].strip().lower() != "text/event-stream":
         return None
     for tail, mark in _MARKS.items():

@@ -1,4 +1,4 @@
-"""One endpoint of one entry: builds its requests, sends them through the door, and types its HTTP errors."""
+"""One endpoint of one entry: builds its requests, sends them through the door, and maps its HTTP errors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class BuiltRequest(NamedTuple):
-    """A request as a preview shows it: nothing of it is sent."""
+    """A request for a preview: it is not sent."""
 
     method: str
     url: str
@@ -34,7 +34,7 @@ class BuiltRequest(NamedTuple):
 
 
 class Endpoint:
-    """Builds and sends the calls of one endpoint. `explain` turns an HTTP error into a typed one; the default is Chat's."""
+    """Builds and sends the calls of one endpoint. `explain` maps an HTTP error to a typed one (Chat's by default)."""
 
     def __init__(
         self,
@@ -55,19 +55,19 @@ class Endpoint:
         self._explain = explain
 
     def require(self) -> None:
-        """Raise PolicyError where the policy refuses the endpoint: before its credential is looked for."""
+        """Raise PolicyError if the policy refuses the endpoint, before its credential is looked up."""
         self._door.gate.require(self._base_url, Attribution(Clock(1), entry=self._entry))
 
     def core(self) -> Core:
-        """Return the way out for sync code."""
+        """Return the sender for sync code."""
         return self._door.core()
 
     def async_core(self) -> AsyncCore:
-        """Return the way out for async code on the running loop."""
+        """Return the sender for async code on the running loop."""
         return self._door.async_core()
 
     def attribution(self, credential: Credential, clock: Clock) -> Attribution:
-        """Return on whose account a request goes, and with whose clock."""
+        """Return the attribution of a request, with its clock."""
         return Attribution(clock, entry=self._entry, credential=credential.id, extras=credential.extras.names)
 
     def build(
@@ -78,7 +78,7 @@ class Endpoint:
         body: Mapping[str, Any] | None,
         headers: Mapping[str, str],
     ) -> HttpRequest:
-        """Put the body and the caller's headers into the head that the package makes for this endpoint."""
+        """Build a request from the package's head for this endpoint, the body and the caller's headers."""
         values = {**headers, **credential.extras.plain_headers(), **_key_header(credential)}
         key = HeadKey(method.upper(), self._base_url, path, tuple(values), body is not None)
         head = self._heads.find(key)
@@ -105,7 +105,7 @@ class Endpoint:
         headers: Mapping[str, str] | None = None,
         limit: int,
     ) -> tuple[HttpResponse, bytes]:
-        """GET a whole reply of at most `limit` bytes. Raises a MissyError for any status but 2xx."""
+        """GET a complete response of at most `limit` bytes. Raises a MissyError for any status except 2xx."""
         request = self.build("get", path, credential, None, headers or {})
         response = self.core().send(request, self.attribution(credential, clock))
         raw = read_whole(response, limit if response.status < 300 else MAX_ERROR, self._host)
@@ -116,7 +116,7 @@ class Endpoint:
     def error(
         self, response: HttpResponse, raw: bytes, credential: Credential, body: Mapping[str, Any] | None
     ) -> MissyError:
-        """Return what a reply with an error status means; `body` is what was asked."""
+        """Map a response with an error status to an error; `body` is the body of the request."""
         keyed = credential.secret is not None
         model = body.get("model") if body else None
         return self._explain(
@@ -132,7 +132,7 @@ class Endpoint:
         body: Mapping[str, Any] | None,
         headers: Mapping[str, str] | None = None,
     ) -> BuiltRequest:
-        """Build the request that `send` would send, without a secret in it."""
+        """Build the request that `send` would send, without secrets."""
         made = self.build(method, path, credential.masked(), body, headers or {})
         sent = wire_headers(made, self._home.authority)
         shown = {name.decode("ascii"): value.decode("ascii") for name, value in sent}
@@ -141,7 +141,7 @@ class Endpoint:
         )
 
     def account(self, request_credentials: Callable[[], RequestCredentials], *, timeout: float) -> Account:
-        """Return whose account a request of a lent client is on; `papers` gives its credential when it is sent."""
+        """Return the account of a lent client's request; `request_credentials` returns its credential when it is sent."""
         from missy.net.client_lease import Account
 
         return Account(self._door, self._base_url, self._home, self._entry, timeout, request_credentials)
@@ -152,7 +152,7 @@ class Endpoint:
         headers: Mapping[str, str] | None = None,
         renew: Callable[[], RequestCredentials] | None = None,
     ) -> RequestCredentials:
-        """Return what a request of a lent client goes out with."""
+        """Return the credentials of a lent client's request."""
         from missy.net.client_lease import RequestCredentials
 
         extras = credential.extras
@@ -167,7 +167,7 @@ class Endpoint:
 
 
 def _key_header(credential: Credential) -> dict[str, str]:
-    """Return the header that carries the key, none without one."""
+    """Return the header with the key, none without a key."""
     if not credential.secret:
         return {}
     key, bare = credential.secret.reveal(), credential.extras.key_header

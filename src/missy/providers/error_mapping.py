@@ -1,4 +1,4 @@
-"""A complaint to one typed error: the words of the server, and what to do about what they mean. Pure but for the time."""
+"""Mapping an ErrorBody to one typed error: the server's message, and a hint. Pure except for the current time."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ MAX_MESSAGE_CHARS = 500  # characters of a server's message that are shown
 _SHORTER = "shorten the prompt or lower --max-tokens"
 _HINTS = {
     Meaning.REGION: REGION_HINT,
-    Meaning.FLAGGED: "the endpoint will not answer this: ask in other words",
-    Meaning.SPENT: "the account has used up what it may use: see its billing page",
-    Meaning.TOO_LARGE: f"one request is more than the limit allows: {_SHORTER}",
-    Meaning.RATE: "wait a little and ask again",
-    Meaning.NO_IMAGES: "this model takes no images: leave out --attach, or choose a model that does",
-    Meaning.TOO_LONG: "the prompt is too long for this model: shorten it, or choose a model with more room",
-    Meaning.NO_MODEL: "see the models that there are: missy models",
+    Meaning.FLAGGED: "the endpoint refuses to answer this: rephrase the prompt",
+    Meaning.SPENT: "the account's quota is used up: see its billing page",
+    Meaning.TOO_LARGE: f"this one request exceeds the limit: {_SHORTER}",
+    Meaning.RATE: "wait a moment and try again",
+    Meaning.NO_IMAGES: "this model does not accept images: omit --attach, or choose a model that does",
+    Meaning.TOO_LONG: "the prompt is too long for this model: shorten it, or choose a model with a larger context",
+    Meaning.NO_MODEL: "see the available models: missy models",
     Meaning.NO_PATH: "is base_url right? most end in /v1",
-    Meaning.REQUEST: "the endpoint did not accept the request: see what it says",
+    Meaning.REQUEST: "the endpoint did not accept the request: see its message",
     Meaning.SERVER: "the fault is at the endpoint: try again later",
 }
-# Asking again as it is cannot help, whatever the status is
+# The same request cannot succeed later, whatever the status is
 _LASTING = frozenset(
     {
         Meaning.REGION, Meaning.FLAGGED, Meaning.SPENT, Meaning.TOO_LARGE, Meaning.NO_IMAGES, Meaning.TOO_LONG,
@@ -37,12 +37,12 @@ _LASTING = frozenset(
     }
 )  # fmt: skip
 
-# What a gateway may answer to a request without a header or a parameter of its own
+# What a gateway may answer to a request without its own header or parameter
 _MAY_LACK = frozenset({Meaning.KEY, Meaning.FORBIDDEN, Meaning.NO_PATH, Meaning.REQUEST})
 
 
 def shown(text: str) -> str | None:
-    """Return a server's text as it may be shown, in one line: some endpoints echo the key. None for nothing."""
+    """Return a server's text in one line with secrets masked: some endpoints echo the key. None if it is empty."""
     return " ".join(redact(text).split())[:MAX_MESSAGE_CHARS] or None
 
 
@@ -56,13 +56,13 @@ def to_error(
     keyed: bool = True,
     model: str | None = None,
 ) -> MissyError:
-    """Return the error for a complaint, from a reply with an error status or from inside an answer (`status` None)."""
+    """Map an error, from a response with an error status or from inside an answer (`status` None)."""
     what = meaning(body, status)
     told = status if status is not None and status >= 300 else status_of(body, status)
     said = _said(body, what, told, host)
     wait = wait_of(body, headers or {}, limits=what in (Meaning.RATE, Meaning.SPENT))
     if told is None and what is Meaning.RATE and wait is not None:
-        told = 429  # what it would have been, had the answer not begun
+        told = 429  # the status it would have had before the start of the answer
     lacking = _lacking_hint(body) if what in _MAY_LACK else None
     if what in (Meaning.KEY, Meaning.FORBIDDEN, Meaning.MODEL_ACCESS):
         hint = lacking or _key_hint(what, keyed=keyed, model=model)
@@ -71,14 +71,14 @@ def to_error(
     if what is Meaning.TOO_LONG and ("max_tokens" in body.message or "max_completion_tokens" in body.message):
         hint = "lower --max-tokens, or shorten the prompt"
     if told == 500 and what is Meaning.SERVER and not keyed:
-        hint = "no key was sent: this endpoint may want one"
+        hint = "no key was sent: this endpoint may require one"
     common: dict[str, Any] = {
         "status": told,
         "request_id": request_id,
         "code": shown(body.code or ""),
         "lasting": what in _LASTING and not (what is Meaning.REQUEST and told in (408, 409, 425)),
     }
-    if what is Meaning.TOO_LARGE:  # no key of the same account and no wait helps
+    if what is Meaning.TOO_LARGE:  # neither another key of the same account nor waiting helps
         return ProviderError(said, hint=hint, params=body.params, **common)
     if what in (Meaning.SPENT, Meaning.RATE):
         resets = waits.resets_at(body.fields)
@@ -89,7 +89,7 @@ def to_error(
 
 
 def wait_of(body: ErrorBody, headers: Mapping[str, str], *, limits: bool) -> float | None:
-    """Return the wait that was asked for. `limits`: when a limit begins anew counts too."""
+    """Return the wait that the server asks for. `limits`: the reset of a limit counts too."""
     found = waits.retry_after(headers)
     if found is None:
         found = waits.from_fields(body.fields)
@@ -111,7 +111,7 @@ def _said(body: ErrorBody, what: Meaning, status: int | None, host: str) -> str:
 
 
 def _lacking_hint(body: ErrorBody) -> str | None:
-    """Return how to send the header or the query parameter that is asked for, None where none is."""
+    """Return how to send the header or the query parameter that the server requires, None if it requires none."""
     text = body.message.lower()
     if error_words.KEY_HEADER.search(text):
         return None
@@ -129,4 +129,4 @@ def _key_hint(what: Meaning, *, keyed: bool, model: str | None) -> str:
         return f"this key may not use the model{f' {model}' if model else ''}: see which it may: missy models"
     if keyed:
         return "the endpoint refused the key: check it, and which one is used (missy providers)"
-    return "this endpoint wants a key: set api_key in its entry"
+    return "this endpoint requires a key: set api_key in its entry"

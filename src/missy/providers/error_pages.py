@@ -1,6 +1,6 @@
-"""Web pages where an API's answer belongs: which of them is a block, an outage, or a wrong address. Pure.
+"""Web pages received instead of an API's response: a block, an outage, or a wrong address. Pure.
 
-The status of a page still says what a status says; only a page that tells of a block is called one.
+The HTTP status keeps its meaning; only a page that mentions a block is reported as one.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _DOWN = "the endpoint is down: try again later"
 
 
 def is_page(headers: Mapping[str, str], text: str) -> bool:
-    """Tell whether a body is a web page, or a front's bare `error code: 1010`, and not an API's answer."""
+    """Tell whether a body is a web page, or a proxy's bare `error code: 1010`, and not an API's response."""
     start = text[:200].lstrip("\ufeff \t\r\n").lower()
     kind = headers.get("content-type", "").lower()
     is_json = start[:1] in ("{", "[")
@@ -64,18 +64,18 @@ def page_error(
     wait = waits.from_headers(headers)
     if status == 429 or number == 1015:
         resets = None if wait is None else time.time() + wait
-        hint = waits.when(resets) or "wait a little and ask again"
+        hint = waits.when(resets) or "wait a moment and try again"
         return LimitError(f"{host} says {named}", hint=hint, retry_after=wait, resets_at=resets, **common)
     if "cf-mitigated" in headers or number in _BANS or _CHALLENGE.search(lower):
         return ProviderError(
             f"blocked by Cloudflare in front of {host} ({named})",
-            hint="not a matter of the key: try another network, or wait",
+            hint="the key is not the cause: try another network, or wait",
             lasting=True,
             **common,
         )
     if status == 401:
         hint = "the endpoint refused the key: check it, and which one is used (missy providers)"
-        wants = "this endpoint wants a key: set api_key in its entry"
+        wants = "this endpoint requires a key: set api_key in its entry"
         return CredentialError(f"{host} says {named}", hint=hint if keyed else wants, **common)
     if status >= 500 or number >= 500:
         return ProviderError(f"{host} answered {named}", hint=_DOWN, retry_after=wait, **common)
@@ -85,7 +85,7 @@ def page_error(
     if status in (403, 406, 451) or _WALL.search(lower):
         return ProviderError(
             f"blocked in front of {host}: {named}",
-            hint="not a matter of the key: try another network, or look whether base_url is right",
+            hint="the key is not the cause: try another network, or check base_url",
             lasting=True,
             **common,
         )
@@ -97,7 +97,7 @@ def page_error(
 
 
 def _named(status: int, text: str, said: str) -> str:
-    """Return the status and what the page calls itself."""
+    """Return the status and the title of the page."""
     if _CODE.fullmatch(text[:40]):
         told = shown(said)
         return f"{status}: {' '.join(text.split())[:40]}" + (f": {told}" if told else "")

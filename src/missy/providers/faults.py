@@ -1,7 +1,7 @@
-"""HTTP errors of model endpoints in our own words: status, headers and body to one typed error. Pure.
+"""Mapping HTTP errors of model endpoints: status, headers and body to one typed error. Pure.
 
-What a body says is read in missy.net.error_body, what it means in missy.net.error_meaning; here the ways meet. Those
-are imported on use: an answer that goes well pays nothing for them.
+The body is parsed in missy.net.error_body and classified in missy.net.error_meaning. Both are imported on use, so that
+a successful call does not load them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def from_response(
     keyed: bool = True,
     model: str | None = None,
 ) -> MissyError:
-    """Return the error that a reply with an HTTP error status means. `keyed` says that a key was sent."""
+    """Map a response with an HTTP error status to an error. `keyed`: a key was sent."""
     from missy.net.error_body import read_error_body
     from missy.providers.error_mapping import shown, to_error
     from missy.providers.error_pages import is_page, page_error
@@ -73,9 +73,9 @@ def _said_in_headers(headers: Mapping[str, str]) -> str:
 def from_answer(
     data: Any, *, host: str, request_id: str | None, model: str | None = None, limits: Any = None
 ) -> MissyError:
-    """Return the error for a complaint that came under a status of success, whole or inside a stream.
+    """Map an error that came with a status of success, as the whole response or inside a stream.
 
-    `limits` is what the stream said of limits before: when they begin anew, where the complaint does not say it.
+    `limits` are the rate limits that the stream gave before: their reset is used if the error has none.
     """
     from missy.net.error_body import ErrorBody
     from missy.providers.error_mapping import to_error

@@ -1,12 +1,12 @@
 """The request line and headers that the `openai` package makes for an endpoint, remembered from one run to the next.
 
-The package is the author of every model call, and loading it is most of the time of a short one. What it makes for an
-endpoint is always the same but for the values that come from the caller, so it is kept: in memory, and in a file without
-any secret. A process that finds it there does not load the package; the first call to an endpoint, and the first after an
-upgrade of the package or of Missy, does.
+The package builds every model call, and loading it takes most of the time of a short one. For one endpoint its result is
+always the same except for the caller's values, so it is cached: in memory, and in a file without any secret. A process
+that finds it there does not load the package; the first call to an endpoint, and the first after an upgrade of the
+package or of Missy, does.
 
-The file has no say in where a request goes, nor in what credential it carries: a head is used only if its method and
-target are those that were asked for, and if each header is one of ours or a place for a value of the caller's.
+The file cannot change where a request goes or which credential it carries: a head is used only if its method and target
+are the requested ones, and if each header is one of ours or a placeholder for a value of the caller.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-# What every model call says of itself, in place of the package's fingerprint.
+# The headers of every model call, instead of the package's telemetry headers.
 PLAIN_HEADERS = {"Accept": "*/*", "Content-Type": "application/json", "User-Agent": USER_AGENT}
 
 _MAX_REMEMBERED = 200  # heads in the file
-# What the HTTP client under the package adds to each request, and with which value.
+# Headers that the package's HTTP client adds to each request, and their values.
 _ADDED = {"accept-encoding": "identity", "connection": "keep-alive"}
 
 
 class HeadKey(NamedTuple):
-    """What decides a head: where it goes, and which headers come from the caller, in the caller's order."""
+    """The key of a head: the request's target, and the names of the caller's headers in their order."""
 
     method: str
     base_url: str
@@ -42,25 +42,25 @@ class HeadKey(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The key as the file has it."""
+        """The key in the file."""
         return " ".join([self.method, self.base_url, self.path, ",".join(self.names), str(self.has_body)])
 
     @property
     def target(self) -> str:
-        """The path that the request must ask for."""
+        """The path that the request must have."""
         _, slash, base = self.base_url.partition("://")[2].partition("/")
         return f"{slash}{base}".rstrip("/") + self.path
 
 
 class Head(NamedTuple):
-    """Method, path and headers of a request. A header whose value is None takes the caller's."""
+    """Method, path and headers of a request. A value of None is a placeholder for the caller's value."""
 
     method: str
     target: str
     headers: tuple[tuple[str, str | None], ...]
 
     def fill(self, values: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-        """Return the headers with the caller's `values` in their places, by lower-case name."""
+        """Return the headers with the caller's `values` (by lower-case name) filled in."""
         return [
             (name.encode("ascii"), (values[name.lower()] if value is None else value).encode("ascii"))
             for name, value in self.headers
@@ -68,7 +68,7 @@ class Head(NamedTuple):
 
 
 def is_plain(key: HeadKey, head: Head) -> bool:
-    """Tell whether a head is what was asked for, with nothing in it but headers of ours and places for the caller's."""
+    """Tell whether a head matches the request and has only our own headers and placeholders for the caller's."""
     if head.method != key.method or head.target != key.target:
         return False
     ours = {name.lower(): value for name, value in PLAIN_HEADERS.items()} | _ADDED
@@ -83,7 +83,7 @@ def is_plain(key: HeadKey, head: Head) -> bool:
 
 
 class HeadStore:
-    """The heads of one MISSY_HOME. Losing the file costs the loading of the package once."""
+    """The heads of one MISSY_HOME. If the file is lost, the package is loaded once more."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -91,7 +91,7 @@ class HeadStore:
         self._made_by = ""
 
     def find(self, key: HeadKey) -> Head | None:
-        """Return a remembered head that fits, or None."""
+        """Return a cached head that matches, or None."""
         known = self._known.get(key)
         if known is None:
             known = _read_head(self._load().get(key.text))
@@ -101,7 +101,7 @@ class HeadStore:
         return known
 
     def keep(self, key: HeadKey, head: Head) -> None:
-        """Remember a head; one that `find` would not trust is kept for this process alone."""
+        """Cache a head; one that `find` would not accept from the file is kept only for this process."""
         self._known[key] = head
         if not is_plain(key, head):
             return
@@ -122,7 +122,7 @@ class HeadStore:
 
 
 def _read_head(value: object) -> Head | None:
-    """Return the head that a file holds, None for whatever is none."""
+    """Parse a head from the file; None if it is invalid."""
     if not isinstance(value, list):
         return None
     try:
@@ -139,7 +139,7 @@ def _read_head(value: object) -> Head | None:
 
 
 def _package_version() -> str:
-    """Read the version from the package's own file: importing it, or `importlib.metadata`, would cost what is saved."""
+    """Read the version from the package's file: importing it, or `importlib.metadata`, would take the time saved."""
     found = PathFinder.find_spec("openai")
     if found is None or not found.submodule_search_locations:
         return "none"

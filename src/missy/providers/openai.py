@@ -1,4 +1,4 @@
-"""The provider of kind `openai`: Chat Completions at OpenAI or at any endpoint that speaks it."""
+"""The provider of kind `openai`: Chat Completions at OpenAI or any compatible endpoint."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class OpenAIProvider:
-    """See missy.providers.base.Provider. `credentials` is asked on each call, so that a changed key is seen."""
+    """See missy.providers.base.Provider. `credentials` is called for each call, so that a changed key is used."""
 
     path = "/chat/completions"
 
@@ -118,12 +118,12 @@ class OpenAIProvider:
         value = parse_json(body)
         items = value.get("data", value.get("models")) if isinstance(value, dict) else value
         if not isinstance(items, list):
-            raise BadReply("the reply is no list of models", hint="is base_url right? most end in /v1")
+            raise BadReply("the reply is not a list of models", hint="is base_url right? most end in /v1")
         names = [item.get("id") or item.get("name") if isinstance(item, dict) else item for item in items]
         return [name for name in names if isinstance(name, str)]
 
     def preview(self, request: Request) -> Preview:
-        """Return what `stream` would send first, secrets masked, without sending it."""
+        """Return what `stream` would send first, with secrets masked, without sending it."""
         attempts = self.attempts(request, Clock(request.timeout))
         body = self.body(request, attempts)
         made = self.endpoint.preview("post", self.path, credential=attempts.credential, body=body)

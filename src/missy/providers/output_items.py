@@ -1,7 +1,7 @@
-"""The items of a Responses answer, put together from all the places that tell of them. Pure.
+"""The output items of a Responses answer, assembled from all events about them. Pure.
 
-`output_index` ties the events of an item; its id only where there is no index, since some servers give each event a new
-one. What an item's `done` says is the item.
+Events of one item have the same `output_index`; the id is used only without an index, since some servers give each event
+a new id. The item in the `done` event is authoritative.
 """
 
 from __future__ import annotations
@@ -15,33 +15,33 @@ from missy.providers.counts import place_number, size_of
 from missy.providers.surrogates import joined
 
 MAX_ITEMS = 1024  # of one answer
-MAX_ITEMS_CHARS = 16 << 20  # characters of all items of one answer, each as often as it came
+MAX_ITEMS_CHARS = 16 << 20  # characters of all items of one answer, each counted as often as it was received
 _OF_A_CALL = ("call_id", "namespace", "name", "arguments")
 
 
 class Item:
-    """One item: what is known of it, and what of it has been given out."""
+    """One item: its fields so far, and what was output of it."""
 
     __slots__ = ("arguments", "done", "fields", "ids", "index", "listed", "parts", "placed", "thoughts")
 
     def __init__(self, index: int, *, placed: bool) -> None:
         self.index = index
-        self.placed = placed  # whether the index is the server's
+        self.placed = placed  # whether the index comes from the server
         self.ids: set[str] = set()
         self.fields: dict[str, Any] = {}
-        self.parts: dict[int, io.StringIO] = {}  # content_index -> the text of it that was given out
-        self.thoughts: set[tuple[str, int]] = set()  # the parts of its thinking that were given out
+        self.parts: dict[int, io.StringIO] = {}  # content_index -> its text that was output
+        self.thoughts: set[tuple[str, int]] = set()  # the parts of its thinking that were output
         self.arguments: str | None = None
         self.done = False
-        self.listed = False  # whether the list in the last event has it
+        self.listed = False  # whether the list in the last event contains it
 
     @property
     def type(self) -> str:
-        """What kind of item it is, as far as that is known."""
+        """The item's type, "" if not known yet."""
         return str(self.fields.get("type") or "")
 
     def is_told_as(self, fields: dict[str, Any], output: list[Any]) -> bool:
-        """Tell whether it was told whole, says what `fields` say, and has no copy at its own place of the list."""
+        """Tell whether the item is complete, equals `fields`, and was not found in the list yet."""
         if not self.done or self.listed or not _is_copy(self.fields, fields):
             return False
         own = output[self.index] if 0 <= self.index < len(output) else None
@@ -49,15 +49,15 @@ class Item:
 
     @property
     def said(self) -> str:
-        """The text that was given out."""
+        """The text that was output."""
         return "".join(self.parts[number].getvalue() for number in sorted(self.parts))
 
     def say(self, part: int, text: str) -> None:
-        """Note a piece of text that is given out."""
+        """Record a piece of text that is output."""
         self.parts.setdefault(part, io.StringIO()).write(text)
 
     def rest(self, part: int | None, whole: str) -> str | None:
-        """Return what of the whole text (of one part, or of the item) was not given out; None where it contradicts it."""
+        """Return the rest of the whole text (of one part, or of the item) that was not output; None if they differ."""
         said = self.said if part is None else self.parts.get(part, io.StringIO()).getvalue()
         said, whole = joined(said), joined(whole)
         if not whole or said.rstrip() == whole.rstrip():
@@ -88,7 +88,7 @@ class OutputItems:
         known = self._by_index.get(index, unplaced)
         if known is None or (
             known.done and id_ and id_ not in known.ids
-        ):  # one that ended is not begun again
+        ):  # an item that has ended does not start again
             known = self._begin(index)
         known.placed, self._by_index[index] = True, known
         return self._named(known, id_)
@@ -106,7 +106,7 @@ class OutputItems:
         return item
 
     def keep(self, item: Item, fields: dict[str, Any]) -> None:
-        """Keep what is said of an item, within bounds: it goes back with the next turn."""
+        """Store the fields of an item, up to the limit: they are sent back with the next turn."""
         self._kept += size_of(fields)
         if self._kept > MAX_ITEMS_CHARS:
             raise BadReply(
@@ -115,14 +115,14 @@ class OutputItems:
         item.fields = fields
 
     def in_last_event(self, output: list[Any], place: int) -> Item | None:
-        """Return the item that the list of the last event has there; None where that one was told whole already."""
+        """Return the item for an element of the last event's list; None if it was complete already."""
         fields = output[place]
         id_ = str(fields.get("id") or "")
         known = self._by_id.get(id_) if id_ else None
         if known is None and (there := self._by_index.get(place)) is not None:
             same = not there.type or there.type == fields.get("type")
             known = there if same else None
-        if known is None:  # the places of the list need not be those of the stream
+        if known is None:  # the order of the list may differ from that of the stream
             known = next((item for item in self._items if item.is_told_as(fields, output)), None)
         if known is None:
             known = self._named(self._begin(place), id_)
@@ -143,7 +143,7 @@ class OutputItems:
 
 
 def _is_copy(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Tell whether two items say the same, but for their ids."""
+    """Tell whether two items are equal except for their ids."""
     names = ("type", "content", "call_id", "arguments", "name", "encrypted_content")
     return all(one.get(name) == other.get(name) for name in names)
 
@@ -160,7 +160,7 @@ def text_of(fields: dict[str, Any]) -> tuple[str, bool]:
 
 
 def thoughts_of(fields: dict[str, Any]) -> str:
-    """Return the thinking of a reasoning item: its summaries, or else the thinking itself."""
+    """Return the thinking of a reasoning item: its summaries, else its full text."""
     for name in ("summary", "content"):
         parts = fields.get(name)
         texts = (
@@ -173,20 +173,20 @@ def thoughts_of(fields: dict[str, Any]) -> str:
 
 
 def resent(fields: dict[str, Any]) -> dict[str, Any]:
-    """Return an item as it is sent back: without the status and whatever else the backend added for itself."""
+    """Return an item in the form in which it is sent back: without status and other fields of the backend."""
     kept = ("type", "id", "role", "phase", "content", "summary", "encrypted_content", *_OF_A_CALL)
     return {key: fields[key] for key in kept if key in fields}
 
 
 def arguments_of(item: Item) -> str:
-    """Return the arguments of a call, from its item or, where that has none, from their pieces."""
+    """Return the arguments of a call, from its item, else from their pieces."""
     arguments = item.fields.get("arguments")
     if isinstance(arguments, str) and arguments.strip():
         return arguments
     if arguments is not None and not isinstance(arguments, str):
         return json.dumps(
             arguments
-        )  # an object that is parsed already; anything else is refused as what it is
+        )  # an object that the server has parsed already; any other type is refused later
     return item.arguments or ""
 
 

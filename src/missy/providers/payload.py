@@ -1,7 +1,7 @@
-"""JSON objects as endpoints send them, very long ones and those with an end marker behind them included. Pure.
+"""Parsing JSON objects from endpoints, including very long ones and those followed by an end marker. Pure.
 
-Pictures are cut out of a long object before it is parsed: nobody shows them, and they are what makes it long. What is
-left is bounded by the memory that it would take.
+Images are removed from a long object before it is parsed: they are not shown, and they make it long. The rest is
+limited by the memory that it would need.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ from typing import Any
 from missy.errors import BadReply
 from missy.net.limits import read_json
 
-LONG = 2 << 20  # bytes up to which an object is parsed as it is
-MAX_EVENT = 16 << 20  # bytes of one object; text with wide characters in it counts eightfold, as in memory
+LONG = 2 << 20  # bytes up to which an object is parsed without removing images
+MAX_EVENT = 16 << 20  # bytes of one object; text with non-ASCII characters counts eightfold, as in memory
 _DATA_URL = re.compile(rb'"data:[\w.+-]{1,60}\\?/[^"\\,]{1,200},(?:[^"\\]++|\\/)*+"')
 _PICTURE = re.compile(rb'("(?:b64_json|result|partial_image_b64)"\s{0,9}:\s{0,9})"[A-Za-z0-9+/=_-]{1024,}+"')
-_OPAQUE = re.compile(rb'"[A-Za-z0-9+/=_.:-]{65536,}+"')  # encrypted thoughts: long, and a byte a character
+_OPAQUE = re.compile(rb'"[A-Za-z0-9+/=_.:-]{65536,}+"')  # encrypted reasoning: long, one byte per character
 _END_MARK = re.compile(rb"data: ?\"?\[DONE\]")
 
 
 def read_object(data: str | bytes | bytearray) -> dict[str, Any]:
-    """Read a JSON object. Raises BadReply for whatever is none, and for one that is too long."""
+    """Parse a JSON object. Raises BadReply for anything else, and for one that is too long."""
     if len(data) > LONG and not isinstance(data, str):
         data = _shortened(data)
     try:
         value = read_json(data)
-    except (ValueError, RecursionError) as error:  # bad UTF-8, 5,000-digit integers and deep nesting too
+    except (ValueError, RecursionError) as error:  # also invalid UTF-8, 5,000-digit integers and deep nesting
         raise BadReply(f"the endpoint sent something that is not JSON ({type(error).__name__})") from None
-    if isinstance(value, list) and len(value) == 1:  # Google's endpoint wraps its errors so
+    if isinstance(value, list) and len(value) == 1:  # Google's endpoint wraps its errors in a list
         value = value[0]
     if not isinstance(value, dict):
         raise BadReply("the endpoint sent JSON that is not an object")
@@ -36,13 +36,13 @@ def read_object(data: str | bytes | bytearray) -> dict[str, Any]:
 
 
 def read_whole(body: bytes | bytearray) -> dict[str, Any]:
-    """Read a reply that is one JSON object, with or without the end marker of a stream glued to it."""
+    """Parse a response that is one JSON object, with or without the end marker of a stream after it."""
     mark = max(body.rfind(b"data:"), 0)
     return read_object(body[:mark] if mark and _END_MARK.match(body, mark) else body)
 
 
 def is_marked(body: bytes | bytearray) -> bool:
-    """Tell whether the body ends with the end marker of a stream, and a whole object stands before it."""
+    """Tell whether the body is a complete object followed by the end marker of a stream."""
     if not bytes(body[-40:]).rstrip().endswith((b"[DONE]", b'[DONE]"')):
         return False
     try:

@@ -1,4 +1,4 @@
-"""What endpoints were found to refuse, kept from one run to the next. A hint, never a need: losing it costs one request."""
+"""Parameters that endpoints refuse, remembered between runs. Only a cache: if it is lost, one request fails once more."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from missy import files
 if TYPE_CHECKING:
     from pathlib import Path
 
-MAX_AGE_SECONDS = 14 * 86400  # seconds after which an endpoint is asked again
+MAX_AGE_SECONDS = 14 * 86400  # seconds after which the parameters are tried again
 MAX_ENDPOINTS = 200  # endpoints
 
 
 class LearnedQuirks:
-    """Parameters to leave out, by endpoint and model."""
+    """Parameters to omit, by endpoint and model."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._known: dict[str, dict[str, object]] | None = None
 
     def refused(self, base_url: str, model: str | None) -> frozenset[str]:
-        """Return the parameters that this endpoint refuses for this model, as far as is known."""
+        """Return the parameters that this endpoint is known to refuse for this model."""
         note = self._load().get(f"{base_url} {model}")
         if not isinstance(note, dict) or not isinstance(note.get("at"), (int, float)):
             return frozenset()
@@ -31,8 +31,8 @@ class LearnedQuirks:
         return frozenset(str(name) for name in names) if fresh and isinstance(names, list) else frozenset()
 
     def learn(self, base_url: str, model: str | None, names: frozenset[str]) -> None:
-        """Note what an endpoint refuses. A file that cannot be written is no reason to fail."""
-        self._known = None  # another entry, or another process, may have learnt something meanwhile
+        """Record what an endpoint refuses. A failure to write the file is ignored."""
+        self._known = None  # another entry or process may have changed the file meanwhile
         known = dict(list(self._load().items())[-MAX_ENDPOINTS:])
         known[f"{base_url} {model}"] = {"refuses": sorted(names), "at": int(time.time())}
         self._known = known

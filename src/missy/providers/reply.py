@@ -1,4 +1,4 @@
-"""From the bytes of a reply to events: what kind of reply it is, and when it is over. Pure."""
+"""From the bytes of a response to events: its kind, its events, and its end. Pure."""
 
 from __future__ import annotations
 
@@ -13,62 +13,62 @@ if TYPE_CHECKING:
     from missy.errors import IncompleteError
     from missy.events import Event
 
-_FIELDS = ("data", "event", "id", "retry", ":")  # what a line of an event stream begins with
-MAX_LEADING_BLANK_BYTES = 64 << 10  # bytes of white space that are waited through
+_FIELDS = ("data", "event", "id", "retry", ":")  # the beginnings of lines in an event stream
+MAX_LEADING_BLANK_BYTES = 64 << 10  # bytes of leading white space that are skipped
 _MARKS = ("[DONE]", '"[DONE]"', "'[DONE]'")
-_ALIVE = ("ping", "keepalive", "keep-alive", "heartbeat")  # names of events that say no more than that
+_ALIVE = ("ping", "keepalive", "keep-alive", "heartbeat")  # names of keep-alive events
 
 
 class EventParser(Protocol):
-    """One wire format's reading of one reply. Pure. `tolerant`: data that is no JSON object is passed over."""
+    """The parser of one API format for one response. Pure. `tolerant`: data that is not a JSON object is ignored."""
 
     tolerant: bool
 
     def event(self, name: str, data: dict[str, Any]) -> list[Event]:
-        """Take one event of a stream. Raises ProviderError for an error inside the stream."""
+        """Parse one event of a stream. Raises ProviderError for an error inside the stream."""
 
     def parse_complete(self, data: dict[str, Any]) -> list[Event]:
-        """Take a reply that came whole, as JSON."""
+        """Parse a complete response, one JSON object."""
 
-    failure: MissyError | None  # an error that stands beside a part of the answer: `end` raises it
+    failure: MissyError | None  # an error received together with a part of the answer: `end` raises it
 
     @property
     def finished(self) -> bool:
-        """Tell whether the reply said that it is complete."""
+        """Tell whether the response has declared its end."""
 
     @property
     def settled(self) -> bool:
-        """Tell whether nothing of the answer is to be waited for any more, only what may stand after it."""
+        """Tell whether the answer itself is complete; usage and the end marker may follow."""
 
     @property
     def stands_cut(self) -> bool:
-        """Tell whether the reply is over even where its connection broke."""
+        """Tell whether the answer is complete even if the connection broke now."""
 
     @property
     def text_seen(self) -> bool:
-        """Tell whether anything of the answer has been given out."""
+        """Tell whether any part of the answer was output."""
 
     @property
     def progress(self) -> int:
-        """Return how much of an answer has come: it grows with each piece of text, of thinking, or of a call."""
+        """Return the amount of the answer received: it grows with each piece of text, of thinking, or of a call."""
 
     def done(self) -> None:
-        """Take the end marker of the stream (`[DONE]`)."""
+        """Handle the end marker of the stream (`[DONE]`)."""
 
     def incomplete(self, what: str, hint: str) -> IncompleteError:
-        """Return the error for an answer that is not whole, with what is known of it."""
+        """Return the error for an incomplete answer, with its finish reason, model and id."""
 
     def flush(self) -> list[Event]:
-        """Give out what was held back, once no more comes."""
+        """Output buffered text at the end."""
 
     def end(self) -> list[Event]:
-        """End the reply. Raises IncompleteError or BadReply where it is not a whole answer."""
+        """Finish the answer. Raises IncompleteError or BadReply if it is not complete."""
 
 
 class ResponseReader:
-    """Reads one reply with status 200: an event stream, one JSON object, or something that is no answer.
+    """Reads one response with status 200: an event stream, one JSON object, or something else.
 
-    Its first bytes tell which, whatever the label says.
+    Its first bytes decide, whatever the Content-Type is.
     """
 
     def __init__(self, content_type: str, parser: EventParser) -> None:
@@ -76,20 +76,20 @@ class ResponseReader:
         self._sse = Decoder()
         self._label = label_of(content_type)
         self._kind = ""
-        self._head = b""  # what came before the kind was known
-        self._body = bytearray()  # of a whole reply, and of a stream that may be something else
-        self.finished_reading = False  # the end marker has come: the rest is of no interest
+        self._head = b""  # bytes received before the kind was known
+        self._body = bytearray()  # the bytes of a JSON response, or of a stream that may be something else
+        self.finished_reading = False  # the end marker has come: the rest is ignored
         self._heard = False  # an event has come
-        self._answered = False  # an event has come that is a JSON object
+        self._answered = False  # an event with a JSON object has come
         self._failure: MissyError | None = None
 
     def feed(self, chunk: bytes) -> tuple[list[Event], bool]:
-        """Take bytes; return the events in them, and whether they held a sign of life of the model. Raises ProviderError."""
+        """Parse bytes; return their events, and whether they show that the endpoint is alive. Raises ProviderError."""
         if not self._kind:
             self._head += chunk
             self._kind = kind_of(self._head, self._label)
             if not self._kind and len(self._head) > MAX_LEADING_BLANK_BYTES:
-                raise BadReply("the reply is nothing but white space")
+                raise BadReply("the reply is only white space")
             if not self._kind:
                 return [], False
             chunk, self._head = self._head, b""
@@ -119,7 +119,7 @@ class ResponseReader:
                 continue
             if not isinstance(data, bytes) and not data.startswith("{"):
                 mark = data.strip()
-                if not mark:  # a keep-alive in the clothes of an event
+                if not mark:  # a keep-alive sent as an event
                     continue
                 if mark.upper() in _MARKS:
                     self.finished_reading = heard = self._heard = True
@@ -131,7 +131,7 @@ class ResponseReader:
             except MissyError as error:
                 if not events:
                     raise
-                # what came before it in these bytes is given out first
+                # output the events before it in these bytes first
                 self._failure, self.finished_reading = error, True
             if self._parser.failure is not None:
                 self.finished_reading = True
@@ -142,7 +142,7 @@ class ResponseReader:
         return events, heard
 
     def _refuse_unframed(self, events: list[Event], rest: str | bytes) -> None:
-        """Take a complaint that came between the events, as JSON without a field name."""
+        """Handle an error sent between the events, as JSON without a field name."""
         error = self._unframed(rest)
         if error is not None and not events:
             raise error
@@ -163,11 +163,11 @@ class ResponseReader:
         return None
 
     def _event(self, name: str, data: str | bytes) -> list[Event]:
-        """Read one event. What is no JSON object says nothing; what is a broken one has lost a piece of the answer."""
+        """Parse one event. Data that is not a JSON object is ignored; a broken object means a lost piece of the answer."""
         try:
             value = read_object(data)
         except BadReply:
-            if name == "error":  # a complaint in plain text is one all the same
+            if name == "error":  # an error in plain text counts too
                 return self._parser.event(name, {"error": data if isinstance(data, str) else "too long"})
             broken = isinstance(data, bytes) or data.lstrip().startswith("{")
             if broken and not (self._parser.tolerant or self._parser.finished or name.lower() in _ALIVE):
@@ -179,7 +179,7 @@ class ResponseReader:
         return self._parser.event(name, value)
 
     def flush(self, error: MissyError | None) -> list[Event]:
-        """Take the end of the bytes, which `error` cut short if it is not None; return the events still held back."""
+        """Handle the end of the bytes (`error` if the connection failed); return the buffered events."""
         if error is None and self._kind != "stream":
             if self._label == "html" and not self._kind:
                 raise not_an_api()
@@ -195,13 +195,13 @@ class ResponseReader:
         return self._parser.parse_complete(read_whole(body)) + self._parser.flush()
 
     def _unanswered(self) -> list[Event]:
-        """A stream without a piece of an answer: nothing at all, or something else under a wrong label."""
+        """Return the error for a stream without any part of an answer: empty, or of another format."""
         kind = other_kind(bytes(self._body[:MAX_LEADING_BLANK_BYTES]))
         if kind == "html":
             raise not_an_api()
         if kind == "json":
             return self._whole()
-        if self._heard:  # the end marker alone
+        if self._heard:  # only the end marker
             return self._parser.flush()
         words = self._body.decode("utf-8", "replace").strip()
         if words and not any(line.lstrip().startswith(_FIELDS) for line in words.splitlines()):
@@ -210,11 +210,11 @@ class ResponseReader:
             raise BadReply("the stream ended within its first event", hint="ask again")
         raise BadReply(
             "the endpoint answered with an empty stream",
-            hint="ask again; if it stays so, try a shorter prompt",
+            hint="ask again; if it happens again, try a shorter prompt",
         )
 
     def end(self, error: MissyError | None) -> list[Event]:
-        """Return the last events of a whole answer. Raises what is wrong with any other."""
+        """Return the last events of a complete answer. Raises an error for an incomplete one."""
         if self._failure is not None:
             raise self._failure
         if error is not None and not self._parser.stands_cut:
@@ -222,7 +222,7 @@ class ResponseReader:
         return self._parser.end()
 
     def _cut(self, error: MissyError) -> MissyError:
-        """Say how a broken reply counts: cut off if something of the answer was given out, else as what broke it."""
+        """Return the error for a failed response: an incomplete answer if a part of it was output, else the cause."""
         if not self._parser.text_seen or error.exit_code != 5:
             return error
         stopped = isinstance(error, TimedOut)
@@ -235,7 +235,7 @@ class ResponseReader:
 
 
 def not_an_api() -> BadReply:
-    """Return the error for a web page where an answer should be."""
+    """Return the error for a web page instead of an answer."""
     return BadReply(
         "the reply is a web page, not an answer: a login page of the network, or a wrong base_url",
         hint="open the base_url in a browser; most endpoints end in /v1",

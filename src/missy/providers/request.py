@@ -1,6 +1,6 @@
-"""From a prompt and a caller's options to the request of one answer.
+"""From a prompt and a caller's options to a Request.
 
-Pure. What no endpoint could do is refused here, before anything is sent.
+Pure. Values that no endpoint accepts are refused here, before anything is sent.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _NUMBER = (int, float)
 _SEQUENCE = (list, tuple)
-# option -> what it may be, besides None
+# option -> its types, besides None
 _TYPES: dict[str, tuple[type, ...]] = {
     "model": (str,),
     "system": (str,),
@@ -37,7 +37,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
 
 
 def build_request(entry: Entry, prompt: str | Sequence[Message], options: AskOptions) -> Request:
-    """Build the request of one answer; times are in seconds. Raises UsageError for what no endpoint could do."""
+    """Build the request of one answer; times are in seconds. Raises UsageError for invalid values."""
     _check_types(options)
     images = tuple(options.get("images") or ())
     if isinstance(prompt, str):
@@ -71,7 +71,7 @@ def build_request(entry: Entry, prompt: str | Sequence[Message], options: AskOpt
 
 
 def _patience(patience: float | None, timeout: float | None) -> float | None:
-    """Return an entry's patience; who asks for a longer silence than that does not mean to be cut off by it."""
+    """Return an entry's patience, raised to `timeout` if the caller's timeout is longer."""
     return max(patience, timeout) if patience is not None and timeout is not None else patience
 
 
@@ -85,7 +85,7 @@ def _check_types(options: Mapping[str, Any]) -> None:
             )
         wrong_bool = (
             isinstance(value, bool) and bool not in allowed
-        )  # a bool is an int to Python, and no number here
+        )  # a bool is an int in Python, but not a number here
         if value is not None and (wrong_bool or not isinstance(value, allowed)):
             names = " or ".join(kind.__name__ for kind in allowed)
             raise UsageError(f"the option {name} is a {type(value).__name__}", hint=f"give a {names}")
@@ -93,10 +93,10 @@ def _check_types(options: Mapping[str, Any]) -> None:
 
 def _check_values(options: AskOptions) -> None:
     model, temperature, tokens = options.get("model"), options.get("temperature"), options.get("max_tokens")
-    if model is not None and not model.strip():  # an unset variable, most likely, and not the entry's own
-        raise UsageError(
-            "the name of the model is empty", hint="name one, or leave it out for the entry's own"
-        )
+    if (
+        model is not None and not model.strip()
+    ):  # most likely an unset variable, so the entry's model is not used
+        raise UsageError("the name of the model is empty", hint="name one, or omit it for the entry's own")
     if temperature is not None and not 0 <= temperature <= 2:
         raise UsageError(f"the temperature {temperature} is impossible", hint="0 to 2 is allowed")
     if tokens is not None and tokens < 1:
@@ -107,7 +107,7 @@ def _check_values(options: AskOptions) -> None:
 
 
 def _check_unicode(text: str) -> None:
-    """Refuse half characters: they come from bytes that are no UTF-8, and no endpoint could be sent them."""
+    """Refuse lone surrogates: they come from invalid UTF-8 and cannot be sent."""
     try:
         text.encode()
     except UnicodeEncodeError as error:

@@ -1,7 +1,7 @@
-"""The body of a Responses request, as the ChatGPT backend takes it. Pure.
+"""The body of a Responses request, as the ChatGPT backend requires it. Pure.
 
 The format is OpenAI's (API reference, "Responses"). The backend keeps no state: `store` must be false, `stream` true, and
-what the model thought is sent back to it in its own encrypted form.
+the model's reasoning is sent back in its encrypted form.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from missy.events import Image, Message, Tool
     from missy.providers.base import Request
 
-INSTRUCTIONS = "You are a helpful assistant."  # the backend refuses a request without any
+INSTRUCTIONS = "You are a helpful assistant."  # the backend refuses a request without instructions
 
 
 def body(request: Request) -> dict[str, Any]:
-    """Build the body. `temperature` and `max_tokens` are left out: the backend refuses them (see `left_out`)."""
+    """Build the body. `temperature` and `max_tokens` are omitted: the backend refuses them (see `left_out`)."""
     system = [message.text for message in request.messages if message.role == "system"]
     made: dict[str, Any] = {
         "model": request.model,
@@ -37,7 +37,7 @@ def body(request: Request) -> dict[str, Any]:
 
 
 def left_out(request: Request) -> list[str]:
-    """Return the names of what was asked for and cannot be sent."""
+    """Return the names of options that were set but cannot be sent."""
     wishes = {"temperature": request.temperature, "max_tokens": request.max_tokens}
     return [name for name, value in wishes.items() if value is not None]
 
@@ -56,7 +56,9 @@ def _input(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
         elif message.role == "user":
             items.append({"type": "message", "role": "user", "content": _content(message)})
         elif message.role == "assistant":
-            replay = [item for item in message.replay if "type" in item]  # the rest is of Chat Completions
+            replay = [
+                item for item in message.replay if "type" in item
+            ]  # the other parts are those of Chat Completions
             items += replay or _assistant(message)
     return items
 

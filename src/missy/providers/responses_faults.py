@@ -1,4 +1,4 @@
-"""Errors inside a Responses answer, and what to do about them. Pure."""
+"""Errors inside a Responses answer, with hints. Pure."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from missy.providers import faults
 if TYPE_CHECKING:
     from missy.errors import MissyError
 
-_REFUSED = "the backend will not answer this: ask in other words"
-# the backend's name for an error -> what to do about it, where that is not what other endpoints mean by it
+_REFUSED = "the backend refuses to answer this: rephrase the prompt"
+# the backend's error code -> hint, if other endpoints use the code differently
 NEXT_STEPS = {
     "usage_not_included": "the plan of this account does not include this use: upgrade it, or log in to another account",
     "invalid_prompt": _REFUSED,
@@ -24,7 +24,7 @@ NEXT_STEPS = {
 def response_fault(
     data: dict[str, Any], *, host: str, request_id: str | None, model: str | None, limits: Any
 ) -> MissyError:
-    """Return the error that an event or a response object holds."""
+    """Map the error in an event or a response object."""
     response = data.get("response")
     source = response if isinstance(response, dict) and response.get("error") else data
     headers = {"headers": data["headers"]} if isinstance(data.get("headers"), dict) else {}
@@ -37,7 +37,7 @@ def response_fault(
 
 
 def complains(data: dict[str, Any]) -> bool:
-    """Tell whether JSON that came where a part of the answer belongs is a complaint."""
+    """Tell whether JSON received instead of a part of the answer is an error."""
     from missy.net import error_body
 
     return error_body.complains(data, answers=("output", "response"))

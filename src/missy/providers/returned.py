@@ -1,6 +1,6 @@
-"""What an endpoint wants back with the next turn, in the form that it gave it: Done.replay of Chat Completions. Pure.
+"""Fields that an endpoint requires unchanged in the next turn: Done.replay of Chat Completions. Pure.
 
-Thinking goes back only under the name that it came by: there are endpoints that refuse it under any other.
+Thinking is sent back only under the field name in which it was received: some endpoints refuse any other.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from missy.providers.content import Content
 
 MAX_DETAILS_CHARS = 8 << 20  # characters of all details of one answer
-_GROWING = ("text", "summary", "data", "signature")  # fields of a detail that come in pieces
+_GROWING = ("text", "summary", "data", "signature")  # fields of a detail that are streamed in pieces
 _FIELDS = ("reasoning_details", *THINKING)
 
 
 class Returned:
-    """Collects the fields of a message that mean nothing to us."""
+    """Collects the opaque fields of a message."""
 
     __slots__ = ("_details", "_kept", "_name", "_thinking")
 
@@ -33,7 +33,7 @@ class Returned:
         self._kept = 0
 
     def take(self, message: dict[str, Any], said: Content) -> None:
-        """Take a piece of the message. Raises BadReply over the limit."""
+        """Add a piece of the message. Raises BadReply over the limit."""
         if said.came_by and (not self._name or said.came_by == self._name):
             self._name = said.came_by
             self._thinking.write(said.thinking)
@@ -59,7 +59,7 @@ class Returned:
                 last[name] = value
 
     def replay(self, *, with_calls: bool) -> tuple[dict[str, Any], ...]:
-        """Return what goes back. Thinking as plain text belongs to calls alone: elsewhere nobody wants it."""
+        """Return the fields to send back. Thinking in plain text is sent back only with tool calls."""
         fields: dict[str, Any] = {"reasoning_details": self._details} if self._details else {}
         if with_calls and self._name and not self._details:
             fields[self._name] = self._thinking.getvalue()
@@ -67,16 +67,18 @@ class Returned:
 
 
 def _is_same(last: Any, detail: Any) -> bool:
-    """Tell whether a detail goes on with the last one: the same place, the same type."""
+    """Tell whether a detail continues the last one: same index, same type."""
     if not (isinstance(last, dict) and isinstance(detail, dict)) or not isinstance(detail.get("index"), int):
         return False
     return (last.get("index"), last.get("type")) == (detail["index"], detail.get("type"))
 
 
 def fields_of(message: Message) -> dict[str, Any]:
-    """Return what goes back with a message of the assistant: no more than Chat Completions gave us for it."""
+    """Return the fields to send back with an assistant message: only those that came from Chat Completions."""
     if message.replay:
-        given = [part for part in message.replay if "type" not in part]  # those with a type are of Responses
+        given = [
+            part for part in message.replay if "type" not in part
+        ]  # items with a type come from Responses
         return {name: part[name] for part in given for name in _FIELDS if name in part}
     if message.reasoning and message.tool_calls:
         return {"reasoning_content": message.reasoning}

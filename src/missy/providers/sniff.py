@@ -1,4 +1,4 @@
-"""What a reply is, told from its label and its first bytes. Pure. Where the two disagree, the bytes are right."""
+"""Detecting the format of a response from its Content-Type and its first bytes. Pure. If they disagree, the bytes decide."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _BRACKETS = {b"{": "json", b"[": "json", b"<": "html"}
 
 
 def label_of(content_type: str) -> str:
-    """Return what a Content-Type says: stream, json, html, or unknown."""
+    """Return the format of a Content-Type: stream, json, html, or unknown."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "text/event-stream":
         return "stream"
@@ -18,8 +18,8 @@ def label_of(content_type: str) -> str:
 
 
 def kind_of(head: bytes, label: str) -> str:
-    """Return what a reply is that begins so: stream, json or html; "" where more of it is needed to tell."""
-    if label == "stream":  # what begins an event stream may be anything
+    """Return the format of a response from its beginning: stream, json or html; "" if more bytes are needed."""
+    if label == "stream":  # an event stream may begin with anything
         return "stream"
     text = _begun(head)
     if not text:
@@ -32,10 +32,10 @@ def kind_of(head: bytes, label: str) -> str:
 
 
 def other_kind(head: bytes) -> str:
-    """Return what an event stream without any event really is: json, html, or "" for neither."""
+    """Return the real format of an event stream without any event: json, html, or "" for neither."""
     return _BRACKETS.get(_begun(head)[:1], "")
 
 
 def _begun(head: bytes) -> bytes:
-    """Return what comes after a byte order mark and white space."""
+    """Return the bytes after a byte order mark and white space."""
     return b"" if _MARK.startswith(head) else head.removeprefix(_MARK).lstrip()

@@ -1,4 +1,4 @@
-"""The text of a Responses answer as it is given out: each part once, messages apart from each other. Pure."""
+"""The output text of a Responses answer: each part once, with a blank line between messages. Pure."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
 
 
 class Speech:
-    """Takes what items say; `seen` tells whether any of it can be read, `final_seen` whether that is more than commentary.
+    """Outputs the text of items. `seen`: some visible text was output; `final_seen`: some of it was not commentary.
 
-    `contradicted` says that the whole text of an item was not what its pieces had said: some of them were lost.
+    `contradicted`: the whole text of an item differs from its pieces, so pieces were lost.
     """
 
     def __init__(self, length: Length) -> None:
         self._length = length
         self._halves = Halves()
         self._item: Item | None = None
-        self._tail = ""  # the last two characters that were given out
+        self._tail = ""  # the last two characters that were output
         self.seen = False
         self.final_seen = False
         self.contradicted = False
 
     def say(self, item: Item, part: int, text: str) -> list[Event]:
-        """Give out a piece of an item's text."""
+        """Output a piece of an item's text."""
         if not text:
             return []
         self._length.add(text)
@@ -52,16 +52,16 @@ class Speech:
         return events
 
     def complete(self, item: Item, part: int | None, whole: str) -> list[Event]:
-        """Give out what of the whole text (of a part, or of the item) its pieces have left out."""
+        """Output the rest of the whole text (of a part, or of the item) that did not come in pieces."""
         rest = item.rest(part, whole)
-        too_late = rest and item.parts and item is not self._item  # another message has begun after it
+        too_late = rest and item.parts and item is not self._item  # another message has started after it
         if rest is None or too_late:
             self.contradicted = True
             return []
         return self.say(item, max(item.parts, default=0) if part is None else part, rest)
 
     def flush(self) -> list[Event]:
-        """Give out a half character that stayed alone."""
+        """Output a lone surrogate."""
         half = self._halves.flush()
         commentary = self._item is not None and self._item.fields.get("phase") == "commentary"
         return [Text(half, commentary)] if half else []

@@ -1,6 +1,6 @@
-"""The event stream format, to the letter of the EventSource specification (HTML, section 9.2.6). Bounded and pure.
+"""Parser of the event stream format, exactly by the EventSource specification (HTML, section 9.2.6). Bounded and pure.
 
-It must never buffer more than one event, and never raise for bytes that a server may send.
+It buffers at most one event, and accepts any bytes that a server may send.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from missy.providers.payload import LONG, MAX_EVENT
 
 MAX_UNFRAMED_BYTES = 64 << 10  # bytes
 UNFRAMED = "\n"  # no event can have this name
-_LINE_END = re.compile(rb"[\r\n]")  # one pass: two finds look at a flood of one of them again and again
+_LINE_END = re.compile(
+    rb"[\r\n]"
+)  # one pattern: two `find` calls would rescan a long run without one of the two
 
 
 class Decoder:
@@ -25,18 +27,18 @@ class Decoder:
 
     def __init__(self) -> None:
         self._buffer = bytearray()
-        self._scanned = 0  # bytes of the buffer that hold no line end
+        self._scanned = 0  # bytes of the buffer without a line end
         self._start = True
         self._swallow_lf = False
         self._event = ""
-        self._data = bytearray()  # each line of it ends with LF, as in the specification
+        self._data = bytearray()  # each data line ends with LF, as in the specification
         self.unframed = (
             bytearray()
-        )  # lines of JSON without a field name, of a server that broke down in mid-stream
+        )  # lines of JSON without a field name, from a server that failed in mid-stream
         self._told = 0  # bytes of them that an event has told
 
     def feed(self, chunk: bytes) -> list[tuple[str, str | bytes]]:
-        """Take the next bytes and return the events that they complete. Raises BadReply over MAX_EVENT bytes."""
+        """Parse the next bytes and return the events that they complete. Raises BadReply over MAX_EVENT bytes."""
         if not (self._start or self._buffer or self._data or self._event or self._swallow_lf):
             plain = _plain(chunk)
             if plain is not None:
@@ -61,7 +63,7 @@ class Decoder:
             self._line(at, end, events)
             is_cr = buffer[end] == 13  # which may be the first half of CRLF
             at = end + 1
-            if at > LONG:  # its memory is needed for what is made of it
+            if at > LONG:  # free the memory, which parsing the event will need
                 del buffer[:at]
                 at = 0
             self._scanned = at
@@ -77,7 +79,7 @@ class Decoder:
         return events
 
     def rest(self) -> bytes:
-        """Return the JSON that came without a field name, the line that has not ended included."""
+        """Return the JSON that came without a field name, including an unfinished line."""
         tail = bytes(self._buffer[:MAX_UNFRAMED_BYTES])
         starts = tail[:1] in (b"{", b"}", b"[") or bool(self.unframed)
         return bytes(self.unframed) + (tail if starts else b"")
@@ -121,12 +123,12 @@ class Decoder:
 
 
 def _view(buffer: bytearray, start: int, end: int) -> memoryview:
-    """Return a part of the buffer without copying it. It must be gone before the buffer changes."""
+    """Return a part of the buffer without copying it. It must be released before the buffer changes."""
     return memoryview(buffer)[start:end]
 
 
 def _plain(chunk: bytes) -> list[tuple[str, str | bytes]] | None:
-    """Take the short way with what nearly every server sends: whole events of one `data: ` line each, ended by LF LF."""
+    """Fast path for what nearly every server sends: complete events of one `data: ` line each, ended by LF LF."""
     if not chunk.endswith(b"\n\n") or b"\r" in chunk or len(chunk) > LONG:
         return None
     events: list[tuple[str, str | bytes]] = []

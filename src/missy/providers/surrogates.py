@@ -1,10 +1,10 @@
-"""Characters outside the basic plane that a server has cut in two: `\\ud83d` in one piece, `\\ude00` in the next. Pure."""
+"""Surrogate pairs that a server has split over two pieces: `\\ud83d` in one, `\\ude00` in the next. Pure."""
 
 from __future__ import annotations
 
 
 def joined(text: str) -> str:
-    """Join the halves of characters in a text; a half that stays alone becomes U+FFFD."""
+    """Join the surrogate pairs in a text; a lone surrogate becomes U+FFFD."""
     if text.isascii():
         return text
     try:
@@ -15,7 +15,7 @@ def joined(text: str) -> str:
 
 
 class Halves:
-    """Pieces of a text in, the same text out; a first half at the end of a piece waits for its second."""
+    """Joins surrogate pairs across pieces of a text; a high surrogate at the end of a piece is kept for the next piece."""
 
     __slots__ = ("_half",)
 
@@ -23,7 +23,7 @@ class Halves:
         self._half = ""
 
     def feed(self, piece: str) -> str:
-        """Take a piece; return what of the text is certain by now."""
+        """Add a piece; return the text that is complete now."""
         if not self._half and piece.isascii():
             return piece
         text = self._half + piece
@@ -33,6 +33,6 @@ class Halves:
         return joined(text)
 
     def flush(self) -> str:
-        """Return what was held back."""
+        """Return what was kept."""
         half, self._half = self._half, ""
         return "\ufffd" if half else ""

@@ -1,4 +1,4 @@
-"""Thinking that models put into their text between tags, told apart from the answer as it streams. Pure."""
+"""Thinking that models write into their text between tags, separated from the answer while streaming. Pure."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _TAGS = {
     "[think]": "[/think]",
 }
 MAX_TAG_CHARS = max(map(len, _TAGS))
-MAX_BLANK_CHARS = 64  # characters of white space after which no tag is waited for any more
+MAX_BLANK_CHARS = 64  # characters of white space after which no tag is expected any more
 
 
 class ThinkSplitter:
-    """Text in, Text and Reasoning out. Only a tag at the very start of an answer counts: later it is a quotation."""
+    """Splits text into Text and Reasoning. Only a tag at the very start of an answer counts: later it is a quotation."""
 
     __slots__ = ("_close", "_held", "_state")
 
@@ -27,11 +27,11 @@ class ThinkSplitter:
 
     @property
     def is_over(self) -> bool:
-        """Whether whatever comes now is the answer."""
+        """Whether all further text belongs to the answer."""
         return self._state == "text"
 
     def feed(self, piece: str) -> list[Text | Reasoning]:
-        """Take a piece of text; give out all of it that can be told apart by now."""
+        """Add a piece of text; output everything that can be classified now."""
         if self._state == "text":
             return [Text(piece)]
         self._held += piece
@@ -66,7 +66,7 @@ class ThinkSplitter:
         return [Text(text)] if text else []
 
     def flush(self) -> list[Text | Reasoning]:
-        """Give out what was held back."""
+        """Output what was kept."""
         held, self._held = self._held, ""
         if not held or self._state == "after":
             return []

@@ -1,7 +1,7 @@
-"""Tool calls put together from pieces, in all the ways that servers cut them up. Pure.
+"""Tool calls assembled from pieces, in all the ways that servers split them. Pure.
 
-Broken arguments are an error for the caller: a tool is never run with a guess at what the model meant. Where there are
-none at all, nothing is guessed: the tool is called without any.
+Broken arguments are an error: a tool is never run with guessed arguments. Without any arguments at all, the tool is
+called with `{}`.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 MAX_CALLS = 128  # calls of one answer
 MAX_CALLS_CHARS = 1 << 20  # characters of all calls of one answer: arguments, names and ids
-# fields of a call that mean nothing to us and that the endpoint wants back as they came
+# opaque fields of a call that the endpoint requires back unchanged
 _OPAQUE = ("extra_content", "provider_specific_fields", "thought_signature")
-MAX_DEPTH = 100  # levels of lists and objects in arguments; whoever prints them must not run out of stack
+MAX_DEPTH = 100  # levels of lists and objects in arguments; deeper ones could overflow the stack of code that prints them
 
 
 class _Call:
@@ -40,24 +40,24 @@ class _Call:
 
 
 class ToolCallCollector:
-    """Takes the `tool_calls` of each chunk or message; `calls()` gives them whole.
+    """Collects the `tool_calls` of each chunk or message; `calls()` returns the complete calls.
 
-    `offered` are the names of the tools that the model may ask for; where none were offered, any name is taken.
+    `offered` are the names of the tools that the model may call; if none were offered, any name is accepted.
     """
 
     def __init__(self, offered: Collection[str] = ()) -> None:
         self._offered = offered
         self._calls: list[_Call] = []
         self.length = 0  # characters of all pieces so far
-        self.custom: list[str] = []  # calls of a kind that was not offered, by name
+        self.custom: list[str] = []  # the names of custom tool calls, which are never offered
 
     @property
     def begun(self) -> bool:
-        """Whether anything of a call has come."""
+        """Whether any part of a call has come."""
         return bool(self._calls or self.custom)
 
     def feed(self, pieces: Any) -> None:
-        """Take a list of pieces, or nothing. Raises BadReply over the limits."""
+        """Add a list of pieces, or None. Raises BadReply over the limits."""
         if not isinstance(pieces, list):
             return
         for piece in pieces:
@@ -78,7 +78,7 @@ class ToolCallCollector:
         if name and len(call.names) < MAX_CALLS:
             call.names.append(self._kept(name))
         arguments = function.get("arguments")
-        if arguments is not None and not isinstance(arguments, str):  # already parsed: some servers do
+        if arguments is not None and not isinstance(arguments, str):  # some servers send parsed arguments
             arguments = self._dumped(arguments)
         if isinstance(arguments, str):
             call.arguments.write(self._kept(arguments))
@@ -95,17 +95,17 @@ class ToolCallCollector:
             raise BadReply("the arguments of a tool call are nested too deep") from None
 
     def _kept(self, text: str) -> str:
-        """Count what is kept of all calls together. Raises BadReply over the limit."""
+        """Count the characters of all calls together. Raises BadReply over the limit."""
         self.length += len(text)
         if self.length > MAX_CALLS_CHARS:
             raise BadReply("the tool calls of the answer are too long")
         return text
 
     def _find(self, piece: dict[str, Any], name: str) -> _Call:
-        """Find the call that a piece belongs to, or begin one.
+        """Return the call that a piece belongs to, or start a new one.
 
-        A known id decides; a new id begins a call, at whatever index; without an id the index decides, or the last call
-        where there is no index, unless a name comes after arguments that are already whole.
+        A known id selects its call; a new id starts a call, at any index; without an id the index selects it, or the last
+        call if there is no index, unless a name comes after complete arguments.
         """
         index = place_number(piece.get("index"))
         id_ = piece.get("id") if isinstance(piece.get("id"), str) else ""
@@ -150,7 +150,7 @@ class ToolCallCollector:
 
 
 def _one_name(pieces: list[str], offered: Collection[str]) -> str:
-    """Return the name that came in these pieces: in parts, whole each time, or longer each time."""
+    """Join the name from its pieces: parts of it, the whole name each time, or a longer part each time."""
     together = ""
     for piece in pieces:
         together += piece if piece != together else ""
@@ -175,16 +175,16 @@ def whole_call(
     Raises BadReply where it has no name or one that was not offered, or its arguments are not one JSON object.
     """
     if not isinstance(name, str) or not name:
-        raise BadReply("the model asked for a tool without naming it", hint="ask again, or another model")
+        raise BadReply("the model called a tool without a name", hint="ask again, or another model")
     name = joined(name)
     if offered and name not in offered:
         raise BadReply(
-            f"the model asked for a tool that was not offered: {redact(name)[:64]}; it was not run",
+            f"the model called a tool that was not offered: {redact(name)[:64]}; it was not run",
             hint="ask again, or another model",
         )
     try:
         arguments = read_json(joined(text)) if text.strip() else {}
-        json.dumps(arguments, allow_nan=False)  # NaN and 1e999 are read by Python and by nobody else
+        json.dumps(arguments, allow_nan=False)  # NaN and 1e999 are accepted by Python, but are not valid JSON
     except (ValueError, RecursionError):
         arguments = None
     if not isinstance(arguments, dict) or _depth(arguments) > MAX_DEPTH:

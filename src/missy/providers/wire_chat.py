@@ -1,6 +1,6 @@
-"""Reading a Chat Completions reply: its JSON to events. Pure.
+"""Parsing a Chat Completions response: its JSON to events. Pure.
 
-The format is OpenAI's (API reference, "Chat Completions"); the tolerance is for the many endpoints that speak a dialect.
+The format is OpenAI's (API reference, "Chat Completions"); many endpoints deviate from it, and their variants are accepted.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 
 class ChatReply:
-    """Reads one reply, streamed or whole. See missy.providers.reply.Wire.
+    """Parses one response, streamed or not. See missy.providers.reply.EventParser.
 
-    A finish reason ends the answer unless text, thinking or a call follows it: some servers put one into every chunk.
-    A bad one stays, whatever comes after it.
+    A finish reason ends the answer unless text, thinking or a call follows it: some servers send one in every chunk.
+    A bad one counts, whatever comes after it.
     """
 
     tolerant = False
@@ -49,8 +49,8 @@ class ChatReply:
         self._model: str | None = None
         self._finish: str | None = None
         self._bad_finish: str | None = None
-        self._ended = False  # a reason has come, and nothing of the answer after it
-        self._went_on = False  # something of the answer has come after a reason
+        self._ended = False  # a reason has come, and no part of the answer after it
+        self._went_on = False  # a part of the answer has come after a reason
         self._alone = False  # the last reason came in a chunk without text
         self._marked = False
         self._first: int | None = None  # the index of the answer that is read
@@ -68,23 +68,23 @@ class ChatReply:
 
     @property
     def finished(self) -> bool:
-        """Tell whether the end marker has come, or a finish reason that nothing followed."""
+        """Tell whether the end marker has come, or a finish reason with nothing after it."""
         return self._marked or self._ended
 
     @property
     def settled(self) -> bool:
-        """Tell whether no more of the answer is to be waited for: usage and the end marker at most."""
+        """Tell whether the answer is complete: only usage and the end marker may follow."""
         something = self.text_seen or self._calls.begun
         return self._marked or self.failure is not None or (self._ended and self._alone and something)
 
     @property
     def stands_cut(self) -> bool:
-        """Tell whether the answer is over even if its connection broke: what its reasons say is to be believed."""
+        """Tell whether the answer is complete even if the connection broke now: its finish reasons are reliable."""
         return self.failure is not None or self._marked or (self._ended and not self._went_on)
 
     @property
     def progress(self) -> int:
-        """Return how much of an answer has come: text, thinking, calls."""
+        """Return the amount of the answer received: text, thinking, calls."""
         return self._length.total + self._calls.length
 
     def done(self) -> None:
@@ -99,7 +99,7 @@ class ChatReply:
         return self._take(data, "delta", data if name == "error" else None)
 
     def parse_complete(self, data: dict[str, Any]) -> list[Event]:
-        """Take a completion that came whole; servers may answer so although a stream was asked for."""
+        """Parse a complete response; some servers send one although a stream was requested."""
         if not data.get("choices"):
             self._refuse_complaint(data)
         if not isinstance(data.get("choices"), list):
@@ -113,7 +113,7 @@ class ChatReply:
         return faults.from_answer(source, host=self._host, request_id=self._request_id, model=self._asked)
 
     def _refuse_complaint(self, data: dict[str, Any]) -> None:
-        """Raise the complaint that came where a part of the answer belongs, if it is one."""
+        """Raise an error that was sent instead of a part of the answer."""
         from missy.net.error_body import complains
 
         if complains(data):
@@ -156,7 +156,7 @@ class ChatReply:
     def _choice(self, choice: dict[str, Any], part: str) -> list[Event]:
         delta = choice.get(part)
         if not isinstance(delta, dict) and part == "message":
-            delta = choice.get("delta")  # a piece, though the whole was to come
+            delta = choice.get("delta")  # a piece, although a complete message was expected
         content = delta.get("content") if isinstance(delta, dict) else None
         if (
             self.text_seen
@@ -187,7 +187,7 @@ class ChatReply:
         return events
 
     def _message(self, message: dict[str, Any], *, closing: bool = False) -> tuple[list[Event], bool]:
-        """Take a piece; return its events, and whether it held anything of the answer."""
+        """Parse a piece; return its events, and whether it contained any part of the answer."""
         events: list[Event] = []
         said = read_content(message)
         self._returned.take(message, said)
@@ -215,7 +215,7 @@ class ChatReply:
         return events, bool(text or said.thinking or calls or legacy)
 
     def flush(self) -> list[Event]:
-        """Give out what was held back: half characters, text that might have been a tag, and the usage."""
+        """Output what was kept: surrogates, text that might have been a tag, and the usage."""
         events: list[Event] = []
         if thought := self._thought_halves.flush():
             events.append(Reasoning(thought))
@@ -228,7 +228,7 @@ class ChatReply:
         return events
 
     def end(self) -> list[Event]:
-        """End the answer: the tool calls, then Done. Raises what is wrong where it is not whole."""
+        """Finish the answer: the tool calls, then Done. Raises an error if it is not complete."""
         if self.failure is not None:
             raise self.failure
         bad = self._bad_finish
@@ -252,11 +252,11 @@ class ChatReply:
                 "ask again",
             )
         if self._others:
-            return f"is only {' and '.join(self._others)}, which Missy cannot show", "ask for text"
+            return f"contains only {' and '.join(self._others)}, which Missy cannot show", "ask for text"
         return "is empty", "ask again, or ask another model"
 
     def incomplete(self, what: str, hint: str) -> IncompleteError:
-        """Return the error for an answer that is not whole, with what is known of it."""
+        """Return the error for an incomplete answer, with its finish reason, model and id."""
         return IncompleteError(
             f"the answer {what}",
             hint=hint,
@@ -267,7 +267,7 @@ class ChatReply:
 
 
 def _complaint_in(choice: dict[str, Any]) -> object:
-    """Return the error that a choice or its message holds beside, or instead of, its text."""
+    """Return the error in a choice or its message, with or without text."""
     for holder in (choice, choice.get("delta"), choice.get("message")):
         if isinstance(holder, dict) and holder.get("error"):
             return holder
@@ -283,5 +283,5 @@ def _vendor_complaint(data: dict[str, Any]) -> object:
 
 
 def _is_visible(events: list[Event]) -> bool:
-    """Tell whether there is text to read: an answer of blanks alone is an empty one."""
+    """Tell whether there is visible text: an answer of only white space counts as empty."""
     return any(isinstance(event, Text) and not event.text.isspace() for event in events)

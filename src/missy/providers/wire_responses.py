@@ -1,7 +1,7 @@
-"""Reading a Responses reply: the events of its stream, or the whole object, to ours. Pure.
+"""Parsing a Responses response: the events of its stream, or the complete object, to events of ours. Pure.
 
-The format is OpenAI's (API reference, "Responses"). The text of an answer stands in up to five places (its pieces, the
-end of a part, the end of an item, the last event, and that event's `output_text`); it is given out once.
+The format is OpenAI's (API reference, "Responses"). The text of an answer is sent up to five times (its pieces, the end
+of a part, the end of an item, the last event, and that event's `output_text`); it is output once.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ _SHOWN = ("message", "reasoning", "function_call")
 
 
 class ResponsesReply:
-    """Reads one reply. See missy.providers.reply.Wire. What ended badly is not taken back by a good end after it."""
+    """Parses one response. See missy.providers.reply.EventParser. A bad end counts, even if a good one follows."""
 
-    tolerant = True  # data that is no JSON is passed over, as the protocol's own client does: an item's end has it all
+    tolerant = True  # data that is not JSON is ignored, as in the protocol's own client: an item's end repeats everything
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class ResponsesReply:
         offered: Collection[str] = (),
     ) -> None:
         self.on_limits: Callable[[dict[str, Any]], None] | None = (
-            None  # is told what the stream says of limits
+            None  # receives the rate limits in the stream
         )
         self._limits: dict[str, Any] = {}
         self._host = host
@@ -59,7 +59,7 @@ class ResponsesReply:
         self._model: str | None = None
         self._status: str | None = None
         self._reason: str | None = None
-        self._unfinished = ""  # the state of an item that is not whole
+        self._unfinished = ""  # the status of an incomplete item
         self._usage: Usage | None = None
         self._length = Length()
         self._items = OutputItems()
@@ -72,12 +72,12 @@ class ResponsesReply:
 
     @property
     def text_seen(self) -> bool:
-        """Tell whether anything of the answer can be read."""
+        """Tell whether any visible part of the answer has come."""
         return self._speech.seen
 
     @property
     def finished(self) -> bool:
-        """Tell whether the response has ended, well or not."""
+        """Tell whether the response has ended, successfully or not."""
         return self._status is not None
 
     @property
@@ -89,14 +89,14 @@ class ResponsesReply:
 
     @property
     def progress(self) -> int:
-        """Return how much of an answer has come: text, thinking, calls; what is hidden shows no more than life."""
+        """Return the amount of the answer received: text, thinking, calls. Hidden content does not count as progress."""
         return self._length.total
 
     def done(self) -> None:
-        """Take `[DONE]`, which says nothing here: `response.completed` does."""
+        """Ignore `[DONE]`: here `response.completed` marks the end."""
 
     def event(self, name: str, data: dict[str, Any]) -> list[Event]:
-        """Take one event. Raises the error that it holds, if it holds one."""
+        """Parse one event. Raises the error in it, if any."""
         kind = data.get("type") if isinstance(data.get("type"), str) else name
         match str(kind).removeprefix("response."):
             case "output_text.delta" | "refusal.delta" | "audio.transcript.delta":
@@ -128,12 +128,14 @@ class ResponsesReply:
                 self._limits = data
                 if self.on_limits is not None:
                     self.on_limits(data)
-        if (kind in ("", None) or data.get("error")) and complains(data):  # the words of a front, say
+        if (kind in ("", None) or data.get("error")) and complains(
+            data
+        ):  # for example the message of a proxy
             raise self._classified(data)
         return []
 
     def parse_complete(self, data: dict[str, Any]) -> list[Event]:
-        """Take a response object that came whole."""
+        """Parse a complete response object."""
         if not isinstance(data.get("output"), list):
             if complains(data):
                 raise self._classified(data)
@@ -159,7 +161,7 @@ class ResponsesReply:
         return self._say(data, part.get("text"), whole=True)
 
     def _think(self, data: dict[str, Any], text: object, *, whole: bool = False) -> list[Event]:
-        """Take a piece of thinking; the whole of a part counts only where no piece of it came."""
+        """Output a piece of thinking; the whole text of a part counts only if none of its pieces came."""
         if not isinstance(text, str) or not text:
             return []
         name = "summary_index" if "summary_index" in data else "content_index"
@@ -202,7 +204,9 @@ class ResponsesReply:
                 return [Reasoning(joined(text))]
             case "image_generation_call" | "custom_tool_call" as kind if kind not in self._noticed:
                 self._noticed.add(kind)
-                return [Notice(f"the answer holds a part of type {kind}, which Missy cannot show: left out")]
+                return [
+                    Notice(f"the answer contains a part of type {kind}, which Missy cannot show: left out")
+                ]
         return []
 
     def _note_model(self, response: object) -> list[Event]:
@@ -242,13 +246,13 @@ class ResponsesReply:
         )
 
     def flush(self) -> list[Event]:
-        """Give out half characters that were held back, and the usage."""
+        """Output kept surrogates, and the usage."""
         thought = self._thought_halves.flush()
         events = [*([Reasoning(thought)] if thought else []), *self._speech.flush()]
         return [*events, self._usage] if self._usage is not None else events
 
     def end(self) -> list[Event]:
-        """End the answer: the tool calls, then Done. Raises what is wrong where it is not whole."""
+        """Finish the answer: the tool calls, then Done. Raises an error if it is not complete."""
         self._check()
         items = self._items.in_order()
         calls = [
@@ -261,7 +265,7 @@ class ResponsesReply:
         return [*calls, Done(reason, self._model, self._request_id, replay, self._refused)]
 
     def _check(self) -> None:
-        """Raise what is wrong with an answer that did not end well."""
+        """Raise the error of an answer that did not end successfully."""
         if self.failure is not None:
             raise self.failure
         if not self.finished:
@@ -272,7 +276,7 @@ class ResponsesReply:
         if self._unfinished:
             raise self.incomplete(f"holds a part that is {self._unfinished}", "ask again", self._unfinished)
         if self._speech.contradicted:
-            raise self.incomplete("is not the one that its pieces told: some of them were lost", "ask again")
+            raise self.incomplete("differs from its pieces: some of them were lost", "ask again")
 
     def _call(self, item: Item, number: int) -> ToolCall:
         id_ = str(item.fields.get("call_id") or item.fields.get("id") or f"call_{number}")
@@ -280,14 +284,14 @@ class ResponsesReply:
 
     def _empty(self, items: list[Item]) -> tuple[str, str]:
         if self._speech.seen:
-            return "is commentary alone: its last part never came", "ask again"
+            return "is only commentary: its last part is missing", "ask again"
         other = next((item.type for item in items if item.type and item.type not in _SHOWN), "")
         if other:
             return f"is of type {shown(other)}, which Missy cannot show", "ask for text"
         return "is empty", "ask again, or ask another model"
 
     def incomplete(self, what: str, hint: str, reason: str | None = None) -> IncompleteError:
-        """Return the error for an answer that is not whole, with what is known of it."""
+        """Return the error for an incomplete answer, with its finish reason, model and id."""
         return IncompleteError(
             f"the answer {what}",
             hint=hint,
