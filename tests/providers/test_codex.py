@@ -52,7 +52,7 @@ ROWS: dict[str, tuple[Fault, int, str, str, int, int]] = {
     "rate limit, far away": (
         error(429, {"retry-after": "3600"}, code="rate_limit_exceeded", message="Slow."), 7, "Slow", "resets in", 1, 0),
     "bad request": (Fault(400, {"detail": "Input must be a list"}), 5, "Input must be a list", "see its message", 1, 0),
-    "unsupported parameter": (Fault(400, {"detail": "Unsupported parameter: x"}), 5, "parameter: x", "what it says", 1, 0),
+    "unsupported parameter": (Fault(400, {"detail": "Unsupported parameter: x"}), 5, "parameter: x", "see its message", 1, 0),
     "wrong workspace": (
         Fault(403, {"detail": {"code": "invalid_workspace_selected"}}, {"cf-ray": "ray-1"}), 4,
         "invalid_workspace_selected", "choose another workspace", 1, 0),
@@ -73,7 +73,7 @@ ROWS: dict[str, tuple[Fault, int, str, str, int, int]] = {
         Fault(307, b"", {"location": "https://evil.example/x"}), 5, "evil.example", "base_url", 1, 0),
     "too long": (
         error(400, code="context_length_exceeded", message="Too long."), 5, "Too long", "shorten", 1, 0),
-    "nonsense": (Fault(418, b"\xff\xfe[[["), 5, "418", "what it says", 1, 0),
+    "nonsense": (Fault(418, b"\xff\xfe[[["), 5, "418", "see its message", 1, 0),
 }  # fmt: skip
 
 

@@ -416,7 +416,7 @@ ENDS: dict[str, tuple[list[Any], int, str, str]] = {
     "a flat error": ([{"type": "error", "code": "server_error", "message": "It broke."}], 5, "It broke", "later"),
     "an error as over a web socket": (
         [{"type": "error", "status": 400, "error": {"type": "invalid_request_error", "message": "Bad input."}}],
-        5, "Bad input", "what it says"),
+        5, "Bad input", "see its message"),
     "a limit as over a web socket": (
         [{"type": "error", "status": 429, "error": {"type": "usage_limit_reached", "message": "Limit.",
                                                     "resets_at": 4_000_000_000}}], 7, "Limit", "resets in"),
