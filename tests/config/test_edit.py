@@ -19,6 +19,7 @@ from missy.config.positions import SourceMap
 from missy.config.yaml_edit import same
 from missy.config.yaml_reader import parse
 from missy.errors import ConfigError, MissyError, UsageError
+from missy.services import named
 from tests.configuration import backups, edit, load, template
 
 HAND = """\
@@ -306,7 +307,8 @@ def test_a_preview_writes_nothing_and_shows_no_key(home: Path) -> None:
 # -- properties ----------------------------------------------------------------------------------------------------
 
 _names = st.from_regex(r"[a-z][a-z0-9-]{0,6}", fullmatch=True).filter(
-    lambda name: name not in ("y", "n", "on", "no", "off", "yes", "null", "true", "false")
+    # An entry that is named after a service must have a base_url, which these have not.
+    lambda name: name not in ("y", "n", "on", "no", "off", "yes", "null", "true", "false") and not named(name)
 )
 _words = st.one_of(
     st.text(

@@ -112,6 +112,7 @@ class Origin:
         self.script = list(script)
         self.requests: list[Request] = []
         self.connections = 0
+        self.ended = 0  # connections that came to an end without an error
         self.failures: list[BaseException] = []
         self._tls = tls
         self._lock = threading.Lock()
@@ -151,6 +152,12 @@ class Origin:
             if not self._came.wait_for(lambda: len(self.requests) >= count, SAFETY):
                 raise TimeoutError(f"{len(self.requests)} of {count} requests came")
 
+    def wait_ended(self, count: int) -> None:
+        """Wait until so many connections have come to their end."""
+        with self._came:
+            if not self._came.wait_for(lambda: self.ended >= count, SAFETY):
+                raise TimeoutError(f"{self.ended} of {count} connections ended")
+
     def close(self) -> None:
         """Stop listening and drop every connection."""
         self._listener.close()
@@ -179,6 +186,9 @@ class Origin:
                     self._serve(stream, number)
                     with self._lock:
                         self._sockets.discard(stream)
+                    with self._came:
+                        self.ended += 1
+                        self._came.notify_all()
         except (OSError, ValueError) as error:  # a client that goes away is part of many tests
             self.failures.append(error)
 
