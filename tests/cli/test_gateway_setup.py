@@ -160,7 +160,7 @@ LACKING = [
     (403, "The request has no team: set the X-Team header", 4, "--header", "headers: {NAME"),
     (400, "Missing required query parameter: api-version", 5, "--query", "query: {NAME"),
     (404, "The api-version query parameter is required but was not found", 5, "--query", "query: {NAME"),
-    (401, "Missing Authorization header", 4, "wants a key", "api_key"),
+    (401, "Missing Authorization header", 4, "requires a key", "api_key"),
     (400, "Header line too long", 5, "see its message", ""),
 ]
 
