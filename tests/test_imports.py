@@ -22,6 +22,7 @@ HEAVY = {
     "markdown_it",
     "prompt_toolkit",
     "cryptography",
+    "jsonschema_rs",
     "asyncio",
 }
 # Somewhat above what Python 3.11 needs today; versions differ by a few.

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         MissyError,
         PolicyError,
         ProviderError,
+        SchemaMismatch,
         TimedOut,
         UsageError,
     )
@@ -48,6 +49,7 @@ _ROOMS = {
         "MissyError",
         "PolicyError",
         "ProviderError",
+        "SchemaMismatch",
         "TimedOut",
         "UsageError",
     ),
@@ -94,6 +96,7 @@ __all__ = [
     "Prompter",
     "ProviderError",
     "Reasoning",
+    "SchemaMismatch",
     "Text",
     "TimedOut",
     "Tool",

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import io
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from missy.errors import UsageError
 from missy.events import Done, Reasoning, Text, ToolCall, Usage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from missy.events import Event
+    from missy.structured.schema import Schema
 
 
 class _Tally:
     """Common part of Answer and AsyncAnswer: `so_far` is the text received so far, without commentary."""
 
-    def __init__(self, *, provider: str, model: str | None) -> None:
+    def __init__(self, *, provider: str, model: str | None, schema: Schema | None) -> None:
+        self._schema = schema
         self.provider = provider
         self.model = model
         self.usage: Usage | None = None
@@ -54,6 +57,11 @@ class _Tally:
         """The text received so far; after an error, the text before it."""
         return self._text.getvalue()
 
+    def _value(self) -> Any:
+        if self._schema is None:
+            raise UsageError("this answer has no value: no schema was given", hint="ask(..., schema=...)")
+        return self._schema.read(self.so_far)
+
     @property
     def duration_ms(self) -> int:
         """Milliseconds from the call to the last event, or to now."""
@@ -63,8 +71,15 @@ class _Tally:
 class Answer(_Tally):
     """Iterate over it for typed events as they arrive, or call `text()`. Raises MissyError if it is incomplete."""
 
-    def __init__(self, events: Iterator[Event], *, provider: str, model: str | None) -> None:
-        super().__init__(provider=provider, model=model)
+    def __init__(
+        self,
+        events: Iterator[Event],
+        *,
+        provider: str,
+        model: str | None,
+        schema: Schema | None = None,
+    ) -> None:
+        super().__init__(provider=provider, model=model, schema=schema)
         self._events = events
 
     def __iter__(self) -> Iterator[Event]:
@@ -78,6 +93,11 @@ class Answer(_Tally):
             pass
         return self.so_far
 
+    def value(self) -> Any:
+        """Drain the answer and return what it gives for its schema. Raises SchemaMismatch; UsageError without a schema."""
+        self.text()
+        return self._value()
+
     def close(self) -> None:
         """Cancel the answer: close its connection."""
         close = getattr(self._events, "close", None)
@@ -88,8 +108,15 @@ class Answer(_Tally):
 class AsyncAnswer(_Tally):
     """The same for async code: `async for`, or `await answer.text()`."""
 
-    def __init__(self, events: AsyncIterator[Event], *, provider: str, model: str | None) -> None:
-        super().__init__(provider=provider, model=model)
+    def __init__(
+        self,
+        events: AsyncIterator[Event],
+        *,
+        provider: str,
+        model: str | None,
+        schema: Schema | None = None,
+    ) -> None:
+        super().__init__(provider=provider, model=model, schema=schema)
         self._events = events
 
     async def __aiter__(self) -> AsyncIterator[Event]:
@@ -102,6 +129,11 @@ class AsyncAnswer(_Tally):
         async for _ in self:
             pass
         return self.so_far
+
+    async def value(self) -> Any:
+        """Drain the answer and return what it gives for its schema. Raises SchemaMismatch; UsageError without a schema."""
+        await self.text()
+        return self._value()
 
     async def aclose(self) -> None:
         """Cancel the answer: close its connection."""

@@ -9,6 +9,7 @@ from missy.answer import Answer, AsyncAnswer
 from missy.config.load import load_chosen
 from missy.events import Notice
 from missy.kinds import KINDS, kind_of
+from missy.providers.checked import checked_astream, checked_stream
 from missy.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -84,7 +85,9 @@ class Missy(_Face):
         """
         entry = self._runtime.entry(provider)
         request = self._runtime.request(entry, prompt, options)
-        return Answer(self._events(entry, request), provider=entry.entry, model=request.model)
+        return Answer(
+            self._events(entry, request), provider=entry.entry, model=request.model, schema=request.schema
+        )
 
     def _events(self, entry: Entry, request: Request) -> Iterator[Event]:
         with self._answering():
@@ -93,7 +96,7 @@ class Missy(_Face):
             provider = self._runtime.provider(entry)
             if notice := kind_of(entry).notice:
                 yield Notice(notice)
-            yield from provider.stream(request)
+            yield from checked_stream(provider, request)
 
     @contextmanager
     def _answering(self) -> Iterator[None]:
@@ -167,7 +170,9 @@ class AsyncMissy(_Face):
         """Ask; see Missy.ask."""
         entry = self._runtime.entry(provider)
         request = self._runtime.request(entry, prompt, options)
-        return AsyncAnswer(self._events(entry, request), provider=entry.entry, model=request.model)
+        return AsyncAnswer(
+            self._events(entry, request), provider=entry.entry, model=request.model, schema=request.schema
+        )
 
     async def _events(self, entry: Entry, request: Request) -> AsyncIterator[Event]:
         async with self._answering():
@@ -180,7 +185,7 @@ class AsyncMissy(_Face):
                 provider = await asyncio.to_thread(self._runtime.provider, entry)
             if notice := kind_of(entry).notice:
                 yield Notice(notice)
-            async for event in provider.astream(request):
+            async for event in checked_astream(provider, request):
                 yield event
 
     async def log_in(

@@ -11,6 +11,7 @@ MissyError                      1   a fault of Missy's own, or of the machine un
  |   +- BadReply                5   the reply violates the protocol
  |   +- LimitError              7   a rate or usage limit; `resets_at` if the server sent it
  +- IncompleteError             6   an answer came, but not all of it
+     +- SchemaMismatch          6   an answer came, and does not fit the schema that was asked for
 """
 
 from __future__ import annotations
@@ -159,6 +160,20 @@ class IncompleteError(MissyError):
         super().__init__(message, hint=hint, request_id=request_id)
         self.finish_reason = finish_reason
         self.model = model
+
+
+class SchemaMismatch(IncompleteError):
+    """The answer does not fit its schema. `faults` are (JSON pointer, what is wrong there); `text` is what came."""
+
+    type = "schema_mismatch"
+    usual_hint = "ask again, ask another model, or say more in the schema's descriptions"
+
+    def __init__(
+        self, message: str, *, hint: str = "", faults: tuple[tuple[str, str], ...] = (), text: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.faults = faults
+        self.text = text
 
 
 class LimitError(ProviderError):

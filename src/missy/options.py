@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,5 +33,9 @@ class AskOptions(TypedDict, total=False):
     """Idle timeout in seconds: without any data from the endpoint."""
     deadline: float | None
     """Seconds for the whole answer."""
+    schema: dict[str, Any] | str | type | None
+    """What the answer must fit: a JSON Schema (a dict, its text, a file's path), `name str, age int`, or a class."""
+    repair: bool
+    """Whether an answer that does not fit its schema is asked for once more. Default: True."""
     stream: bool
     """Whether the answer is streamed. Default: True."""

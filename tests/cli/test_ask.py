@@ -197,6 +197,7 @@ def test_json_is_one_object_with_all_its_keys(missy, serve):
         "usage",
         "reasoning",
         "tool_calls",
+        "value",
         "session",
         "request_id",
         "ttft_ms",

@@ -27,7 +27,16 @@ OPTIONAL_PARAMS = (
     "store",
     "parallel_tool_calls",
     "tool_choice",
+    "response_format",
+    "text",  # where the Responses format has it
 )
+# Other words that name a parameter in an error message; `text` alone could be any text.
+_OTHER_WORDS = {
+    "response_format": r"(?i)\bresponse_format\b|json[_ -]?schema|structured[_ -]outputs?",
+    "text": r"(?i)\btext\.format\b|\bresponse_format\b|json[_ -]?schema|structured[_ -]outputs?",
+}
+# The error is about one schema, not about the endpoint: another schema may be accepted.
+_THIS_SCHEMA = r"invalid (json[_ ]?)?schema|invalid_json_schema"
 # Optional fields of the messages that some endpoints refuse.
 OPTIONAL_MESSAGE_FIELDS = ("reasoning_content", "reasoning_details", "reasoning")
 _LIMITS = ("max_tokens", "max_completion_tokens")
@@ -80,6 +89,7 @@ class Attempts:
         self._patience = clock.timeout  # seconds that all waits together may take at most
         self.omitted = frozenset(omitted)
         self.newly_omitted: frozenset[str] = frozenset()
+        self._only_now: frozenset[str] = frozenset()
         self._tries = 0
         self.output_started = False  # some part of the answer was output
 
@@ -116,11 +126,20 @@ class Attempts:
             return False
         if name in self.omitted or (name in _LIMITS and self.omitted & set(_LIMITS)):
             return False
-        if name not in _LIMITS and re.search(_OUT_OF_RANGE, error.message, re.IGNORECASE):
+        has_range = name not in _LIMITS and name not in _OTHER_WORDS
+        if has_range and re.search(_OUT_OF_RANGE, error.message, re.IGNORECASE):
             return False
         self.omitted |= {name}
-        self.newly_omitted |= {name}
+        if name in _OTHER_WORDS and re.search(_THIS_SCHEMA, f"{error.code} {error.message}", re.IGNORECASE):
+            self._only_now |= {name}
+        else:
+            self.newly_omitted |= {name}
         return True
+
+    @property
+    def lasting(self) -> frozenset[str]:
+        """What this endpoint refuses whatever is asked."""
+        return self.omitted - self._only_now
 
     def _wait(self, error: MissyError) -> float:
         asked = error.retry_after if isinstance(error, ProviderError) else None
@@ -139,7 +158,11 @@ def _blamed(error: ProviderError, sent: Collection[str]) -> str | None:
     for name in error.params:
         if name in found:
             return name
-    named = [(m.start(), name) for name in found if (m := re.search(rf"\b{name}\b", error.message))]
+    named = [
+        (m.start(), name)
+        for name in found
+        if (m := re.search(_OTHER_WORDS.get(name, rf"\b{name}\b"), error.message))
+    ]
     return min(named)[1] if named else None
 
 

@@ -9,13 +9,14 @@ if TYPE_CHECKING:
 
     from missy.events import Event, Message, Tool
     from missy.net.client_lease import Account
+    from missy.structured.schema import Schema
 
 
 class Request(NamedTuple):
     """One model call, for any provider. An option that is None is not sent.
 
     In seconds: `timeout` is the idle timeout, `patience` the time without progress (None: a multiple of `timeout`),
-    `deadline` the time for the whole answer.
+    `deadline` the time for the whole answer. The answer must fit `schema`; `repair`: ask again once if it does not.
     """
 
     messages: tuple[Message, ...]
@@ -30,6 +31,8 @@ class Request(NamedTuple):
     timeout: float = 30.0
     deadline: float | None = None
     patience: float | None = None
+    schema: Schema | None = None
+    repair: bool = True
 
 
 class Preview(NamedTuple):

@@ -21,7 +21,13 @@ _NEEDED_FIELDS = ("role", "content", "tool_calls", "tool_call_id")  # of a messa
 
 def body(request: Request, profile: Profile) -> dict[str, Any]:
     """Build the body of a request in the way that the endpoint and the model expect."""
-    made: dict[str, Any] = {"model": request.model, "messages": _messages(request, profile.system_role)}
+    system = request.system
+    if request.schema is not None and "response_format" in profile.omitted:
+        system = "\n\n".join(filter(None, (system, request.schema.instruction())))
+    made: dict[str, Any] = {
+        "model": request.model,
+        "messages": _messages(request, system, profile.system_role),
+    }
     if request.stream:
         made["stream"] = True
         made["stream_options"] = {"include_usage": True}
@@ -35,6 +41,10 @@ def body(request: Request, profile: Profile) -> dict[str, Any]:
         made["tools"] = [_tool(tool) for tool in request.tools]
         if request.tool_choice is not None:
             made["tool_choice"] = request.tool_choice
+    if request.schema is not None:
+        schema = request.schema
+        described = {"name": schema.name, "schema": schema.body, "strict": schema.strict}
+        made["response_format"] = {"type": "json_schema", "json_schema": described}
     for name in profile.omitted:
         made.pop(name, None)
         for message in made["messages"]:
@@ -43,8 +53,8 @@ def body(request: Request, profile: Profile) -> dict[str, Any]:
     return made
 
 
-def _messages(request: Request, system_role: str) -> list[dict[str, Any]]:
-    first = [{"role": system_role, "content": request.system}] if request.system else []
+def _messages(request: Request, system: str | None, system_role: str) -> list[dict[str, Any]]:
+    first = [{"role": system_role, "content": system}] if system else []
     return first + [_message(message, system_role) for message in request.messages]
 
 

@@ -106,8 +106,7 @@ class CodexProvider:
 
     def body(self, request: Request, attempts: Attempts | None = None) -> dict[str, Any]:
         """See missy.providers.driver.ProviderAdapter."""
-        omitted = attempts.omitted if attempts else ()
-        return {name: value for name, value in responses_body.body(request).items() if name not in omitted}
+        return responses_body.body(request, omitted=attempts.omitted if attempts else ())
 
     def headers(self, attempts: Attempts) -> dict[str, str]:
         """See missy.providers.driver.ProviderAdapter."""

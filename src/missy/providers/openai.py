@@ -90,7 +90,7 @@ class OpenAIProvider:
     def succeeded(self, request: Request, attempts: Attempts) -> None:
         """See missy.providers.driver.ProviderAdapter."""
         if attempts.newly_omitted:
-            self._quirks.learn(self._base_url, request.model, attempts.omitted)
+            self._quirks.learn(self._base_url, request.model, attempts.lasting)
 
     def stream(self, request: Request) -> Iterator[Event]:
         """Yield the answer's events as they arrive. Raises MissyError."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from missy.config.schema import Entry
     from missy.options import AskOptions
+    from missy.structured.schema import Schema
 
 _NUMBER = (int, float)
 _SEQUENCE = (list, tuple)
@@ -32,6 +33,8 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "tool_choice": (str,),
     "timeout": _NUMBER,
     "deadline": _NUMBER,
+    "schema": (dict, str, type),
+    "repair": (bool,),
     "stream": (bool,),
 }
 
@@ -53,7 +56,7 @@ def build_request(entry: Entry, prompt: str | Sequence[Message], options: AskOpt
     for text in (model, system, *(message.text for message in messages)):
         _check_unicode(text or "")
     timeout, deadline = options.get("timeout"), options.get("deadline")
-    stream = options.get("stream")
+    stream, schema = options.get("stream"), options.get("schema")
     return Request(
         messages,
         model or entry.model,
@@ -67,7 +70,15 @@ def build_request(entry: Entry, prompt: str | Sequence[Message], options: AskOpt
         timeout=timeout if timeout is not None else entry.timeout,
         deadline=deadline if deadline is not None else entry.deadline,
         patience=_patience(entry.patience, timeout),
+        schema=None if schema is None else _read_schema(schema),
+        repair=options.get("repair") is not False,
     )
+
+
+def _read_schema(given: Any) -> Schema:
+    from missy.structured.reading import read_schema  # seldom asked for
+
+    return read_schema(given)
 
 
 def _patience(patience: float | None, timeout: float | None) -> float | None:
@@ -77,6 +88,8 @@ def _patience(patience: float | None, timeout: float | None) -> float | None:
 
 def _check_types(options: Mapping[str, Any]) -> None:
     for name, value in options.items():
+        if name == "schema" and type(value).__module__ == "missy.structured.schema":
+            continue  # read already
         allowed = _TYPES.get(name)
         if allowed is None:
             near = nearest(name, _TYPES)

@@ -10,18 +10,23 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from missy.events import Image, Message, Tool
     from missy.providers.base import Request
 
 INSTRUCTIONS = "You are a helpful assistant."  # the backend refuses a request without instructions
 
 
-def body(request: Request) -> dict[str, Any]:
-    """Build the body. `temperature` and `max_tokens` are omitted: the backend refuses them (see `left_out`)."""
+def body(request: Request, *, omitted: Collection[str] = ()) -> dict[str, Any]:
+    """Build the body. `temperature` and `max_tokens` are omitted: the backend refuses them (see `left_out`).
+
+    `omitted` names what was refused before; without `text`, the schema is part of the instructions.
+    """
     system = [message.text for message in request.messages if message.role == "system"]
     made: dict[str, Any] = {
         "model": request.model,
-        "instructions": request.system if (request.system or "").strip() else INSTRUCTIONS,
+        "instructions": _instructions(request, omitted),
         "input": [*map(_developer, system), *_input(request.messages)],
         "store": False,
         "stream": True,
@@ -33,7 +38,25 @@ def body(request: Request) -> dict[str, Any]:
         made["tools"] = [_tool(tool) for tool in request.tools]
         made["tool_choice"] = request.tool_choice or "auto"
         made["parallel_tool_calls"] = True
-    return made
+    if request.schema is not None:
+        schema = request.schema
+        made["text"] = {
+            "format": {
+                "type": "json_schema",
+                "name": schema.name,
+                "schema": schema.body,
+                "strict": schema.strict,
+            }
+        }
+    return {name: value for name, value in made.items() if name not in omitted}
+
+
+def _instructions(request: Request, omitted: Collection[str]) -> str:
+    said = request.system or ""
+    said = said if said.strip() else INSTRUCTIONS
+    if request.schema is not None and "text" in omitted:
+        return f"{said}\n\n{request.schema.instruction()}"
+    return said
 
 
 def left_out(request: Request) -> list[str]:

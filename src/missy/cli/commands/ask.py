@@ -12,12 +12,13 @@ import click
 from missy.cli.app import App, emit_json, notice
 from missy.cli.param_types import SECONDS, TEMPERATURE
 from missy.cli.piped_stdin import is_piped, read_piped
-from missy.errors import MissyError, UsageError
+from missy.errors import MissyError, SchemaMismatch, UsageError
+from missy.events import Text
 
 if TYPE_CHECKING:
     from missy.answer import Answer
     from missy.cli.output.renderer import Renderer, Summary
-    from missy.events import Image
+    from missy.events import Event, Image
     from missy.providers.base import Preview
 
 _MAX_IMAGE_BYTES = 20 << 20  # of one attached image
@@ -48,6 +49,15 @@ _IMAGE_TYPES = {
 @click.option("--temperature", metavar="T", type=TEMPERATURE, help="0 to 2.")
 @click.option("--max-tokens", metavar="N", type=click.IntRange(1), help="The longest answer, in tokens.")
 @click.option("--timeout", metavar="S", type=SECONDS, help="The idle timeout, in seconds.")
+@click.option(
+    "--schema",
+    metavar="SCHEMA",
+    help="What the answer must fit: a file, JSON, or 'name str, age int, tags: what for'.",
+)
+@click.option("--schema-multi", is_flag=True, help='Several such things, as {"items": [...]}.')
+@click.option(
+    "--no-repair", is_flag=True, help="Do not ask once more for an answer that does not fit its schema."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, on success and on failure.")
 @click.option("--events", "as_events", is_flag=True, help="One JSON event per line, as it arrives.")
 @click.option(
@@ -65,6 +75,9 @@ def command(
     as_events: bool,
     no_stream: bool,
     dry_run: bool,
+    schema: str | None,
+    schema_multi: bool,
+    no_repair: bool,
     **options: Any,
 ) -> int:
     """One answer, streamed to stdout as it arrives.
@@ -84,6 +97,7 @@ def command(
         "json": as_json and not dry_run,
         "events": as_events and not dry_run,
         "no_stream": no_stream,
+        "structured": schema is not None,
     }
     display = _AnswerDisplay(provider, output_options)
     try:
@@ -93,6 +107,7 @@ def command(
             "images": [_read_image(path) for path in attach],
             "stream": not no_stream,
         }
+        options |= _schema_options(schema, multi=schema_multi, repair=not no_repair)
         will_ask = not dry_run and (text.strip() or attach)  # only then is a connection begun early
         app.warn(provider)
         with app.assistant(preconnect=provider if will_ask else False) as missy:
@@ -116,6 +131,9 @@ class _AnswerDisplay:
         self._output_options = output_options
         self._loaded_renderer: Renderer | None = None
         self._answer: Answer | None = None
+        self._is_shown_as_value = output_options["structured"] and not (
+            output_options["json"] or output_options["events"]
+        )
 
     def _renderer(self) -> Renderer:
         if self._loaded_renderer is None:
@@ -131,13 +149,24 @@ class _AnswerDisplay:
             if not gc.isenabled():
                 gc.freeze()  # loaded modules stay: the collector need not look at them
                 gc.enable()
-            self._renderer().event(event)
-        self._renderer().finish(self._summary())
+            self._renderer().event(self._formatted(event) if self._is_shown_as_value else event)
+        value = answer.value() if self._output_options["structured"] and not answer.tool_calls else None
+        self._renderer().finish(self._summary(value))
+
+    @staticmethod
+    def _formatted(event: Event) -> Event:
+        """Return a piece of text as its value is shown; other events as they are."""
+        if not isinstance(event, Text):
+            return event
+        from missy.cli.output.value import format_value
+
+        return Text("" if event.commentary else format_value(event.text, indented=sys.stdout.isatty()))
 
     def fail(self, error: MissyError) -> None:
-        self._renderer().fail(error, "", self._summary())
+        text = error.text if isinstance(error, SchemaMismatch) and self._output_options["json"] else ""
+        self._renderer().fail(error, text, self._summary())
 
-    def _summary(self) -> Summary:
+    def _summary(self, value: Any = None) -> Summary:
         from missy.cli.output.renderer import Summary
 
         answer = self._answer
@@ -148,7 +177,22 @@ class _AnswerDisplay:
             model=answer.model,
             ttft_ms=answer.ttft_ms,
             duration_ms=answer.duration_ms,
+            value=value,
         )
+
+
+def _schema_options(schema: str | None, *, multi: bool, repair: bool) -> dict[str, Any]:
+    """Read the schema, before a connection is begun. Raises UsageError."""
+    if schema is None:
+        if multi or not repair:
+            name = "--schema-multi" if multi else "--no-repair"
+            raise UsageError(
+                f"{name} says something about a schema, and there is none", hint="give --schema too"
+            )
+        return {}
+    from missy.structured.reading import read_schema
+
+    return {"schema": read_schema(schema, multi=multi), "repair": repair}
 
 
 def _read_prompt(prompt: str | None, *, attached: bool) -> str:

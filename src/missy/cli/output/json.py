@@ -73,6 +73,7 @@ class JsonObject:
             "usage": self._usage,
             "reasoning": "".join(self._reasoning),
             "tool_calls": self._calls,
+            "value": summary.value,
             "session": summary.session,
             "request_id": _masked((done and done.request_id) or getattr(error, "request_id", None)),
             "ttft_ms": summary.ttft_ms,
@@ -153,4 +154,7 @@ def _masked(text: str | None) -> str | None:
 
 def _describe(error: MissyError) -> dict[str, Any]:
     message, hint = redact(error.message), redact(error.hint)
-    return {"type": error.type, "message": message, "hint": hint, "status": error.status}
+    described: dict[str, Any] = {"type": error.type, "message": message, "hint": hint, "status": error.status}
+    if faults := getattr(error, "faults", ()):
+        described["faults"] = [{"pointer": redact(at), "message": redact(said)} for at, said in faults]
+    return described

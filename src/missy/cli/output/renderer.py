@@ -9,7 +9,7 @@ caller does.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from missy.errors import MissyError
@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What is known about an answer besides its events. Times are in milliseconds."""
+    """What is known about an answer besides its events: times in milliseconds, and the value that it gives for a schema."""
 
     provider: str | None = None
     model: str | None = None
     session: str | None = None
     ttft_ms: int | None = None
     duration_ms: int | None = None
+    value: Any = None
 
 
 class Renderer(Protocol):

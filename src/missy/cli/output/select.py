@@ -17,10 +17,14 @@ def make_renderer(
     json: bool = False,
     events: bool = False,
     no_stream: bool = False,
+    structured: bool = False,
     environ: Mapping[str, str],
     stderr: TextIO | None = None,
 ) -> Renderer:
-    """Return the renderer for `stdout` and these options; `stderr` defaults to the process's own."""
+    """Return the renderer for `stdout` and these options; `stderr` defaults to the process's own.
+
+    `structured`: the answer is JSON, so it is shown as it is, on a terminal too.
+    """
     err = sys.stderr if stderr is None else stderr
     if events or json:
         from missy.cli.output.json import EventLines, JsonObject
@@ -30,7 +34,7 @@ def make_renderer(
 
     if not stdout.isatty():
         return Plain(stdout, err, stream=not no_stream)
-    if environ.get("TERM", "dumb") == "dumb":
+    if structured or environ.get("TERM", "dumb") == "dumb":
         from missy.cli.output.sanitize import sanitize
 
         return Plain(stdout, err, stream=not no_stream, show=sanitize)
