@@ -143,7 +143,10 @@ class BadReply(ProviderError):
 
 
 class IncompleteError(MissyError):
-    """An answer came, but it is incomplete: cut off, over the length limit, filtered or empty."""
+    """An answer came, but it is incomplete: cut off, over the length limit, filtered or empty.
+
+    `text` is the text that was held back, because the answer had to fit a schema.
+    """
 
     exit_code = 6
     type = "incomplete"
@@ -160,6 +163,7 @@ class IncompleteError(MissyError):
         super().__init__(message, hint=hint, request_id=request_id)
         self.finish_reason = finish_reason
         self.model = model
+        self.text = ""
 
 
 class SchemaMismatch(IncompleteError):

@@ -171,11 +171,17 @@ def test_an_endpoint_that_refuses_the_field_is_told_in_words_and_that_is_remembe
     assert user == {"role": "user", "content": "hi"}
 
 
-def test_a_complaint_about_one_schema_is_not_held_against_the_next(missy, serve):
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Invalid schema for response_format 'answer': no oneOf",
+        "JSON schema conversion failed: unsupported pattern",
+        "Unknown name 'additionalProperties' at 'generation_config.response_schema'",
+    ],
+)
+def test_a_complaint_about_one_schema_is_not_held_against_the_next(words, missy, serve):
     """An "invalid schema" is answered in words too, and the next schema is sent again."""
-    refusal = chat_error(
-        400, "Invalid schema for response_format 'answer': no oneOf", param="response_format"
-    )
+    refusal = chat_error(400, words)
     origin = serve(refusal, chat_stream(GOOD))
     missy.entry(origin.url)
     for _ in range(2):
@@ -192,9 +198,15 @@ def test_a_400_about_something_else_is_no_reason_to_send_it_again(ask):
 
 
 def test_a_cut_answer_leaves_stdout_empty(ask):
-    """Half a JSON value never reaches a pipe, and is not asked for again."""
+    """Half a JSON value never reaches a pipe, and is not asked for again; --json tells it as text, beside the error."""
     ran, origin = ask("--schema", FIELDS, script=[chat_stream(GOOD[:20], finish="length")])
     assert (ran.code, ran.text, len(origin.requests)) == (6, "", 1)
+    ran, _ = ask("--schema", FIELDS, "--json", script=[chat_stream(GOOD[:20], finish="length")])
+    assert (ran.json()["text"], ran.json()["value"], ran.json()["error"]["type"]) == (
+        GOOD[:20],
+        None,
+        "incomplete",
+    )
 
 
 def test_what_the_model_smuggles_into_a_string_is_escaped(ask):

@@ -32,11 +32,14 @@ OPTIONAL_PARAMS = (
 )
 # Other words that name a parameter in an error message; `text` alone could be any text.
 _OTHER_WORDS = {
-    "response_format": r"(?i)\bresponse_format\b|json[_ -]?schema|structured[_ -]outputs?",
-    "text": r"(?i)\btext\.format\b|\bresponse_format\b|json[_ -]?schema|structured[_ -]outputs?",
+    "response_format": r"(?i)\bresponse_format\b|(json|response)[_ -]?schema|structured[_ -]outputs?",
+    "text": r"(?i)\btext\.format\b|\bresponse_format\b|(json|response)[_ -]?schema|structured[_ -]outputs?",
 }
 # The error is about one schema, not about the endpoint: another schema may be accepted.
-_THIS_SCHEMA = r"invalid (json[_ ]?)?schema|invalid_json_schema"
+_THIS_SCHEMA = (
+    r"invalid (json[_ ]?)?schema|invalid_json_schema|schema conversion"
+    r"|unknown name|(parse|convert)[^.]{0,40}schema"
+)
 # Optional fields of the messages that some endpoints refuse.
 OPTIONAL_MESSAGE_FIELDS = ("reasoning_content", "reasoning_details", "reasoning")
 _LIMITS = ("max_tokens", "max_completion_tokens")

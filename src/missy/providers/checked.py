@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from missy.errors import BadReply, MissyError, SchemaMismatch
+from missy.errors import BadReply, IncompleteError, MissyError, SchemaMismatch
 from missy.events import Done, Message, Notice, Text, ToolCall, Usage
 
 if TYPE_CHECKING:
@@ -54,6 +54,11 @@ class CheckedAnswer:
 
         if self._length > MAX_ANSWER_CHARS:
             raise BadReply(f"the answer is longer than {MAX_ANSWER_CHARS >> 20} million characters of JSON")
+
+    def note_text(self, error: MissyError) -> None:
+        """Tell a caller what had come of an answer that is not whole."""
+        if isinstance(error, IncompleteError):
+            error.text = "".join(self._text)
 
     def usage(self) -> Iterator[Event]:
         """Give out what all calls up to now have used."""
@@ -137,7 +142,8 @@ def _stream(provider: Provider, checked: CheckedAnswer) -> Iterator[Event]:
         try:
             for event in provider.stream(checked.request):
                 yield from checked.take(event)
-        except MissyError:
+        except MissyError as error:
+            checked.note_text(error)
             yield from checked.usage()
             raise
         yield from checked.finish()
@@ -149,7 +155,8 @@ async def _astream(provider: Provider, checked: CheckedAnswer) -> AsyncIterator[
             async for event in provider.astream(checked.request):
                 for shown in checked.take(event):
                     yield shown
-        except MissyError:
+        except MissyError as error:
+            checked.note_text(error)
             for spent in checked.usage():
                 yield spent
             raise

@@ -12,7 +12,7 @@ import click
 from missy.cli.app import App, emit_json, notice
 from missy.cli.param_types import SECONDS, TEMPERATURE
 from missy.cli.piped_stdin import is_piped, read_piped
-from missy.errors import MissyError, SchemaMismatch, UsageError
+from missy.errors import IncompleteError, MissyError, UsageError
 from missy.events import Text
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ class _AnswerDisplay:
         return Text("" if event.commentary else format_value(event.text, indented=sys.stdout.isatty()))
 
     def fail(self, error: MissyError) -> None:
-        text = error.text if isinstance(error, SchemaMismatch) and self._output_options["json"] else ""
+        text = error.text if isinstance(error, IncompleteError) and self._output_options["json"] else ""
         self._renderer().fail(error, text, self._summary())
 
     def _summary(self, value: Any = None) -> Summary:
