@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import missy
-from missy import Done, Image, Message, Notice, Reasoning, Text, Tool, ToolCall, Usage
+from missy import Done, Image, Message, Notice, Reasoning, Replay, Text, Tool, ToolCall, Usage
 
 VALUES = [
     Text("a"),
@@ -24,6 +24,7 @@ VALUES = [
     Tool("now", "The time.", {}),
     Message("user", "hi"),
 ]
+REPLAY = Replay(({"type": "reasoning"},), "openai", "host")
 
 
 def test_events_are_taken_apart_by_position():
@@ -52,7 +53,7 @@ def test_a_changed_copy_is_made_by_the_standard_library(value):
         dataclasses.replace(value, nonsense=1)
 
 
-@pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize("value", [*VALUES, REPLAY], ids=lambda value: type(value).__name__)
 def test_values_are_frozen_compared_and_carried(value):
     """A value cannot be changed, equals its copies, and passes through pickle and `dataclasses.fields`."""
     with pytest.raises(AttributeError):
@@ -66,7 +67,16 @@ def test_what_is_public_is_pinned():
     """The public names are these; each of them is there, and says what it is for."""
     assert missy.__all__ == sorted(missy.__all__)
     assert set(missy.__all__) == {
-        *("Answer", "AskOptions", "AsyncAnswer", "AsyncMissy", "BadReply", "ConfigError", "ConnectionFailed"),
+        *(
+            "Answer",
+            "AskOptions",
+            "AsyncAnswer",
+            "AsyncMissy",
+            "AsyncSession",
+            "BadReply",
+            "ConfigError",
+            "ConnectionFailed",
+        ),
         *(
             "CredentialError",
             "Done",
@@ -86,6 +96,9 @@ def test_what_is_public_is_pinned():
             "Preview",
             "ProviderError",
             "Reasoning",
+            "Replay",
+            "SchemaMismatch",
+            "Session",
             "Text",
             "TimedOut",
             "Tool",

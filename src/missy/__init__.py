@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from missy.answer import Answer, AsyncAnswer
     from missy.assistant import AsyncMissy, Missy
     from missy.auth.prompter import Prompter
+    from missy.conversation.asession import AsyncSession
+    from missy.conversation.session import Session
     from missy.errors import (
         BadReply,
         ConfigError,
@@ -30,7 +32,19 @@ if TYPE_CHECKING:
         TimedOut,
         UsageError,
     )
-    from missy.events import Done, Event, Image, Message, Notice, Reasoning, Text, Tool, ToolCall, Usage
+    from missy.events import (
+        Done,
+        Event,
+        Image,
+        Message,
+        Notice,
+        Reasoning,
+        Replay,
+        Text,
+        Tool,
+        ToolCall,
+        Usage,
+    )
     from missy.login import LoginStatus
     from missy.options import AskOptions
     from missy.providers.base import Preview
@@ -39,6 +53,8 @@ _ROOMS = {
     "missy._version": ("__version__",),
     "missy.assistant": ("AsyncMissy", "Missy"),
     "missy.answer": ("Answer", "AsyncAnswer"),
+    "missy.conversation.session": ("Session",),
+    "missy.conversation.asession": ("AsyncSession",),
     "missy.errors": (
         "BadReply",
         "ConfigError",
@@ -60,6 +76,7 @@ _ROOMS = {
         "Message",
         "Notice",
         "Reasoning",
+        "Replay",
         "Text",
         "Tool",
         "ToolCall",
@@ -77,6 +94,7 @@ __all__ = [
     "AskOptions",
     "AsyncAnswer",
     "AsyncMissy",
+    "AsyncSession",
     "BadReply",
     "ConfigError",
     "ConnectionFailed",
@@ -96,7 +114,9 @@ __all__ = [
     "Prompter",
     "ProviderError",
     "Reasoning",
+    "Replay",
     "SchemaMismatch",
+    "Session",
     "Text",
     "TimedOut",
     "Tool",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from missy.answer import Answer, AsyncAnswer
 from missy.config.load import load_chosen
+from missy.conversation.talks import AsyncTalks, Keeping, Talks
 from missy.events import Notice
 from missy.kinds import KINDS, kind_of
 from missy.providers.checked import checked_astream, checked_stream
@@ -36,6 +37,7 @@ class _Face:
         self, config: Config, *, audit: Audit | None = None, notice: Callable[[str], None] | None = None
     ) -> None:
         self._runtime = Runtime(config, audit=audit, notice=notice)
+        self._keeping = Keeping()
 
     @classmethod
     def open(cls, config: str | Path | None = None, *, notice: Callable[[str], None] | None = None) -> Self:
@@ -53,6 +55,9 @@ class _Face:
     def entry(self, name: str | None = None) -> Entry:
         """Return an entry of the configuration as its file is now, the default one without a name. Raises UsageError."""
         return self._runtime.entry(name)
+
+    def _close_sessions(self) -> None:
+        self._keeping.close(self.config.sessions.keep_days, self._runtime.notice)
 
     def door(self) -> Door:
         """Return the one way out for the configured entries."""
@@ -73,7 +78,7 @@ class _Face:
         return login.status(login.find_entry(self.config, entry))
 
 
-class Missy(_Face):
+class Missy(_Face, Talks):
     """The assistant for sync code. Use it as a context manager, or call `close()`."""
 
     def ask(
@@ -152,6 +157,7 @@ class Missy(_Face):
         """Close every connection and every client that was lent, and stop the local model if it was started here."""
         for door in self._runtime.end():
             door.close()
+        self._close_sessions()
         self._runtime.audit.close()
 
     def __enter__(self) -> Self:
@@ -161,7 +167,7 @@ class Missy(_Face):
         self.close()
 
 
-class AsyncMissy(_Face):
+class AsyncMissy(_Face, AsyncTalks):
     """The same for async code."""
 
     def ask(
@@ -258,6 +264,10 @@ class AsyncMissy(_Face):
         """Close every connection and every client that was lent, and stop the local model if it was started here."""
         for door in self._runtime.end():
             await door.aclose()
+        if self._keeping.is_open:
+            import asyncio
+
+            await asyncio.to_thread(self._close_sessions)
         self._runtime.audit.close()
 
     async def __aenter__(self) -> Self:

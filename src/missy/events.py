@@ -7,6 +7,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from dataclasses import Field
     from typing import Any, ClassVar, Literal, NoReturn, Self, dataclass_transform
 
@@ -124,11 +125,45 @@ class ToolCall(_Value):
         _set(self, "extra", extra)
 
 
+class Replay(_Value):
+    """A turn as its endpoint sent it, opaque to everybody else, and who that was: it goes back to nobody else."""
+
+    __slots__ = ("items", "kind", "host", "account", "model")  # noqa: RUF023
+    items: tuple[dict[str, Any], ...]
+    kind: str
+    host: str
+    account: str | None
+    model: str | None
+
+    def __init__(
+        self,
+        items: tuple[dict[str, Any], ...],
+        kind: str,
+        host: str,
+        account: str | None = None,
+        model: str | None = None,
+    ) -> None:
+        _set(self, "items", tuple(items))
+        _set(self, "kind", kind)
+        _set(self, "host", host)
+        _set(self, "account", account)
+        _set(self, "model", model)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return self.items[index]
+
+
 class Message(_Value):
     """One turn of the conversation. `tool_call_id` links a tool's result to its call.
 
-    `reasoning` is the model's thinking before this turn, for endpoints that require it back; `replay` is opaque data
-    that the API format needs to send the turn again exactly, such as encrypted reasoning items.
+    `reasoning` is the model's thinking before this turn, for endpoints that require it back; `replay` is `Done.replay`
+    of this turn: opaque items, such as encrypted reasoning, that only their issuer is sent.
     """
 
     __slots__ = ("role", "text", "images", "tool_calls", "tool_call_id", "reasoning", "replay")  # noqa: RUF023
@@ -138,7 +173,7 @@ class Message(_Value):
     tool_calls: tuple[ToolCall, ...]
     tool_call_id: str | None
     reasoning: str
-    replay: tuple[dict[str, Any], ...]
+    replay: Replay | None
 
     def __init__(
         self,
@@ -148,7 +183,7 @@ class Message(_Value):
         tool_calls: tuple[ToolCall, ...] = (),
         tool_call_id: str | None = None,
         reasoning: str = "",
-        replay: tuple[dict[str, Any], ...] = (),
+        replay: Replay | tuple[dict[str, Any], ...] | None = None,
     ) -> None:
         _set(self, "role", role)
         _set(self, "text", text)
@@ -156,7 +191,7 @@ class Message(_Value):
         _set(self, "tool_calls", tuple(tool_calls))
         _set(self, "tool_call_id", tool_call_id)
         _set(self, "reasoning", reasoning)
-        _set(self, "replay", tuple(replay))
+        _set(self, "replay", replay if isinstance(replay, Replay) else None)  # unstamped is nobody's
 
 
 class Tool(_Value):
@@ -244,7 +279,7 @@ class Done(_Value):
     finish_reason: str | None
     model: str | None
     request_id: str | None
-    replay: tuple[dict[str, Any], ...]
+    replay: Replay | tuple[dict[str, Any], ...]
     refusal: bool
 
     def __init__(
@@ -252,7 +287,7 @@ class Done(_Value):
         finish_reason: str | None,
         model: str | None = None,
         request_id: str | None = None,
-        replay: tuple[dict[str, Any], ...] = (),
+        replay: Replay | tuple[dict[str, Any], ...] = (),
         refusal: bool = False,
     ) -> None:
         _set(self, "finish_reason", finish_reason)

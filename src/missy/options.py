@@ -37,5 +37,7 @@ class AskOptions(TypedDict, total=False):
     """What the answer must fit: a JSON Schema (a dict, its text, a file's path), `name str, age int`, or a class."""
     repair: bool
     """Whether an answer that does not fit its schema is asked for once more. Default: True."""
+    cache_key: str | None
+    """What names the conversation to the endpoint's cache, where it has such a thing; it says nothing else."""
     stream: bool
     """Whether the answer is streamed. Default: True."""

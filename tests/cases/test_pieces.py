@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from missy import BadReply, Message, Reasoning, Text, Tool, ToolCall
+from missy import BadReply, Message, Reasoning, Replay, Text, Tool, ToolCall
 from missy.providers.surrogates import Halves
 from missy.providers.toolcalls import ToolCallCollector
 from tests.cases.conftest import Asker, chat, data, http, read_case
@@ -131,16 +131,17 @@ def test_what_an_endpoint_wants_back_goes_back_unchanged(asker: Asker):
 def test_what_one_format_wants_back_is_not_sent_in_the_other(asker: Asker):
     """Items of Responses are not fields of a chat message, nor the other way round."""
     item = {"type": "reasoning", "encrypted_content": "ENC"}
-    turn = Message("assistant", "Four.", replay=(item,))
+    turn = Message("assistant", "Four.", replay=Replay((item,), "openai", "127.0.0.1", None, "m"))
     asker.events(chat("x", {"delta": {}, "finish_reason": "stop"}))
     asker.ask([Message("user", "hi"), turn, Message("user", "so?")])
     assert asker.origin.last.json()["messages"][1] == {"role": "assistant", "content": "Four."}
     end = data({"type": "response.completed", "response": {"output": []}})
     asker.serve(http(end), codex=True)
+    chat_parts = Replay(({"reasoning_details": []},), "openai-codex", "127.0.0.1", "acc-1", "m")
     asker.ask(
         [
             Message("user", "hi"),
-            Message("assistant", "Four.", replay=({"reasoning_details": []},)),
+            Message("assistant", "Four.", replay=chat_parts),
             Message("user", "so?"),
         ]
     )

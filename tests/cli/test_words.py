@@ -15,6 +15,9 @@ from missy.cli.synonyms import COMMAND_SYNONYMS, ROOT_SYNONYMS
 from tests.command import Command
 from tests.servers import chat_stream
 
+_TALK = (
+    'the interactive conversation is not in this version; a prompt at a time: missy ask --session NAME "..."'
+)
 SOURCE = Path(__file__).parents[2] / "src" / "missy"
 
 
@@ -35,8 +38,11 @@ def refused(missy: Command, *args: str) -> str:
         (["What is 2+2?"], 'a question goes to: missy ask "What is 2+2?"'),
         (["What is 2+2?", "-m", "x"], 'a question goes to: missy ask "What is 2+2?" -m x'),
         (['say "hi" for $5'], "a question goes to: missy ask 'say \"hi\" for $5'"),
-        (["chat"], 'conversations are not in this version; one question: missy ask "..."'),
-        (["run"], 'conversations are not in this version; one question: missy ask "..."'),
+        (["chat"], _TALK),
+        (["run"], _TALK),
+        (["resume"], 'did you mean: missy ask --continue "..."'),
+        (["session"], "did you mean: missy sessions"),
+        (["sessions", "rm", "x"], "did you mean: missy sessions delete ID"),
         (["login"], "did you mean: missy auth login"),
         (["logout"], "did you mean: missy auth logout"),
         (["keys"], "did you mean: missy vault set NAME"),

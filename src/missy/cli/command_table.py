@@ -7,6 +7,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("missy.cli.commands.init", "Write a commented config.yaml and the folders."),
     "setup": ("missy.cli.commands.setup", "The wizard: an entry, its key or login, a live check."),
     "ask": ("missy.cli.commands.ask", "One answer, streamed as it arrives."),
+    "sessions": (
+        "missy.cli.commands.sessions",
+        "Conversations: list, show, search, rename, fork, export, delete.",
+    ),
     "providers": (
         "missy.cli.commands.providers",
         "The entries: kind, model, endpoint, credential, ready or why not.",

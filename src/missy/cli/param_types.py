@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from math import isfinite
 from typing import Any
 
 import click
+
+from missy.errors import UsageError
+
+_AGE = re.compile(r"(\d{1,6})([hdw])")
+_UNIT_SECONDS = {"h": 3600, "d": 86_400, "w": 604_800}
 
 
 class Number(click.FloatRange):
@@ -23,3 +29,11 @@ class Number(click.FloatRange):
 
 SECONDS = Number(0, 1_000_000, min_open=True)
 TEMPERATURE = Number(0, 2)
+
+
+def seconds_of_age(text: str) -> int:
+    """Read an age such as 30d. Raises UsageError."""
+    found = _AGE.fullmatch(text.strip())
+    if found is None:
+        raise UsageError(f"'{text}' is no age", hint="write 12h, 30d or 4w")
+    return int(found[1]) * _UNIT_SECONDS[found[2]]

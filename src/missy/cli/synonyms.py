@@ -6,7 +6,10 @@ entry that was typed, if it is a known name.
 
 from __future__ import annotations
 
-_NO_CONVERSATIONS = 'conversations are not in this version; one question: missy ask "..."'
+_NO_DIALOG = (
+    'the interactive conversation is not in this version; a prompt at a time: missy ask --session NAME "..."'
+)
+_CONTINUE = 'missy ask --continue "..."'
 _NO_TOOLS = 'tools and agents are not in this version; one question: missy ask "..."'
 _HOW_TO_UPDATE = "in the clone: git pull && {python} -m pip install '.[local,keyring]'"
 _HOW_TO_ALLOW = "what may be reached: missy net list; the line that allows one more: missy net explain URL"
@@ -19,8 +22,9 @@ def _one_entry_per_word(table: dict[str, str]) -> dict[str, str]:
 
 ROOT_SYNONYMS = _one_entry_per_word(
     {
-        "chat run talk repl shell converse conversation interactive": _NO_CONVERSATIONS,
-        "session sessions resume continue": _NO_CONVERSATIONS,
+        "chat run talk repl shell converse conversation interactive": _NO_DIALOG,
+        "session conversations chats threads": "missy sessions",
+        "resume continue": _CONTINUE,
         "agent agents tool tools mcp plugin plugins skills": _NO_TOOLS,
         "prompt query question q say send complete generate answer gpt chatgpt": 'missy ask "..."',
         "login signin sign-in": "missy auth login",
@@ -130,6 +134,20 @@ COMMAND_SYNONYMS: dict[str, dict[str, str]] = {
         }
     ),
     "doctor": _one_entry_per_word({"run all check": "missy doctor"}),
+    "sessions": _one_entry_per_word(
+        {
+            "ls all recent history": "missy sessions list",
+            "view get cat open print": "missy sessions show ID",
+            "find grep query": "missy sessions search WORDS",
+            "remove rm del clear purge": "missy sessions delete ID",
+            "name title": "missy sessions rename ID NAME",
+            "save dump": "missy sessions export ID",
+            "copy branch": "missy sessions fork ID",
+            "continue resume": _CONTINUE,
+            "new create start": 'missy ask --session NAME "..."',
+            "verify validate": "missy sessions check",
+        }
+    ),
     "presets": _one_entry_per_word({"list ls show": "missy presets"}),
     "usage": _one_entry_per_word({"show status": "missy usage"}),
 }

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Table = dict[str, Field]  # the keys of an entry
 
 _PART = re.compile(r'"([^"]*)"|([^."]+)')
-_SECTIONS = {"network": fields.NETWORK, "budget": fields.BUDGET}
+_SECTIONS = {"network": fields.NETWORK, "budget": fields.BUDGET, "sessions": fields.SESSIONS}
 _SECRET_NAME = re.compile(r"(?i)auth|key|token|secret|cookie|password")
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from missy.config import extras, values
 from missy.config.kind_spec import Kinds, default_kind, usable
 from missy.config.presets import PRESETS
-from missy.config.schema import NOT_YET
+from missy.config.schema import NOT_YET, SAVES
 
 if TYPE_CHECKING:
     import re
@@ -188,6 +188,23 @@ BUDGET = (
     ),
 )
 
+SESSIONS = (
+    Field(
+        "save",
+        values.one_of(SAVES),
+        " | ".join(SAVES),
+        {"enum": list(SAVES)},
+        "Which conversations are stored unasked: those of `run`, those of `ask` as well, or none.",
+    ),
+    Field(
+        "keep_days",
+        values.optional(values.days),
+        f"a whole number of days, 1 to {values.MAX_DAYS}, or null",
+        {"type": ["integer", "null"], "minimum": 1, "maximum": values.MAX_DAYS},
+        "Delete conversations that were last used longer ago; null: never.",
+    ),
+)
+
 NETWORK = (
     Field("default_deny", values.flag, "true or false", _FLAG, "Refuse what no rule allows."),
     Field(
@@ -238,4 +255,4 @@ NETWORK = (
     ),
 )
 
-SECTIONS = ("default_provider", "providers", "budget", "network")
+SECTIONS = ("default_provider", "providers", "budget", "sessions", "network")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from missy.config import fields, values
 from missy.config.kind_spec import usable
-from missy.config.schema import Budget, Config, Entry, Network
+from missy.config.schema import Budget, Config, Entry, Keep, Network
 
 if TYPE_CHECKING:
     from missy.config.fields import Field
@@ -33,6 +33,7 @@ def json_schema(kinds: Kinds) -> _Schema:
                 | {"allOf": _only_their_own_keys(kinds)},
             },
             "budget": _section(fields.BUDGET, Budget, "object", "null"),
+            "sessions": _section(fields.SESSIONS, Keep, "object", "null"),
             "network": _section(fields.NETWORK, Network, "object", "null"),
         },
     }

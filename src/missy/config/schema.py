@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from missy.config.kind_spec import Kinds, KindSpec
     from missy.policy import Rules
 
+# What is stored unasked: conversations of `run`; answers of `ask` too; nothing.
+SAVES = ("run", "all", "none")
 REFERENCES = ("$", "vault://", "keyring://")
 
 # Accepted by the schema but not implemented in this version -> what to do instead.
@@ -116,6 +118,14 @@ class Budget:
     session_usd: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Which conversations are stored unasked, and for how many days; None keeps them until they are deleted."""
+
+    save: str = "run"
+    keep_days: int | None = None
+
+
 class Caution(str):
     """A warning about the file: valid but not recommended; `entries` are the ones concerned."""
 
@@ -143,6 +153,7 @@ class Config:
     providers: dict[str, Entry] = field(default_factory=dict)
     network: Network = field(default_factory=Network)
     budget: Budget = field(default_factory=Budget)
+    sessions: Keep = field(default_factory=Keep)
     warnings: tuple[Caution, ...] = ()
     fingerprint: tuple[int, ...] | None = field(default=None, compare=False, repr=False)
 

@@ -19,6 +19,7 @@ def effective(config: Config) -> dict[str, Any]:
         "default_provider": config.default,
         "providers": {name: _entry(entry, config.kinds) for name, entry in config.providers.items()},
         "budget": _plain(config.budget, [field.name for field in fields.BUDGET]),
+        "sessions": _plain(config.sessions, [field.name for field in fields.SESSIONS]),
         "network": _plain(config.network, [field.name for field in fields.NETWORK]),
     }
 

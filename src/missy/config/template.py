@@ -24,6 +24,10 @@ budget:                           # in US dollars; null: no limit
   day_usd: null
   session_usd: null
 
+sessions:
+  save: run                       # which conversations are stored unasked: run | all (those of `ask` too) | none
+  keep_days: null                 # delete those that were last used longer ago; null: never
+
 network:
   default_deny: true              # refuse what no rule allows
   presets: []                     # openai, groq, ollama, github, ...: see `missy presets`

@@ -11,7 +11,7 @@ from missy import paths, policy, services
 from missy.config import fields
 from missy.config.kind_spec import default_kind, kind_of
 from missy.config.positions import dotted
-from missy.config.schema import NOT_YET, Budget, Caution, Config, Entry, Network, nearest
+from missy.config.schema import NOT_YET, Budget, Caution, Config, Entry, Keep, Network, nearest
 from missy.config.values import NAME, Wrong, shown
 from missy.errors import ConfigError, MissyError
 from missy.masking import has_form_of_key, may_be_secret
@@ -41,6 +41,7 @@ def build(data: Any, source_map: SourceMap, kinds: Kinds) -> Config:
         providers=_entries(entries, source_map, kinds),
         network=_network(root.get("network"), source_map),
         budget=_budget(root.get("budget"), source_map),
+        sessions=_sessions(root.get("sessions"), source_map),
     )
     _check_names(config, source_map)
     for entry in config.providers.values():
@@ -117,6 +118,11 @@ def _budget(data: Any, source_map: SourceMap) -> Budget:
         if amount is not None:
             _refuse_not_yet("budget", (*key_path, key), source_map)
     return Budget(**found)
+
+
+def _sessions(data: Any, source_map: SourceMap) -> Keep:
+    key_path = ("sessions",)
+    return Keep(**_section(fields.SESSIONS, _mapping(data, key_path, source_map), key_path, source_map))
 
 
 def _section(table: Sequence[Field], data: _Values, key_path: KeyPath, source_map: SourceMap) -> _Values:

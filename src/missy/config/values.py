@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MAX_SECONDS = 86_400  # a day; anything longer is a typing error, or meant as milliseconds
 MAX_RETRIES = 100
+MAX_DAYS = 36_500
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 VARIABLE = re.compile(r"\$[A-Za-z_][A-Za-z0-9_]*")
 SECRET_NAME = re.compile(r"(vault|keyring)://[A-Za-z0-9._/-]{1,128}")
@@ -107,6 +108,13 @@ def _number(value: Any, most: int) -> float:
 def retries(value: Any) -> int:
     """Check a whole number of retries."""
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_RETRIES:
+        raise Wrong(shown(value))
+    return value
+
+
+def days(value: Any) -> int:
+    """A whole number of days."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_DAYS:
         raise Wrong(shown(value))
     return value
 

@@ -60,6 +60,7 @@ class _Codex(Kind):
         logins = Logins(home / LOGIN_FILE, door, entry.issuer_url, entry.entry, notice=context.notice)
         return CodexProvider(
             door,
+            kind=entry.kind,
             entry=entry.entry,
             base_url=entry.endpoint,
             host=parse(entry.endpoint).host,

@@ -159,6 +159,7 @@ def chat_provider(
 
     return OpenAIProvider(
         door,
+        kind=entry.kind,
         entry=entry.entry,
         base_url=base_url,
         host=parse(base_url).host,

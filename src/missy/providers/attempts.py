@@ -9,10 +9,12 @@ import re
 from typing import TYPE_CHECKING, Protocol
 
 from missy.errors import ConnectionFailed, CredentialError, LimitError, MissyError, ProviderError
+from missy.providers.replays import Replays
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from missy.events import Event
     from missy.net.limits import Clock
     from missy.secrets.resolve import Credential
 
@@ -93,6 +95,8 @@ class Attempts:
         self.omitted = frozenset(omitted)
         self.newly_omitted: frozenset[str] = frozenset()
         self._only_now: frozenset[str] = frozenset()
+        self.replays = Replays()
+        self.cache_key: str | None = None
         self._tries = 0
         self.output_started = False  # some part of the answer was output
 
@@ -101,6 +105,10 @@ class Attempts:
         """The credential to use now."""
         return self.credentials.current
 
+    def told(self) -> list[Event]:
+        """Return what the user should know of the way here, once."""
+        return self.replays.told()
+
     def next_delay(self, error: MissyError, *, sent: Collection[str], output_started: bool) -> float:
         """Return the seconds to wait before the next attempt, or raise `error` if there is none.
 
@@ -108,7 +116,7 @@ class Attempts:
         """
         if output_started:
             raise error
-        if self._leave_out(error, sent) or self.credentials.next(error):
+        if self._drop_replays(error, sent) or self._leave_out(error, sent) or self.credentials.next(error):
             return 0.0
         if not _is_passing(error) or self._retries_left == 0:
             raise error
@@ -119,6 +127,12 @@ class Attempts:
         self._retries_left -= 1
         self._patience -= wait
         return wait
+
+    def _drop_replays(self, error: MissyError, sent: Collection[str]) -> bool:
+        """Leave out what was sealed of earlier turns. A field that is named is left out by itself, and remembered."""
+        if isinstance(error, ProviderError) and _blamed(error, sent) in OPTIONAL_MESSAGE_FIELDS:
+            return False
+        return self.replays.drop(error)
 
     def _leave_out(self, error: MissyError, sent: Collection[str]) -> bool:
         """Omit a parameter that a 400 or 422 names; for the length limit, switch to its other name."""

@@ -17,6 +17,7 @@ class Request(NamedTuple):
 
     In seconds: `timeout` is the idle timeout, `patience` the time without progress (None: a multiple of `timeout`),
     `deadline` the time for the whole answer. The answer must fit `schema`; `repair`: ask again once if it does not.
+    `cache_key` is the same for all requests of one conversation.
     """
 
     messages: tuple[Message, ...]
@@ -33,6 +34,7 @@ class Request(NamedTuple):
     patience: float | None = None
     schema: Schema | None = None
     repair: bool = True
+    cache_key: str | None = None
 
 
 class Preview(NamedTuple):

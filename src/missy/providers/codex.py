@@ -16,6 +16,7 @@ from missy.providers import faults, responses_body, responses_faults, wire_respo
 from missy.providers.attempts import Attempts
 from missy.providers.base import Preview
 from missy.providers.driver import adrive, drive
+from missy.providers.replays import Issuer, keep_own
 from missy.providers.reply import ResponseReader
 from missy.secrets.resolve import Credential
 
@@ -74,6 +75,7 @@ class CodexProvider:
         self,
         door: Door,
         *,
+        kind: str,
         entry: str,
         base_url: str,
         host: str,
@@ -89,6 +91,7 @@ class CodexProvider:
         self.endpoint = Endpoint(
             door, base_url=base_url, host=host, entry=entry, heads=heads, explain=self._explain
         )
+        self._kind = kind
         self._host = host
         self._entry = entry
         self._logins = logins
@@ -98,11 +101,13 @@ class CodexProvider:
         self._timeout = timeout
         self._account_id = ""
 
-    def attempts(self, request: Request, clock: Clock) -> Attempts:  # noqa: ARG002
+    def attempts(self, request: Request, clock: Clock) -> Attempts:
         """See missy.providers.driver.ProviderAdapter."""
-        return Attempts(
+        attempts = Attempts(
             LoginCredentials(self._logins), max_retries=self._max_retries, clock=clock, omitted=()
         )
+        attempts.cache_key = request.cache_key
+        return attempts
 
     def body(self, request: Request, attempts: Attempts | None = None) -> dict[str, Any]:
         """See missy.providers.driver.ProviderAdapter."""
@@ -113,7 +118,13 @@ class CodexProvider:
         login = attempts.credentials
         assert isinstance(login, LoginCredentials)
         self._account_id = login.access.account_id
-        return account_headers(login.access) | _STREAMED
+        return account_headers(login.access) | _STREAMED | _same_cache(attempts.cache_key)
+
+    def issuer(self, request: Request, attempts: Attempts) -> Issuer:
+        """See missy.providers.driver.ProviderAdapter."""
+        login = attempts.credentials
+        assert isinstance(login, LoginCredentials)
+        return Issuer(self._kind, self._host, login.access.account_id, request.model)
 
     def reader(
         self, request: Request, headers: Mapping[str, str]
@@ -219,8 +230,9 @@ class CodexProvider:
             request if request.model else request._replace(model=self._catalogue.cached_default(self._entry))
         )
         credential = Credential(login.access_token, _CREDENTIAL, _CREDENTIAL)
-        headers = account_headers(login.access()) | _STREAMED
-        body = self.body(request)
+        headers = account_headers(login.access()) | _STREAMED | _same_cache(request.cache_key)
+        issuer = Issuer(self._kind, self._host, login.account_id, request.model)
+        body = self.body(keep_own(request, issuer))
         made = self.endpoint.preview("post", self.path, credential=credential, body=body, headers=headers)
         return Preview(*made, credential.source)
 
@@ -236,6 +248,11 @@ class CodexProvider:
             return self._request_credentials(login)
 
         return self.endpoint.request_credentials(login.current, account_headers(login.access), renew)
+
+
+def _same_cache(key: str | None) -> dict[str, str]:
+    """Return the header that keeps a conversation's requests where its beginning is cached already."""
+    return {} if key is None else {"session-id": key}
 
 
 def _notices(request: Request) -> list[Event]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from missy.errors import MissyError
 from missy.net.limits import Clock
+from missy.providers.replays import own_replays, stamped
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from missy.providers.attempts import Attempts
     from missy.providers.base import Request
     from missy.providers.endpoint import Endpoint
+    from missy.providers.replays import Issuer
     from missy.providers.reply import EventParser, ResponseReader
 
 MAX_END_SECONDS = 5.0  # for usage and the end marker after the answer is finished
@@ -40,6 +42,9 @@ class ProviderAdapter(Protocol):
 
     def attempts(self, request: Request, clock: Clock) -> Attempts:
         """Start a call: return its credentials and the parameters that its endpoint is known to refuse."""
+
+    def issuer(self, request: Request, attempts: Attempts) -> Issuer:
+        """Say who answers: what they seal for themselves goes back to them alone."""
 
     def body(self, request: Request, attempts: Attempts) -> dict[str, Any]:
         """Build the body of the next attempt."""
@@ -91,12 +96,14 @@ def answer_steps(adapter: ProviderAdapter, request: Request) -> Generator[Event 
     clock = Clock(request.timeout, request.deadline, request.patience)
     attempts: Attempts = yield _Run(partial(adapter.attempts, request, clock), adapter.may_wait)
     while True:
-        body = adapter.body(request, attempts)
+        own = own_replays(request, partial(adapter.issuer, request, attempts), attempts.replays)
+        body = adapter.body(own, attempts)
         try:
             yield from _attempt(adapter, request, body, attempts, clock)
         except MissyError as error:
             pause = partial(attempts.next_delay, error, sent=body, output_started=attempts.output_started)
             yield _Sleep((yield _Run(pause, adapter.may_wait)))
+            yield from attempts.told()
             continue
         adapter.succeeded(request, attempts)
         return
@@ -136,7 +143,7 @@ def _attempt(
         for last_events in (reply.flush, reply.end):
             for event in last_events(cut):
                 attempts.output_started = True
-                yield event
+                yield stamped(event, adapter.issuer(request, attempts))
     except MissyError as error:
         response.body.ended(error)  # the audit records that the answer is not complete
         raise

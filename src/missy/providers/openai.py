@@ -13,6 +13,7 @@ from missy.providers.attempts import Attempts, KeyPool
 from missy.providers.base import Preview
 from missy.providers.driver import adrive, drive
 from missy.providers.profile import choose_profile
+from missy.providers.replays import Issuer, own_replays
 from missy.providers.reply import ResponseReader, not_an_api
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class OpenAIProvider:
         self,
         door: Door,
         *,
+        kind: str,
         entry: str,
         base_url: str,
         host: str,
@@ -50,6 +52,7 @@ class OpenAIProvider:
 
         self.endpoint = Endpoint(door, base_url=base_url, host=host, entry=entry, heads=heads)
         self._base_url = base_url
+        self._kind = kind
         self._host = host
         self._credentials = credentials
         self._max_retries = max_retries
@@ -69,6 +72,10 @@ class OpenAIProvider:
     def body(self, request: Request, attempts: Attempts) -> dict[str, Any]:
         """See missy.providers.driver.ProviderAdapter."""
         return chat_body.body(request, choose_profile(self._host, request.model, attempts.omitted))
+
+    def issuer(self, request: Request, attempts: Attempts) -> Issuer:  # noqa: ARG002
+        """See missy.providers.driver.ProviderAdapter. An API key does not say whose account it is of."""
+        return Issuer(self._kind, self._host, None, request.model)
 
     def headers(self, attempts: Attempts) -> dict[str, str]:  # noqa: ARG002
         """See missy.providers.driver.ProviderAdapter."""
@@ -125,7 +132,8 @@ class OpenAIProvider:
     def preview(self, request: Request) -> Preview:
         """Return what `stream` would send first, with secrets masked, without sending it."""
         attempts = self.attempts(request, Clock(request.timeout))
-        body = self.body(request, attempts)
+        own = own_replays(request, lambda: self.issuer(request, attempts), attempts.replays)
+        body = self.body(own, attempts)
         made = self.endpoint.preview("post", self.path, credential=attempts.credential, body=body)
         return Preview(*made, attempts.credential.source)
 

@@ -35,6 +35,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "deadline": _NUMBER,
     "schema": (dict, str, type),
     "repair": (bool,),
+    "cache_key": (str,),
     "stream": (bool,),
 }
 
@@ -72,6 +73,7 @@ def build_request(entry: Entry, prompt: str | Sequence[Message], options: AskOpt
         patience=_patience(entry.patience, timeout),
         schema=None if schema is None else _read_schema(schema),
         repair=options.get("repair") is not False,
+        cache_key=options.get("cache_key"),
     )
 
 

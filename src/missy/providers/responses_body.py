@@ -32,6 +32,8 @@ def body(request: Request, *, omitted: Collection[str] = ()) -> dict[str, Any]:
         "stream": True,
         "include": ["reasoning.encrypted_content"],
     }
+    if request.cache_key is not None:
+        made["prompt_cache_key"] = request.cache_key
     if request.reasoning is not None:
         made["reasoning"] = {"effort": request.reasoning, "summary": "auto"}
     if request.tools:
@@ -80,7 +82,7 @@ def _input(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
             items.append({"type": "message", "role": "user", "content": _content(message)})
         elif message.role == "assistant":
             replay = [
-                item for item in message.replay if "type" in item
+                item for item in message.replay or () if "type" in item
             ]  # the other parts are those of Chat Completions
             items += replay or _assistant(message)
     return items

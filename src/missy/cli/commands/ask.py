@@ -12,6 +12,7 @@ import click
 from missy.cli.app import App, emit_json, notice
 from missy.cli.param_types import SECONDS, TEMPERATURE
 from missy.cli.piped_stdin import is_piped, read_piped
+from missy.cli.session_choice import choose
 from missy.errors import IncompleteError, MissyError, UsageError
 from missy.events import Text
 
@@ -58,6 +59,8 @@ _IMAGE_TYPES = {
 @click.option(
     "--no-repair", is_flag=True, help="Do not ask once more for an answer that does not fit its schema."
 )
+@click.option("--continue", "-c", "continued", is_flag=True, help="Continue the session that was used last.")
+@click.option("--session", metavar="S", help="Continue this session, or begin one of this name.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, on success and on failure.")
 @click.option("--events", "as_events", is_flag=True, help="One JSON event per line, as it arrives.")
 @click.option(
@@ -78,12 +81,15 @@ def command(
     schema: str | None,
     schema_multi: bool,
     no_repair: bool,
+    continued: bool,
+    session: str | None,
     **options: Any,
 ) -> int:
     """One answer, streamed to stdout as it arrives.
 
     Without PROMPT, or with -, the prompt is read from stdin; with a PROMPT, text that is piped in is appended to it.
     With a PROMPT, a pipe that stays open and empty for 3 seconds is ignored, with a notice.
+    It is stored only with --continue or --session (an id, the beginning of one, or a name), or `sessions.save: all`.
 
     \b
     Example:
@@ -108,13 +114,18 @@ def command(
             "stream": not no_stream,
         }
         options |= _schema_options(schema, multi=schema_multi, repair=not no_repair)
+        place = choose(app, session, continued=continued, dry_run=dry_run)
         will_ask = not dry_run and (text.strip() or attach)  # only then is a connection begun early
-        app.warn(provider)
-        with app.assistant(preconnect=provider if will_ask else False) as missy:
+        entry = provider or (place.entry if place else None)
+        app.warn(entry)
+        with app.assistant(preconnect=entry if will_ask else False) as missy:
+            asked = place.open(missy) if place else missy
+            if place:
+                place.name_files(options, attach)
             if dry_run:
-                _print_preview(missy.preview(text, **options), as_json=as_json)
+                _print_preview(asked.preview(text, **options), as_json=as_json)
                 return 0
-            display.show(missy.ask(text, **options))
+            display.show(asked.ask(text, **options))
     except MissyError as error:
         display.fail(error)
         if as_json or as_events:
@@ -145,11 +156,14 @@ class _AnswerDisplay:
 
     def show(self, answer: Answer) -> None:
         self._answer = answer
-        for event in answer:
-            if not gc.isenabled():
-                gc.freeze()  # loaded modules stay: the collector need not look at them
-                gc.enable()
-            self._renderer().event(self._formatted(event) if self._is_shown_as_value else event)
+        try:
+            for event in answer:
+                if not gc.isenabled():
+                    gc.freeze()  # loaded modules stay: the collector need not look at them
+                    gc.enable()
+                self._renderer().event(self._formatted(event) if self._is_shown_as_value else event)
+        finally:
+            answer.close()  # a session keeps what came of an answer that was stopped
         value = answer.value() if self._output_options["structured"] and not answer.tool_calls else None
         self._renderer().finish(self._summary(value))
 
@@ -175,6 +189,8 @@ class _AnswerDisplay:
         return Summary(
             provider=answer.provider,
             model=answer.model,
+            session=getattr(answer, "session", None),
+            turn=getattr(answer, "turn", None),
             ttft_ms=answer.ttft_ms,
             duration_ms=answer.duration_ms,
             value=value,

@@ -80,6 +80,8 @@ class JsonObject:
             "duration_ms": summary.duration_ms,
             "error": _describe(error) if error else None,
         }
+        if summary.turn is not None:
+            answer["turn"] = summary.turn
         if self._commentary:
             answer["commentary"] = "".join(self._commentary)
         if done is not None and done.refusal:

@@ -23,6 +23,7 @@ class Summary:
     provider: str | None = None
     model: str | None = None
     session: str | None = None
+    turn: int | None = None
     ttft_ms: int | None = None
     duration_ms: int | None = None
     value: Any = None

@@ -1,0 +1,59 @@
+"""Which conversation an answer belongs to: the one that is named, the one used last, a new one, or none at all."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from missy.cli.app import App, notice
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from missy.assistant import Missy
+    from missy.sessions.records import Stored
+
+
+class Place:
+    """The session to ask in. `entry` is who answered there last; a `stored` that is None is a new one without a name."""
+
+    def __init__(self, stored: Stored | None, wanted: str | None) -> None:
+        self.entry = stored.entry if stored else None
+        self._id = stored.id if stored else wanted
+
+    def open(self, missy: Missy) -> Any:
+        """Return the session."""
+        return missy.session(self._id)
+
+    @staticmethod
+    def name_files(wishes: dict[str, Any], files: Sequence[str]) -> None:
+        """Give the attached images the names of their files: a session keeps them."""
+        from missy.sessions.records import Attached
+
+        wishes["attachments"] = [
+            Attached(os.path.basename(path), image.media_type, len(image.data), image.data)
+            for image, path in zip(wishes.pop("images"), files, strict=True)
+        ]
+
+
+def choose(app: App, session: str | None, *, continued: bool, dry_run: bool = False) -> Place | None:
+    """Find the session; None where the answer is to be kept nowhere. Raises UsageError."""
+    if session is not None and continued:
+        raise click.UsageError("--continue and --session name two sessions: choose one")
+    if session is None and not continued:
+        return Place(None, None) if app.config().sessions.save == "all" and not dry_run else None
+    from missy.sessions import find
+    from missy.sessions.store import Store
+
+    with Store.open(make=False) as store:
+        if session is None:
+            return Place(find.latest(store), None)
+        found = find.find(store, session)
+    if found is None:
+        name = find.check_name(session)
+        if not dry_run:
+            notice(f"a new session: {name}")
+        return None if dry_run else Place(None, name)
+    return Place(found, None)

@@ -1,0 +1,282 @@
+"""What the sync and the async session have in common: all but the waiting."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Protocol
+
+from missy.conversation.history import Tally, attached, cache_key, messages, question
+from missy.errors import MissyError, UsageError
+from missy.events import Done
+from missy.sessions import export, find, tree, turns
+from missy.sessions.records import Asked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from missy.answer import _Tally
+    from missy.config.schema import Entry
+    from missy.events import Event, Message
+    from missy.sessions.records import Attached, Stored, Turn
+    from missy.sessions.store import Store
+
+_EVERY = 2.0  # seconds between two times that an answer under way is kept
+_KEPT_OPTIONS = ("model", "temperature", "max_tokens", "reasoning", "schema")
+
+
+class Asker(Protocol):
+    """What a session needs of Missy."""
+
+    def entry(self, name: str | None = None) -> Entry:
+        """Return an entry of the configuration."""
+
+    def ask(self, prompt: str | Sequence[Message], *, provider: str | None = None, **wishes: Any) -> Any:
+        """Return an answer that begins when it is iterated over."""
+
+
+class Plan:
+    """One question to a session: what it holds, whom it goes to, and after which turn it stands."""
+
+    def __init__(
+        self,
+        prompt: str,
+        files: tuple[Attached, ...],
+        wishes: dict[str, Any],
+        after: Callable[[Stored], int | None],
+    ) -> None:
+        self.prompt = prompt
+        self.files = files
+        self.wishes = wishes
+        self.after = after
+
+
+class SessionBase:
+    """One conversation, in the store or (`save=False`) in memory."""
+
+    def __init__(self, missy: Any, store: Store, stored: Stored) -> None:
+        self._missy: Asker = missy
+        self._store = store
+        self._stored = stored
+
+    @property
+    def id(self) -> str:
+        """The id, which stays."""
+        return self._stored.id
+
+    @property
+    def name(self) -> str | None:
+        """The name that it was given, if it was."""
+        return self._stored.name
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it was not in the store when it was opened."""
+        return not self._stored.created_ms
+
+    @property
+    def system(self) -> str | None:
+        """The instructions that its requests begin with."""
+        return self._stored.system
+
+    def _plan(
+        self,
+        prompt: str,
+        attachments: Sequence[Any] = (),
+        images: Sequence[Any] = (),
+        *,
+        after: Callable[[Stored], int | None] | None = None,
+        **wishes: Any,
+    ) -> Plan:
+        """Check a question before anything is written or sent. Raises UsageError."""
+        if not isinstance(prompt, str):
+            raise UsageError("a session is asked with a text", hint="it knows itself what was said before")
+        plan = Plan(prompt, attached([*images, *attachments]), wishes, after or (lambda stored: stored.tip))
+        if not prompt.strip() and not plan.files:
+            raise UsageError("the prompt is empty", hint="ask something")
+        provider, given = self._wishes(plan)
+        self._missy.ask([question(prompt, plan.files)], provider=provider, **given)  # sends nothing
+        return plan
+
+    def _wishes(self, plan: Plan) -> tuple[str | None, dict[str, Any]]:
+        """Return the entry, and the wishes that go to Missy: what was not said is as it was in the last turn."""
+        given, stored = dict(plan.wishes), self._stored
+        provider = given.pop("provider", None)
+        if provider is None or provider == stored.entry:
+            provider = stored.entry
+            given["model"] = given.get("model") or stored.model
+        if given.get("system") is None:
+            given["system"] = stored.system
+        given["cache_key"] = cache_key(stored.id)
+        return provider, {name: value for name, value in given.items() if value is not None}
+
+    def _refresh(self) -> None:
+        """Take up what other processes have done to the session meanwhile."""
+        if not self.is_new:
+            self._stored = find.get(self._store, self.id)
+        elif self.name is not None:
+            self._stored = find.claim(self._store, self._stored)
+
+    def _messages(self, plan: Plan) -> list[Message]:
+        last = plan.after(self._stored)
+        line = tree.turns(self._store, self.id, data=True)
+        if last is not None and last not in {
+            turn.id for turn in line
+        }:  # put aside by somebody else meanwhile
+            line = tree.turns(self._store, self.id, data=True, aside=True)
+        return [*messages(_before(line, last)), question(plan.prompt, plan.files)]
+
+    def _start(self, plan: Plan) -> Recorder:
+        """Write the question down and get its answer ready. The session's lock is held."""
+        self._refresh()
+        provider, wishes = self._wishes(plan)
+        answer = self._missy.ask(self._messages(plan), provider=provider, **wishes)
+        entry = self._missy.entry(provider)
+        asked = Asked(
+            plan.prompt,
+            plan.files,
+            entry=answer.provider,
+            kind=entry.kind,
+            host=_host(entry),
+            model=answer.model,
+            options=_kept(wishes),
+            system=wishes.get("system"),
+        )
+        turn, n = turns.begin(self._store, self._stored, asked, parent=plan.after(self._stored))
+        self._stored = find.get(self._store, self.id)
+        return Recorder(self._store, turn, n, answer)
+
+    def _tell(self, text: str) -> None:
+        """Say what is no part of an answer."""
+        missy: Any = self._missy
+        missy._runtime.notice(text)  # noqa: SLF001 it is of the same house
+
+    @staticmethod
+    def _show(shown: Any, recorder: Recorder) -> None:
+        """Tell an answer what its turn is by now."""
+        answer = recorder.answer
+        shown.turn, shown.model, shown.provider = recorder.n, answer.model, answer.provider
+        shown._schema = answer._schema  # noqa: SLF001 it is of the same house
+
+    def _turn(self, n: int | Turn | None) -> int | None:
+        number = n if n is None or isinstance(n, int) else n.n
+        return None if number is None else tree.turn_id(self._store, self.id, number)
+
+    def _turns(self, *, aside: bool = False) -> list[Turn]:
+        return tree.turns(self._store, self.id, aside=aside)
+
+    def _undo(self, count: int = 1) -> int:
+        left = turns.undo(self._store, self.id, count)
+        self._refresh()
+        return left
+
+    def _fork(self, turn: int | Turn | None, name: str | None) -> Stored:
+        kept = None if name is None else find.check_name(name)
+        self._refresh()
+        return turns.fork(self._store, self._stored, new_id=find.new_id(), turn=self._turn(turn), name=kept)
+
+    def _rename(self, name: str) -> str:
+        kept = find.rename(self._store, self.id, name)
+        self._refresh()
+        return kept
+
+    def _export(self, format_: str, *, reasoning: bool, aside: bool) -> str:
+        if format_ not in ("md", "json"):
+            raise UsageError(f"there is no format '{format_}'", hint="md or json")
+        found = self._turns(aside=aside)
+        if format_ == "md":
+            return export.as_markdown(found, reasoning=reasoning)
+        import json
+
+        return json.dumps(export.as_json(self._stored, found), indent=2)
+
+    def _last(self) -> Turn:
+        line = self._turns()
+        if not line:
+            raise UsageError("this session has no turn yet", hint="ask something")
+        return line[-1]
+
+
+class Recorder:
+    """Keeps one answer while it comes, and its end."""
+
+    def __init__(self, store: Store, turn: int, n: int, answer: Any) -> None:
+        self._store = store
+        self._turn = turn
+        self.n = n
+        self.answer = answer
+        self._tally = Tally()
+        self._kept, self._kept_at = 0, monotonic()
+        self.over = False
+
+    def note(self, event: Event) -> None:
+        """Take one event."""
+        self._tally.note(event)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to keep what has come."""
+        return monotonic() - self._kept_at > _EVERY
+
+    def keep(self) -> None:
+        """Keep what has come so far. A failure is no reason to stop: the end tells it."""
+        self._kept_at = monotonic()
+        so_far = self.answer.so_far
+        if len(so_far) == self._kept:
+            return
+        self._kept = len(so_far)
+        try:
+            turns.flush(self._store, self._turn, so_far, self._tally.reasoning)
+        except MissyError:
+            self._kept_at += 60
+
+    def whole(self, done: Done) -> None:
+        """Keep a whole answer. Raises NotStored."""
+        self.over = True
+        turns.finish(self._store, self._turn, self._tally.whole(self.answer, done))
+
+    def ended(self, error: BaseException) -> None:
+        """Keep what came of one that is not whole. Raises NotStored."""
+        if not self.over:
+            self.over = True
+            turns.finish(self._store, self._turn, self._tally.ended(self.answer, error))
+
+
+def again(turn: Turn, options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options to ask a turn again with: its own, but for what is given now."""
+    own = dict(turn.options)
+    if options.get("provider") not in (None, turn.entry):
+        own.pop("model", None)  # it is of the other entry
+    return {**own, "provider": turn.entry, **options}
+
+
+def waiting(who: str) -> str:
+    """Say that another process is answering."""
+    return f"this session is answering in {who}, waiting"
+
+
+def untold(answer: _Tally, error: MissyError) -> str:
+    """Say that a part was not kept, where another error is told already."""
+    return f"{error.message} ({len(answer.so_far)} characters had come)"
+
+
+def _kept(wishes: dict[str, Any]) -> dict[str, Any]:
+    """Return the options to ask again with. A schema that is a class cannot be stored, and is given again."""
+    return {
+        name: wishes[name] for name in _KEPT_OPTIONS if isinstance(wishes.get(name), str | int | float | dict)
+    }
+
+
+def _before(every: Sequence[Turn], last: int | None) -> list[Turn]:
+    """Return the line that ends with a turn."""
+    found, line = {turn.id: turn for turn in every}, []
+    while last is not None and last in found:
+        turn = found.pop(last)
+        line.append(turn)
+        last = turn.parent
+    return line[::-1]
+
+
+def _host(entry: Entry) -> str | None:
+    from missy.policy import parse
+
+    return parse(entry.endpoint).host if entry.endpoint else None

@@ -1,0 +1,142 @@
+"""A conversation for sync code: `s = m.session("holiday"); s.ask("...").text()`."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from missy.answer import Answer
+from missy.conversation.base import SessionBase, again, untold, waiting
+from missy.errors import MissyError
+from missy.events import Done, Notice
+from missy.sessions import locks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from missy.conversation.base import Plan, Recorder
+    from missy.events import Event
+    from missy.providers.base import Preview
+    from missy.sessions.records import Turn
+
+
+class SessionAnswer(Answer):
+    """An answer within a session: `session` is its id, `turn` the number of the turn once it has begun."""
+
+    session: str | None = None
+    turn: int | None = None
+
+
+class Session(SessionBase):
+    """One conversation. Made by `Missy.session`."""
+
+    def ask(self, prompt: str, attachments: Sequence[Any] = (), **options: Any) -> SessionAnswer:
+        """Ask within the conversation; see Missy.ask for the options. What came is kept, however it ends.
+
+        The entry, the model and the system text are those of the last turn unless they are given.
+        """
+        return self._answer(self._plan(prompt, attachments, **options))
+
+    def retry(self, **options: Any) -> SessionAnswer:
+        """Ask the last question again, with the same options unless others are given. The old turn is put aside."""
+        last = self._last()
+        return self.edit(last.prompt, **again(last, options))
+
+    def edit(self, prompt: str, **options: Any) -> SessionAnswer:
+        """Ask another question in place of the last one, with the same files. The old turn is put aside."""
+        last = self._last()
+        files = next(turn for turn in self._files() if turn.id == last.id).attachments
+        return self._answer(self._plan(prompt, files, after=lambda _: last.parent, **options))
+
+    def preview(self, prompt: str, attachments: Sequence[Any] = (), **options: Any) -> Preview:
+        """Return the exact request that `ask` would send, secrets masked; writes and sends nothing."""
+        plan = self._plan(prompt, attachments, **options)
+        provider, wishes = self._wishes(plan)
+        missy: Any = self._missy
+        preview: Preview = missy.preview(self._messages(plan), provider=provider, **wishes)
+        return preview
+
+    @property
+    def turns(self) -> list[Turn]:
+        """The turns from the first to the last, without those that were put aside."""
+        return self._turns()
+
+    @property
+    def all_turns(self) -> list[Turn]:
+        """All turns; `active` says which are in the line."""
+        return self._turns(aside=True)
+
+    def undo(self, count: int = 1) -> int:
+        """Put the last turns aside; returns how many are left. Raises UsageError."""
+        return self._undo(count)
+
+    def fork(self, turn: int | Turn | None = None, *, name: str | None = None) -> Session:
+        """Return a new session that goes on from a turn (its number, or itself) of this one."""
+        return Session(self._missy, self._store, self._fork(turn, name))
+
+    def rename(self, name: str) -> None:
+        """Give it a name of its own. Raises UsageError."""
+        self._rename(name)
+
+    def export(self, format: str = "md", *, reasoning: bool = False, aside: bool = False) -> str:  # noqa: A002
+        """Return the conversation as a document: `md` or `json`."""
+        return self._export(format, reasoning=reasoning, aside=aside)
+
+    def _files(self) -> list[Turn]:
+        from missy.sessions import tree
+
+        return tree.turns(self._store, self.id, data=True)
+
+    def _answer(self, plan: Plan) -> SessionAnswer:
+        entry = self._missy.entry(self._wishes(plan)[0])
+        answer = SessionAnswer(iter(()), provider=entry.entry, model=None)
+        answer.session = self.id
+        answer._events = self._events(plan, answer)  # noqa: SLF001 our own
+        return answer
+
+    def _events(self, plan: Plan, shown: SessionAnswer) -> Iterator[Event]:
+        self._refresh()
+        shown.session = self.id
+        lock = locks.Lock(self._store, self.id, threading.get_ident())
+        try:
+            if not lock.take():
+                yield Notice(waiting(lock.holder()))
+                while not lock.take():
+                    time.sleep(locks.PAUSE)
+            recorder = self._start(plan)
+            self._show(shown, recorder)
+            yield from self._recorded(recorder)
+        finally:
+            lock.release()
+
+    def _recorded(self, recorder: Recorder) -> Iterator[Event]:
+        answer = recorder.answer
+        try:
+            for event in answer:
+                recorder.note(event)
+                if isinstance(event, Done):
+                    yield from _stored(recorder, event)
+                    continue
+                if recorder.is_due:
+                    recorder.keep()
+                yield event
+        except BaseException as error:
+            answer.close()
+            try:
+                recorder.ended(error)
+            except MissyError as fault:
+                self._tell(untold(answer, fault))
+            raise
+
+
+def _stored(recorder: Recorder, done: Done) -> Iterator[Event]:
+    """Keep a whole answer before its end is told; where that fails, the answer is whole all the same."""
+    fault: MissyError | None = None
+    try:
+        recorder.whole(done)
+    except MissyError as error:
+        fault = error
+    yield done
+    if fault is not None:
+        raise fault

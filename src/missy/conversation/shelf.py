@@ -1,0 +1,60 @@
+"""All conversations: `m.sessions.list()`, `.search(words)`, `.delete(ids)`. Nothing is made where nothing is stored."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from missy.sessions import delete, find, listing, search
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from missy.sessions.listing import Listed
+    from missy.sessions.search import Hit
+    from missy.sessions.store import Store
+
+    Listing = list[Listed]
+    Hits = list[Hit]
+
+
+class Sessions:
+    """The stored conversations."""
+
+    def __init__(self, open_store: Callable[[], Store]) -> None:
+        self._open = open_store
+
+    def list(self, limit: int = 50) -> Listing:
+        """Return the sessions that were used last, the newest first."""
+        return listing.listing(self._open(), limit)
+
+    def search(self, words: str, limit: int = 20) -> Hits:
+        """Return the newest places that hold all the words. Raises UsageError."""
+        return search.search(self._open(), words, limit)
+
+    def delete(self, *wanted: str) -> int:
+        """Delete sessions so that they are gone; returns how many.
+
+        Raises UsageError; Remains where a reader keeps the last bytes from being cleared.
+        """
+        store = self._open()
+        return delete.delete(store, [find.require(store, one).id for one in wanted])
+
+
+class AsyncSessions:
+    """The same for async code."""
+
+    def __init__(self, open_store: Callable[[], Store]) -> None:
+        self._sync = Sessions(open_store)
+
+    async def list(self, limit: int = 50) -> Listing:
+        """See Sessions.list."""
+        return await asyncio.to_thread(self._sync.list, limit)
+
+    async def search(self, words: str, limit: int = 20) -> Hits:
+        """See Sessions.search."""
+        return await asyncio.to_thread(self._sync.search, words, limit)
+
+    async def delete(self, *wanted: str) -> int:
+        """See Sessions.delete."""
+        return await asyncio.to_thread(self._sync.delete, *wanted)

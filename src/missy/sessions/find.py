@@ -1,0 +1,150 @@
+"""Which conversation is meant: by its id, the beginning of one, or its name."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import TYPE_CHECKING, Any
+
+from missy.errors import UsageError
+from missy.sessions.records import Stored, now_ms
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from missy.sessions.store import Store
+
+LEAST = 4  # characters of an id that may stand for it
+LONGEST_NAME = 200
+_ID = re.compile(r"[0-9a-f]{12}")
+_PREFIX = re.compile(rf"[0-9a-f]{{{LEAST},12}}")
+_COLUMNS = "id, name, created_ms, updated_ms, tip, forked_from, entry, model, system"
+_LIST = "see: missy sessions list"
+
+
+def new_id() -> str:
+    """Make an id: by chance, and nothing can be read from it."""
+    return secrets.token_hex(6)
+
+
+def fresh(name: str | None = None) -> Stored:
+    """Return a session that is not in the store before its first question. Raises UsageError for an impossible name."""
+    return Stored(new_id(), None if name is None else check_name(name), 0, 0, None)
+
+
+def check_name(name: str) -> str:
+    """Return a name as it is kept. Raises UsageError."""
+    kept = name.strip()
+    if not kept or len(kept) > LONGEST_NAME or not kept.isprintable():
+        raise UsageError(
+            "that is no name for a session", hint=f"1 to {LONGEST_NAME} characters, no line end among them"
+        )
+    if _ID.fullmatch(kept):
+        raise UsageError(f"'{kept}' looks like the id of a session, and there is none with it", hint=_LIST)
+    return kept
+
+
+def free_name(db: sqlite3.Connection, name: str | None) -> None:
+    """Raise UsageError where another session has the name already."""
+    found = name and db.execute("SELECT id FROM session WHERE name = ?", (name,)).fetchone()
+    if found:
+        raise UsageError(f"the session {found[0]} has the name '{name}' already", hint="choose another name")
+
+
+def claim(store: Store, session: Stored) -> Stored:
+    """Make a new session that has a name, or return the one that another process has made with it meanwhile."""
+    now = now_ms()
+    with store.write() as db:
+        found = db.execute(f"SELECT {_COLUMNS} FROM session WHERE name = ?", (session.name,)).fetchone()
+        if found is None:
+            db.execute(
+                "INSERT INTO session (id, name, created_ms, updated_ms) VALUES (?, ?, ?, ?)",
+                (session.id, session.name, now, now),
+            )
+    return Stored(*found) if found else get(store, session.id)
+
+
+def find(store: Store, wanted: str) -> Stored | None:
+    """Return the session that is meant, or None. Raises UsageError where it may be one of several."""
+    with store.read() as db:
+        for column in ("id", "name"):
+            row = db.execute(
+                f"SELECT {_COLUMNS} FROM session WHERE {column} = ?", (wanted.strip(),)
+            ).fetchone()
+            if row:
+                return Stored(*row)
+        start = wanted.strip().lower()
+        if not _PREFIX.fullmatch(start):
+            return None
+        rows = db.execute(
+            f"SELECT {_COLUMNS} FROM session WHERE substr(id, 1, ?) = ? ORDER BY updated_ms DESC",
+            (len(start), start),
+        ).fetchall()
+    if len(rows) > 1:
+        raise UsageError(f"'{start}' may be one of {len(rows)} sessions", hint="they are: " + _named(rows))
+    return Stored(*rows[0]) if rows else None
+
+
+def find_or_new(store: Store, wanted: str | None) -> Stored:
+    """Return the session that is meant, else a new one: of that name, or without one. Raises UsageError."""
+    found = None if wanted is None else find(store, wanted)
+    return found or fresh(wanted)
+
+
+def require(store: Store, wanted: str) -> Stored:
+    """Return the session that is meant. Raises UsageError where there is none."""
+    found = find(store, wanted)
+    if found is None:
+        raise UsageError(f"there is no session '{wanted}'", hint=_LIST)
+    return found
+
+
+def get(store: Store, id_: str) -> Stored:
+    """Return a session as it is now. Raises UsageError where it was deleted."""
+    with store.read() as db:
+        row = db.execute(f"SELECT {_COLUMNS} FROM session WHERE id = ?", (id_,)).fetchone()
+    if row is None:
+        raise UsageError(f"there is no session '{id_}' any more", hint=_LIST)
+    return Stored(*row)
+
+
+def latest(store: Store) -> Stored:
+    """Return the session that was used last. Raises UsageError where there is none."""
+    with store.read() as db:
+        row = db.execute(
+            f"SELECT {_COLUMNS} FROM session ORDER BY updated_ms DESC, tip DESC LIMIT 1"
+        ).fetchone()
+    if row is None:
+        raise UsageError("there is no session to continue", hint="begin one: missy ask --session NAME ...")
+    return Stored(*row)
+
+
+def rename(store: Store, session: str, name: str) -> str:
+    """Give a session a name of its own; returns it. Raises UsageError."""
+    kept = check_name(name)
+    with store.write() as db:
+        taken = db.execute("SELECT id FROM session WHERE name = ? AND id != ?", (kept, session)).fetchone()
+        if taken:
+            raise UsageError(
+                f"the session {taken[0]} has the name '{kept}' already", hint="choose another name"
+            )
+        db.execute("UPDATE session SET name = ? WHERE id = ?", (kept, session))
+    return kept
+
+
+def older_than(store: Store, seconds: float) -> list[str]:
+    """Return the ids of the sessions that were last used longer ago than this."""
+    with store.read() as db:
+        rows = db.execute("SELECT id FROM session WHERE updated_ms < ?", (now_ms() - int(seconds * 1000),))
+        return [row[0] for row in rows]
+
+
+def every_id(store: Store) -> list[str]:
+    """Return the ids of all sessions."""
+    with store.read() as db:
+        return [row[0] for row in db.execute("SELECT id FROM session")]
+
+
+def _named(rows: list[tuple[Any, ...]]) -> str:
+    shown = [f"{row[0]} ({row[1]})" if row[1] else str(row[0]) for row in rows[:10]]
+    return ", ".join(shown) + (", ..." if len(rows) > 10 else "")

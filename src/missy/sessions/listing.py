@@ -1,0 +1,112 @@
+"""The conversations, newest use first, each with what it comes to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from missy.sessions.records import Stored, moment
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from missy.sessions.store import Store
+
+_LONGEST_TITLE = 60
+_SUMS = ("in_tok", "out_tok", "cached_tok", "reasoning_tok", "cost_micro")
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A session and its sums. A sum is None where no turn had the number; `cost_complete`: every turn had a cost."""
+
+    session: Stored
+    title: str
+    turns: int
+    model: str | None
+    in_tok: int | None
+    out_tok: int | None
+    cached_tok: int | None
+    reasoning_tok: int | None
+    cost_micro: int | None
+    cost_complete: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as `sessions list --json` has it."""
+        session = self.session
+        return {
+            "id": session.id,
+            "name": session.name or self.title or None,
+            "created": moment(session.created_ms),
+            "updated": moment(session.updated_ms),
+            "turns": self.turns,
+            "entry": session.entry,
+            "model": self.model,
+            "usage": usage(self.in_tok, self.out_tok, self.cached_tok, self.reasoning_tok),
+            "cost_usd": dollars(self.cost_micro),
+            "cost_complete": self.cost_complete,
+        }
+
+
+def listing(store: Store, limit: int = 50) -> list[Listed]:
+    """Return the sessions that were used last, the newest first."""
+    with store.read() as db:
+        rows = db.execute(
+            "SELECT id, name, created_ms, updated_ms, tip, forked_from, entry, model FROM session "
+            "ORDER BY updated_ms DESC, tip DESC LIMIT ?",
+            (limit,),
+        ).fetchall()
+        return [_listed(db, Stored(*row)) for row in rows]
+
+
+def _listed(db: sqlite3.Connection, session: Stored) -> Listed:
+    own = db.execute(
+        f"SELECT {', '.join(f'sum({name})' for name in _SUMS)}, count(*), count(cost_micro) FROM turn WHERE session = ?",
+        (session.id,),
+    ).fetchone()
+    line = db.execute(
+        """WITH RECURSIVE line(id, parent) AS (SELECT id, parent FROM turn WHERE id = ?
+        UNION SELECT turn.id, turn.parent FROM turn JOIN line ON turn.id = line.parent)
+        SELECT count(*), min(id) FROM line""",
+        (session.tip,),
+    ).fetchone()
+    first = db.execute("SELECT substr(prompt, 1, 400) FROM turn WHERE id = ?", (line[1],)).fetchone()
+    last = db.execute("SELECT model FROM turn WHERE id = ?", (session.tip,)).fetchone()
+    return Listed(
+        session,
+        title(first[0]) if first else "",
+        line[0],
+        (last and last[0]) or session.model,
+        in_tok=own[0],
+        out_tok=own[1],
+        cached_tok=own[2],
+        reasoning_tok=own[3],
+        cost_micro=own[4],
+        cost_complete=own[5] == own[6],
+    )
+
+
+def title(prompt: str) -> str:
+    """Return the first line of a question, where nobody gave a name."""
+    line = next((line.strip() for line in prompt.splitlines() if line.strip()), "")
+    return line if len(line) <= _LONGEST_TITLE else line[: _LONGEST_TITLE - 1] + "…"
+
+
+def usage(
+    in_tok: int | None, out_tok: int | None, cached_tok: int | None, reasoning_tok: int | None
+) -> dict[str, int | None] | None:
+    """Return counts of tokens as JSON has them; None where nothing is known."""
+    if in_tok is None and out_tok is None and cached_tok is None and reasoning_tok is None:
+        return None
+    return {
+        "input_tokens": in_tok,
+        "output_tokens": out_tok,
+        "total_tokens": None if in_tok is None or out_tok is None else in_tok + out_tok,
+        "cached_tokens": cached_tok,
+        "reasoning_tokens": reasoning_tok,
+    }
+
+
+def dollars(micro: int | None) -> float | None:
+    """Return an amount in US dollars."""
+    return None if micro is None else micro / 1_000_000
