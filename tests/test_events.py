@@ -95,6 +95,7 @@ def test_what_is_public_is_pinned():
             "PolicyError",
             "Preview",
             "ProviderError",
+            "SchemaMismatch",
             "Reasoning",
             "Replay",
             "SchemaMismatch",

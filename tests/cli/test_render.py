@@ -446,7 +446,7 @@ class TestJson:
     )
     KEYS = (
         *("text", "provider", "model", "finish_reason", "complete", "usage", "reasoning", "tool_calls"),
-        *("session", "request_id", "ttft_ms", "duration_ms", "error"),
+        *("value", "session", "request_id", "ttft_ms", "duration_ms", "error"),
     )
 
     def test_success_is_one_object_with_every_key(self):
@@ -475,6 +475,7 @@ class TestJson:
             },
             "reasoning": "hm",
             "tool_calls": [{"id": "1", "name": "f", "arguments": {"x": [1]}}],
+            "value": None,
             "session": "s",
             "request_id": "req",
             "ttft_ms": 5,
