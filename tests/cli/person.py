@@ -97,7 +97,9 @@ class Person:
         return termios.tcgetattr(self._slave)
 
     def _read(self, timeout: float) -> bool:
-        if not select.select([self._master], [], [], timeout)[0]:
+        poll = select.poll()  # unlike select(), it takes descriptors of any number
+        poll.register(self._master, select.POLLIN)
+        if not poll.poll(timeout * 1000):
             return False
         with contextlib.suppress(OSError):
             text = os.read(self._master, 65536).decode(errors="replace")

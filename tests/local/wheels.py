@@ -48,7 +48,9 @@ def await_end(pid: int) -> bool:
     except ProcessLookupError:
         return True
     try:
-        return bool(select.select([handle], [], [], SAFETY)[0])
+        poll = select.poll()  # unlike select(), it takes descriptors of any number
+        poll.register(handle, select.POLLIN)
+        return bool(poll.poll(SAFETY * 1000))
     finally:
         os.close(handle)
 

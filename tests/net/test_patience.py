@@ -52,7 +52,7 @@ def test_signs_of_life_alone_end_at_the_patience(name, way, write_config, serve)
     origin = serve(signs(LIFE[name], 40))
     outcome = ask(way, write_config(origin.url, timeout=TIMEOUT, patience=1, max_retries=2))
     assert isinstance(outcome.error, TimedOut), outcome.error
-    assert "it lives" in outcome.error.message
+    assert "is alive" in outcome.error.message
     assert "for 1 s" in outcome.error.message
     assert "patience" in outcome.error.hint
     assert len(origin.requests) == 1
