@@ -1,7 +1,6 @@
 """Parsing a Responses response: the events of its stream, or the complete object, to events of ours. Pure.
 
-The format is OpenAI's (API reference, "Responses"). The text of an answer is sent up to five times (its pieces, the end
-of a part, the end of an item, the last event, and that event's `output_text`); it is output once.
+The format is OpenAI's (API reference, "Responses"). The text of an answer is sent up to five times; it is output once.
 """
 
 from __future__ import annotations
