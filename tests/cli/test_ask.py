@@ -10,6 +10,7 @@ import re
 import selectors
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -465,6 +466,38 @@ def test_a_signal_ends_it_quietly(number, code, when, missy, serve):
         assert quietly(running) == ""
         assert running.returncode == code
     assert closed in ([], [True])
+
+
+_SIGNAL_BESIDE = """
+import signal, threading
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+from missy.cli.main import run
+import os
+os._exit(run(["ask", "hi"]))
+"""
+
+
+def test_a_signal_that_does_not_interrupt_the_system_call_is_seen_soon(missy, serve):
+    """Ctrl-C that comes just before a read begins does not interrupt it: the read ends by itself within a moment.
+
+    The same is had for sure where another thread takes the signal.
+    """
+    gate = Gate()
+
+    def reply(_request, wire):
+        gate.arrived.set()
+        wire.wait_closed()
+
+    missy.entry(serve(reply).url)
+    command = [sys.executable, "-c", _SIGNAL_BESIDE]
+    with subprocess.Popen(
+        command, env=missy.env(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as running:
+        assert gate.arrived.wait(SAFETY)
+        running.send_signal(signal.SIGINT)
+        assert quietly(running) == ""
+        assert running.returncode == 130
 
 
 def test_ctrl_c_while_the_command_loads_is_quiet(missy, tmp_path):

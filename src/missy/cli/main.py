@@ -87,12 +87,12 @@ def _report_usage_error(args: list[str], error: click.ClickException) -> int:
 
 
 def _flush(code: int) -> int:
-    """Flush stdout. A command that has already failed keeps its own exit code."""
+    """Flush stdout. A command that a signal ended keeps its exit code, whatever becomes of its output."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
     except OSError:
-        if code:
+        if code >= 128:
             return _exit_silently(code)
         raise
     return code

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # httpcore2's `timeout` arguments are RequestContexts: see missy.net.gate.RequestContext.
 _Timeout = Any
+MAX_READ_SECONDS = 0.5  # that one system call waits for bytes: Ctrl-C must end a command within a second
 SEND_CHUNK_BYTES = 16 << 10  # bytes that are sent at a time, each within the idle timeout
 
 
@@ -51,12 +52,15 @@ class Stream(httpcore2.NetworkStream):
     def read(self, max_bytes: int, timeout: _Timeout = None) -> bytes:
         """Read available bytes, up to `max_bytes`. Raises TimedOut."""
         context: RequestContext = timeout
-        try:
-            data = self._inner.read(max_bytes, context.clock.remaining())
-        except httpcore2.ReadTimeout:
-            raise context.clock.expired() from None
-        context.bytes_in += len(data)
-        return data
+        while True:
+            # In slices: a signal that comes just before the system call waits for its end.
+            seconds = min(context.clock.remaining(), MAX_READ_SECONDS)
+            try:
+                data = self._inner.read(max_bytes, seconds)
+            except httpcore2.ReadTimeout:
+                continue
+            context.bytes_in += len(data)
+            return data
 
     def write(self, buffer: bytes, timeout: _Timeout = None) -> None:
         """Write all of `buffer`. Raises TimedOut."""
