@@ -17,18 +17,18 @@ config = load_chosen(None, KINDS)
 gate = Gate(Policy(config.rules()), Audit(paths.home() / "audit.jsonl"))
 url = urlsplit(config.entry(None).endpoint)
 origin = f"{url.scheme}://{url.netloc}"
-call = Attribution(Clock(30.0), entry="test")
+attribution = Attribution(Clock(30.0), entry="test")
 
 
 def measure():
     """Return us a request over one batch: the decision with the opening line, and the closing line."""
     clock = time.process_time
     began = clock()
-    passages = [gate.admit(origin, "POST", "/v1/chat/completions", call) for _ in range(_BATCH)]
-    admitted = clock()
-    for passage in passages:
-        gate.end(passage, status=200)
-    return (admitted - began) / _BATCH * 1e6, (clock() - admitted) / _BATCH * 1e6
+    requests = [gate.authorize(origin, "POST", "/v1/chat/completions", attribution) for _ in range(_BATCH)]
+    authorized = clock()
+    for request in requests:
+        gate.end(request, status=200)
+    return (authorized - began) / _BATCH * 1e6, (clock() - authorized) / _BATCH * 1e6
 
 
 opening, ending = zip(*(measure() for _ in range(max(3, int(sys.argv[1]) // _BATCH))), strict=True)
