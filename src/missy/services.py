@@ -5,6 +5,7 @@ Only data and pure functions on it. Each service has a link to the documentation
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 
@@ -264,6 +265,7 @@ def of_url(base_url: str | None) -> Service | None:
     return next((one for one in (OPENAI, *SERVICES.values()) if one.base_url == wanted), None)
 
 
+@lru_cache(maxsize=256)  # it is asked several times for each request
 def of_host(host: str) -> Service | None:
     """Return the service of a host, also of a regional subdomain; None for an unknown one."""
     return next((one for one in (OPENAI, *SERVICES.values()) if _is_own(one, host)), None)

@@ -5,6 +5,7 @@ A URL that two parsers could read differently is refused, and the connection use
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import NamedTuple
 
@@ -34,13 +35,18 @@ class Target(NamedTuple):
     @property
     def is_loopback(self) -> bool:
         """Whether the host is written as a loopback name or address: localhost, 127.0.0.0/8 or ::1."""
-        host = self.host
-        return host in {"localhost", "::1"} or (host.startswith("127.") and read_literal(host) is not None)
+        return _is_loopback(self.host)
 
     def __str__(self) -> str:
         return f"{self.scheme}://{self.authority}"
 
 
+@lru_cache(maxsize=256)
+def _is_loopback(host: str) -> bool:
+    return host in {"localhost", "::1"} or (host.startswith("127.") and read_literal(host) is not None)
+
+
+@lru_cache(maxsize=256)  # the same few URLs are parsed for every request
 def parse(url: str) -> Target:
     """Return the canonical target of an http or https URL; path, query and fragment are ignored.
 
