@@ -277,7 +277,7 @@ def _complaint_in(choice: dict[str, Any]) -> object:
 def _vendor_complaint(data: dict[str, Any]) -> object:
     """Return the error in a vendor's own field, such as `x_groq`."""
     for name, field in data.items():
-        if name not in ("choices", "usage") and isinstance(field, dict) and field.get("error"):
+        if type(field) is dict and name != "usage" and field.get("error"):  # JSON has no other kind of object
             return field
     return None
 
