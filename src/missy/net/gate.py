@@ -153,16 +153,7 @@ class Gate:
 
     def invalid(self, why: str, attribution: Attribution, *, host: str = "") -> PolicyError:
         """Record a request with an invalid URL, and return its refusal. `host` must not contain a secret."""
-        self.audit.begin(
-            kind="request",
-            category=attribution.category,
-            host=host[:200],
-            port=0,
-            credential=attribution.credential,
-            rule="invalid",
-            entry=attribution.entry,
-            allowed=False,
-        )
+        self._record_refusal(attribution, "invalid", host[:200], 0, "", "")
         return PolicyError(f"refused: {why}", hint="give a plain https URL", rule="invalid", host=host)
 
     def deny_outright(
@@ -177,11 +168,26 @@ class Gate:
         path: str = "",
     ) -> PolicyError:
         """Record a request that no rule can allow, and return its refusal."""
+        self._record_refusal(attribution, rule, target.host, target.port, method, path)
+        return PolicyError(f"refused by the policy ({rule}): {why}", hint=hint, rule=rule, host=target.host)
+
+    def deny(
+        self, context: RequestContext, decision: Decision, method: str = "CONNECT", path: str = ""
+    ) -> None:
+        """Record a refusal and raise it as PolicyError."""
+        target = context.target
+        self._record_refusal(context.attribution, decision.rule, target.host, target.port, method, path)
+        raise refusal(decision)
+
+    def _record_refusal(
+        self, attribution: Attribution, rule: str, host: str, port: int, method: str, path: str
+    ) -> None:
+        """Record a refusal: of a request, or, without a path, of the connection that it needs."""
         self.audit.begin(
-            kind="request" if path else "connect",
+            kind="request",
             category=attribution.category,
-            host=target.host,
-            port=target.port,
+            host=host,
+            port=port,
             method=method,
             path=path,
             credential=attribution.credential,
@@ -189,26 +195,6 @@ class Gate:
             entry=attribution.entry,
             allowed=False,
         )
-        return PolicyError(f"refused by the policy ({rule}): {why}", hint=hint, rule=rule, host=target.host)
-
-    def deny(
-        self, context: RequestContext, decision: Decision, method: str = "CONNECT", path: str = ""
-    ) -> None:
-        """Record a refusal and raise it as PolicyError."""
-        target, attribution = context.target, context.attribution
-        self.audit.begin(
-            kind="request" if path else "connect",
-            category=attribution.category,
-            host=target.host,
-            port=target.port,
-            method=method,
-            path=path,
-            credential=attribution.credential,
-            rule=decision.rule,
-            entry=attribution.entry,
-            allowed=False,
-        )
-        raise refusal(decision)
 
     def check_addresses(self, context: RequestContext, addresses: Sequence[str]) -> None:
         """Check the addresses of a name before connecting to any of them. Raises PolicyError."""
