@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from missy.errors import MissyError
 from missy.folders import open_parent, refusal, require_owner
-from missy.os_errors import fault, faults
+from missy.os_errors import MissingFile, fault, faults
 from missy.paths import expand
 
 if TYPE_CHECKING:
@@ -116,6 +116,24 @@ def lock(path: AnyPath, timeout: float = 30) -> Iterator[None]:
     finally:
         with suppress(OSError):  # nothing was written through it
             os.close(file)
+
+
+def is_locked(path: AnyPath) -> bool:
+    """Tell whether someone holds the flock on the file `path`, without waiting and without creating it.
+
+    Raises MissyError when it is no plain file of one's own.
+    """
+    try:
+        file = open_private(path, os.O_RDONLY)
+    except MissingFile:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False
 
 
 def wait_for_lock(file: int, path: AnyPath, timeout: float) -> None:

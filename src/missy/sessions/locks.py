@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from missy.errors import UsageError
-from missy.files import open_private, read_private
+from missy.files import is_locked, open_private, read_private
 from missy.os_errors import MissingFile, fault
 
 if TYPE_CHECKING:
@@ -87,19 +87,7 @@ class Lock:
 def is_held(store: Store, session: str) -> bool:
     """Tell whether an answer is under way. A turn that is `asking` in a session where none is, is a dead one."""
     path = _place(store, session)
-    if path is None:
-        return True  # in memory: who asks is who answers
-    try:
-        file = open_private(path, os.O_RDWR)
-    except MissingFile:
-        return False
-    try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(file)
-    return False
+    return path is None or is_locked(path)  # in memory, only the process that answers can ask
 
 
 def forget(store: Store, session: str) -> None:
