@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,8 +24,23 @@ json_schema = partial(_json_schema.json_schema, kinds=KINDS)
 ENTRY = _fields.entry_fields(KINDS)
 Config = partial(_schema.Config, kinds=KINDS)
 
-_GIVEN = ("edit", "preview", "outcome", "set_value", "add_entry", "set_default", "apply")
+_GIVEN = ("edit", "preview", "outcome", "add_entry", "set_default", "apply")
+
+
+def _set_value(path: Path, keys: str | list[str], value: Any) -> bool:
+    """Set one value; `keys` is the path to it ("network.proxy", or a list); missing sections are created."""
+    steps = keys.split(".") if isinstance(keys, str) else keys
+
+    def change(data: dict[str, Any]) -> None:
+        for step in steps[:-1]:
+            data = _edit.section(data, step)
+        data[steps[-1]] = value
+
+    return _edit.edit(path, change, KINDS)
+
+
 edit = SimpleNamespace(**vars(_edit) | {name: partial(getattr(_edit, name), kinds=KINDS) for name in _GIVEN})
+edit.set_value = _set_value
 backups = SimpleNamespace(
     **vars(_backups) | {name: partial(getattr(_backups, name), kinds=KINDS) for name in ("rollback", "check")}
 )

@@ -6,7 +6,7 @@ lost: each edit reads, changes and writes under the file's lock.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from missy import files
@@ -58,18 +58,6 @@ def outcome(path: Path, change: Change, kinds: Kinds) -> Config:
     source_map = SourceMap(path)
     text = apply(path, _read(path, kinds)[1], change, kinds)
     return build(parse(text.removeprefix("\ufeff"), source_map), source_map, kinds)
-
-
-def set_value(path: Path, keys: str | Sequence[str], value: Any, kinds: Kinds) -> bool:
-    """Set one value; `keys` is the path to it ("network.proxy", or a list); missing sections are created."""
-    steps = keys.split(".") if isinstance(keys, str) else list(keys)
-
-    def change(data: Data) -> None:
-        for step in steps[:-1]:
-            data = section(data, step)
-        data[steps[-1]] = value
-
-    return edit(path, change, kinds)
 
 
 def add_entry(path: Path, name: str, entry: Data, kinds: Kinds, *, force: bool = False) -> bool:
