@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from missy.answer import Answer, AsyncAnswer
 from missy.config.load import load_chosen
-from missy.conversation.talks import AsyncTalks, Keeping, Talks
+from missy.conversation.methods import AsyncSessionMethods, SessionMethods, StoreHandle
 from missy.events import Notice
 from missy.kinds import KINDS, kind_of
 from missy.providers.checked import checked_astream, checked_stream
@@ -37,7 +37,7 @@ class _Face:
         self, config: Config, *, audit: Audit | None = None, notice: Callable[[str], None] | None = None
     ) -> None:
         self._runtime = Runtime(config, audit=audit, notice=notice)
-        self._keeping = Keeping()
+        self._keeping = StoreHandle()
 
     @classmethod
     def open(cls, config: str | Path | None = None, *, notice: Callable[[str], None] | None = None) -> Self:
@@ -78,7 +78,7 @@ class _Face:
         return login.status(login.find_entry(self.config, entry))
 
 
-class Missy(_Face, Talks):
+class Missy(_Face, SessionMethods):
     """The assistant for sync code. Use it as a context manager, or call `close()`."""
 
     def ask(
@@ -167,7 +167,7 @@ class Missy(_Face, Talks):
         self.close()
 
 
-class AsyncMissy(_Face, AsyncTalks):
+class AsyncMissy(_Face, AsyncSessionMethods):
     """The same for async code."""
 
     def ask(

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from missy.assistant import Missy
-    from missy.sessions.records import Stored
+    from missy.sessions.records import SessionRecord
 
 
 class Place:
     """The session to ask in. `entry` is who answered there last; a `stored` that is None is a new one without a name."""
 
-    def __init__(self, stored: Stored | None, wanted: str | None) -> None:
+    def __init__(self, stored: SessionRecord | None, wanted: str | None) -> None:
         self.entry = stored.entry if stored else None
         self._id = stored.id if stored else wanted
 
@@ -30,10 +30,10 @@ class Place:
     @staticmethod
     def name_files(wishes: dict[str, Any], files: Sequence[str]) -> None:
         """Give the attached images the names of their files: a session keeps them."""
-        from missy.sessions.records import Attached
+        from missy.sessions.records import StoredFile
 
         wishes["attachments"] = [
-            Attached(os.path.basename(path), image.media_type, len(image.data), image.data)
+            StoredFile(os.path.basename(path), image.media_type, len(image.data), image.data)
             for image, path in zip(wishes.pop("images"), files, strict=True)
         ]
 

@@ -1,1 +1,1 @@
-"""A conversation over the assistant: what was said goes along, and what is said is kept."""
+"""A conversation over the assistant: earlier turns are sent along, and new ones are stored."""

@@ -1,4 +1,4 @@
-"""The same for async code: what waits for the disk, or for another process, does so beside the event loop."""
+"""A conversation for async code: whatever waits for the disk or for another process runs in a thread."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from missy.conversation.base import Plan, Recorder
     from missy.events import Event
     from missy.providers.base import Preview
-    from missy.sessions.records import Stored, Turn
+    from missy.sessions.records import SessionRecord, Turn
     from missy.sessions.store import Store
 
 
@@ -29,13 +29,15 @@ class AsyncSessionAnswer(AsyncAnswer):
 
 
 class AsyncSession(SessionBase):
-    """One conversation. Made by `AsyncMissy.session`; it may be awaited, which finds it at once."""
+    """One conversation. Made by `AsyncMissy.session`; awaiting it loads it at once."""
 
-    def __init__(self, missy: Any, open_store: Callable[[], Store], wanted: str | Stored | None) -> None:
+    def __init__(
+        self, missy: Any, open_store: Callable[[], Store], wanted: str | SessionRecord | None
+    ) -> None:
         self._open = open_store
         self._wanted = wanted
         self._ready = False
-        super().__init__(missy, None, find.fresh())  # type: ignore[arg-type]  # until it is found
+        super().__init__(missy, None, find.fresh())  # type: ignore[arg-type]  # until it is loaded
 
     def __await__(self) -> Generator[Any, None, AsyncSession]:
         return self._found().__await__()
@@ -47,7 +49,7 @@ class AsyncSession(SessionBase):
             self._ready = True
         return self
 
-    def _look_up(self) -> tuple[Store, Stored]:
+    def _look_up(self) -> tuple[Store, SessionRecord]:
         store = self._open()
         if self._wanted is None or isinstance(self._wanted, str):
             return store, find.find_or_new(store, self._wanted)
@@ -67,7 +69,7 @@ class AsyncSession(SessionBase):
         return self._answer(self._again(None, options))
 
     def edit(self, prompt: str, **options: Any) -> AsyncSessionAnswer:
-        """Ask another question in place of the last one; see Session.edit."""
+        """Replace the last question; see Session.edit."""
         return self._answer(self._again(prompt, options))
 
     async def _again(self, prompt: str | None, options: dict[str, Any]) -> Plan:
@@ -82,35 +84,35 @@ class AsyncSession(SessionBase):
         """Return the exact request that `ask` would send; see Session.preview."""
         await self._found()
         plan = self._plan(prompt, attachments, **options)
-        provider, wishes = self._wishes(plan)
+        provider, request_options = self._request_options(plan)
         missy: Any = self._missy
         messages = await asyncio.to_thread(self._messages, plan)
-        preview: Preview = await missy.preview(messages, provider=provider, **wishes)
+        preview: Preview = await missy.preview(messages, provider=provider, **request_options)
         return preview
 
     async def turns(self) -> list[Turn]:
-        """Return the turns from the first to the last, without those that were put aside."""
+        """Return the active turns, first to last."""
         await self._found()
         return await asyncio.to_thread(self._turns)
 
     async def all_turns(self) -> list[Turn]:
-        """Return all turns; `active` says which are in the line."""
+        """Return all turns; `active` says which are on the path to the last one."""
         await self._found()
         return await asyncio.to_thread(self._turns, aside=True)
 
     async def undo(self, count: int = 1) -> int:
-        """Put the last turns aside; returns how many are left. Raises UsageError."""
+        """Make the last turns inactive; return how many active ones are left. Raises UsageError."""
         await self._found()
         return await asyncio.to_thread(self._undo, count)
 
     async def fork(self, turn: int | Turn | None = None, *, name: str | None = None) -> AsyncSession:
-        """Return a new session that goes on from a turn of this one."""
+        """Return a new session that continues from a turn of this one."""
         await self._found()
         stored = await asyncio.to_thread(self._fork, turn, name)
         return await AsyncSession(self._missy, lambda: self._store, stored)
 
     async def rename(self, name: str) -> None:
-        """Give it a name of its own. Raises UsageError."""
+        """Rename the session. Raises UsageError if the name is invalid or taken."""
         await self._found()
         await asyncio.to_thread(self._rename, name)
 
@@ -132,7 +134,7 @@ class AsyncSession(SessionBase):
         try:
             if not await asyncio.to_thread(lock.take):
                 yield Notice(waiting(lock.holder()))
-                while not await asyncio.to_thread(lock.take):  # noqa: ASYNC110 another process lets go of it
+                while not await asyncio.to_thread(lock.take):  # noqa: ASYNC110 another process releases it
                     await asyncio.sleep(locks.PAUSE)
             recorder = await asyncio.to_thread(self._start, plan)
             self._show(shown, recorder)

@@ -1,4 +1,4 @@
-"""What the sync and the async session have in common: all but the waiting."""
+"""What the sync and the async session share: everything except waiting."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from missy.conversation.history import Tally, attached, cache_key, messages, que
 from missy.errors import MissyError, UsageError
 from missy.events import Done
 from missy.sessions import export, find, tree, turns
-from missy.sessions.records import Asked
+from missy.sessions.records import TurnStart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,60 +17,62 @@ if TYPE_CHECKING:
     from missy.answer import _Tally
     from missy.config.schema import Entry
     from missy.events import Event, Message
-    from missy.sessions.records import Attached, Stored, Turn
+    from missy.sessions.records import SessionRecord, StoredFile, Turn
     from missy.sessions.store import Store
 
-_EVERY = 2.0  # seconds between two times that an answer under way is kept
+_EVERY = 2.0  # seconds between two intermediate stores of an unfinished answer
 _KEPT_OPTIONS = ("model", "temperature", "max_tokens", "reasoning", "schema")
 
 
 class Asker(Protocol):
-    """What a session needs of Missy."""
+    """The part of Missy that a session uses."""
 
     def entry(self, name: str | None = None) -> Entry:
         """Return an entry of the configuration."""
 
-    def ask(self, prompt: str | Sequence[Message], *, provider: str | None = None, **wishes: Any) -> Any:
-        """Return an answer that begins when it is iterated over."""
+    def ask(
+        self, prompt: str | Sequence[Message], *, provider: str | None = None, **request_options: Any
+    ) -> Any:
+        """Return an answer; its request is sent when it is iterated."""
 
 
 class Plan:
-    """One question to a session: what it holds, whom it goes to, and after which turn it stands."""
+    """One question to a session: its text and files, its options, and the turn that it follows."""
 
     def __init__(
         self,
         prompt: str,
-        files: tuple[Attached, ...],
-        wishes: dict[str, Any],
-        after: Callable[[Stored], int | None],
+        files: tuple[StoredFile, ...],
+        request_options: dict[str, Any],
+        after: Callable[[SessionRecord], int | None],
     ) -> None:
         self.prompt = prompt
         self.files = files
-        self.wishes = wishes
+        self.request_options = request_options
         self.after = after
 
 
 class SessionBase:
     """One conversation, in the store or (`save=False`) in memory."""
 
-    def __init__(self, missy: Any, store: Store, stored: Stored) -> None:
+    def __init__(self, missy: Any, store: Store, stored: SessionRecord) -> None:
         self._missy: Asker = missy
         self._store = store
         self._stored = stored
 
     @property
     def id(self) -> str:
-        """The id, which stays."""
+        """The id, which never changes."""
         return self._stored.id
 
     @property
     def name(self) -> str | None:
-        """The name that it was given, if it was."""
+        """The name, or None."""
         return self._stored.name
 
     @property
     def is_new(self) -> bool:
-        """Whether it was not in the store when it was opened."""
+        """Whether it is not stored yet."""
         return not self._stored.created_ms
 
     @property
@@ -84,22 +86,26 @@ class SessionBase:
         attachments: Sequence[Any] = (),
         images: Sequence[Any] = (),
         *,
-        after: Callable[[Stored], int | None] | None = None,
-        **wishes: Any,
+        after: Callable[[SessionRecord], int | None] | None = None,
+        **request_options: Any,
     ) -> Plan:
         """Check a question before anything is written or sent. Raises UsageError."""
         if not isinstance(prompt, str):
-            raise UsageError("a session is asked with a text", hint="it knows itself what was said before")
-        plan = Plan(prompt, attached([*images, *attachments]), wishes, after or (lambda stored: stored.tip))
+            raise UsageError(
+                "the prompt of a session must be a string", hint="the session adds the earlier turns itself"
+            )
+        plan = Plan(
+            prompt, attached([*images, *attachments]), request_options, after or (lambda stored: stored.tip)
+        )
         if not prompt.strip() and not plan.files:
             raise UsageError("the prompt is empty", hint="ask something")
-        provider, given = self._wishes(plan)
+        provider, given = self._request_options(plan)
         self._missy.ask([question(prompt, plan.files)], provider=provider, **given)  # sends nothing
         return plan
 
-    def _wishes(self, plan: Plan) -> tuple[str | None, dict[str, Any]]:
-        """Return the entry, and the wishes that go to Missy: what was not said is as it was in the last turn."""
-        given, stored = dict(plan.wishes), self._stored
+    def _request_options(self, plan: Plan) -> tuple[str | None, dict[str, Any]]:
+        """Return the entry and the options of the request: those not given are taken from the last turn."""
+        given, stored = dict(plan.request_options), self._stored
         provider = given.pop("provider", None)
         if provider is None or provider == stored.entry:
             provider = stored.entry
@@ -110,7 +116,7 @@ class SessionBase:
         return provider, {name: value for name, value in given.items() if value is not None}
 
     def _refresh(self) -> None:
-        """Take up what other processes have done to the session meanwhile."""
+        """Load what other processes have changed in the session in the meantime."""
         if not self.is_new:
             self._stored = find.get(self._store, self.id)
         elif self.name is not None:
@@ -121,41 +127,41 @@ class SessionBase:
         line = tree.turns(self._store, self.id, data=True)
         if last is not None and last not in {
             turn.id for turn in line
-        }:  # put aside by somebody else meanwhile
+        }:  # another process made it inactive in the meantime
             line = tree.turns(self._store, self.id, data=True, aside=True)
         return [*messages(_before(line, last)), question(plan.prompt, plan.files)]
 
     def _start(self, plan: Plan) -> Recorder:
-        """Write the question down and get its answer ready. The session's lock is held."""
+        """Store the question and prepare its answer. The session's lock is held."""
         self._refresh()
-        provider, wishes = self._wishes(plan)
-        answer = self._missy.ask(self._messages(plan), provider=provider, **wishes)
+        provider, request_options = self._request_options(plan)
+        answer = self._missy.ask(self._messages(plan), provider=provider, **request_options)
         entry = self._missy.entry(provider)
-        asked = Asked(
+        asked = TurnStart(
             plan.prompt,
             plan.files,
             entry=answer.provider,
             kind=entry.kind,
             host=_host(entry),
             model=answer.model,
-            options=_kept(wishes),
-            system=wishes.get("system"),
+            options=_kept(request_options),
+            system=request_options.get("system"),
         )
         turn, n = turns.begin(self._store, self._stored, asked, parent=plan.after(self._stored))
         self._stored = find.get(self._store, self.id)
         return Recorder(self._store, turn, n, answer)
 
     def _tell(self, text: str) -> None:
-        """Say what is no part of an answer."""
+        """Give a notice that is not part of an answer."""
         missy: Any = self._missy
-        missy._runtime.notice(text)  # noqa: SLF001 it is of the same house
+        missy._runtime.notice(text)  # noqa: SLF001 same package
 
     @staticmethod
     def _show(shown: Any, recorder: Recorder) -> None:
-        """Tell an answer what its turn is by now."""
+        """Set the attributes of the answer that are known once its turn has begun."""
         answer = recorder.answer
         shown.turn, shown.model, shown.provider = recorder.n, answer.model, answer.provider
-        shown._schema = answer._schema  # noqa: SLF001 it is of the same house
+        shown._schema = answer._schema  # noqa: SLF001 same package
 
     def _turn(self, n: int | Turn | None) -> int | None:
         number = n if n is None or isinstance(n, int) else n.n
@@ -169,7 +175,7 @@ class SessionBase:
         self._refresh()
         return left
 
-    def _fork(self, turn: int | Turn | None, name: str | None) -> Stored:
+    def _fork(self, turn: int | Turn | None, name: str | None) -> SessionRecord:
         kept = None if name is None else find.check_name(name)
         self._refresh()
         return turns.fork(self._store, self._stored, new_id=find.new_id(), turn=self._turn(turn), name=kept)
@@ -197,7 +203,7 @@ class SessionBase:
 
 
 class Recorder:
-    """Keeps one answer while it comes, and its end."""
+    """Stores one answer while it is received, and its outcome."""
 
     def __init__(self, store: Store, turn: int, n: int, answer: Any) -> None:
         self._store = store
@@ -214,11 +220,11 @@ class Recorder:
 
     @property
     def is_due(self) -> bool:
-        """Whether it is time to keep what has come."""
+        """Whether it is time to store what has been received."""
         return monotonic() - self._kept_at > _EVERY
 
     def keep(self) -> None:
-        """Keep what has come so far. A failure is no reason to stop: the end tells it."""
+        """Store what has been received so far. A failure does not stop the answer: it is reported at the end."""
         self._kept_at = monotonic()
         so_far = self.answer.so_far
         if len(so_far) == self._kept:
@@ -230,44 +236,46 @@ class Recorder:
             self._kept_at += 60
 
     def whole(self, done: Done) -> None:
-        """Keep a whole answer. Raises NotStored."""
+        """Store a complete answer. Raises NotStored."""
         self.over = True
         turns.finish(self._store, self._turn, self._tally.whole(self.answer, done))
 
     def ended(self, error: BaseException) -> None:
-        """Keep what came of one that is not whole. Raises NotStored."""
+        """Store the part of an incomplete answer. Raises NotStored."""
         if not self.over:
             self.over = True
             turns.finish(self._store, self._turn, self._tally.ended(self.answer, error))
 
 
 def again(turn: Turn, options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options to ask a turn again with: its own, but for what is given now."""
+    """Return the options to repeat a turn with: its own, overridden by those given."""
     own = dict(turn.options)
     if options.get("provider") not in (None, turn.entry):
-        own.pop("model", None)  # it is of the other entry
+        own.pop("model", None)  # it belongs to the other entry
     return {**own, "provider": turn.entry, **options}
 
 
 def waiting(who: str) -> str:
-    """Say that another process is answering."""
+    """Return the notice that another process is answering."""
     return f"this session is answering in {who}, waiting"
 
 
 def untold(answer: _Tally, error: MissyError) -> str:
-    """Say that a part was not kept, where another error is told already."""
-    return f"{error.message} ({len(answer.so_far)} characters had come)"
+    """Return the notice that the received part was not stored, when another error is raised."""
+    return f"{error.message} ({len(answer.so_far)} characters had been received)"
 
 
-def _kept(wishes: dict[str, Any]) -> dict[str, Any]:
-    """Return the options to ask again with. A schema that is a class cannot be stored, and is given again."""
+def _kept(request_options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options to store for a repeat. A schema class cannot be stored and must be given again."""
     return {
-        name: wishes[name] for name in _KEPT_OPTIONS if isinstance(wishes.get(name), str | int | float | dict)
+        name: request_options[name]
+        for name in _KEPT_OPTIONS
+        if isinstance(request_options.get(name), str | int | float | dict)
     }
 
 
 def _before(every: Sequence[Turn], last: int | None) -> list[Turn]:
-    """Return the line that ends with a turn."""
+    """Return the path that ends with a turn."""
     found, line = {turn.id: turn for turn in every}, []
     while last is not None and last in found:
         turn = found.pop(last)

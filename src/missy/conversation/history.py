@@ -1,4 +1,4 @@
-"""From stored turns to the messages of the next request, and from an answer to what is stored. Pure."""
+"""Stored turns to the messages of the next request, and an answer to the stored outcome. No I/O."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from missy.errors import IncompleteError, MissyError
 from missy.events import Done, Image, Message, Reasoning, Replay, Usage
-from missy.sessions.records import Attached, Outcome
+from missy.sessions.records import Outcome, StoredFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 def messages(turns: Iterable[Turn]) -> list[Message]:
-    """Return what was said: the question and its answer, whole or as far as it came, as they were.
+    """Return the messages of the turns: each question and its answer, complete or not, unchanged.
 
-    A turn to which nothing was answered is left out: two questions in a row are refused by many models' templates.
+    A turn without an answer is omitted: many models' chat templates refuse two user messages in a row.
     """
     said: list[Message] = []
     for turn in turns:
@@ -30,21 +30,21 @@ def messages(turns: Iterable[Turn]) -> list[Message]:
     return said
 
 
-def question(prompt: str, files: Sequence[Attached]) -> Message:
-    """Return a question as it is sent."""
+def question(prompt: str, files: Sequence[StoredFile]) -> Message:
+    """Return a question as the user message."""
     return Message("user", prompt, tuple(Image(file.data or b"", file.media_type) for file in files))
 
 
-def attached(files: Iterable[Any]) -> tuple[Attached, ...]:
+def attached(files: Iterable[Any]) -> tuple[StoredFile, ...]:
     """Return files as they are stored: anything with `data` and `media_type`, and perhaps a `name`."""
     return tuple(
-        Attached(getattr(file, "name", "") or "", file.media_type, len(file.data), bytes(file.data))
+        StoredFile(getattr(file, "name", "") or "", file.media_type, len(file.data), bytes(file.data))
         for file in files
     )
 
 
 def cache_key(session: str) -> str:
-    """Return what names a conversation to an endpoint's cache: always the same, and not its id."""
+    """Return the prompt cache key of a session: always the same, and not its id."""
     import uuid
 
     return str(uuid.UUID(bytes=hashlib.sha256(b"missy session " + session.encode()).digest()[:16], version=4))
@@ -62,7 +62,7 @@ def _replay(turn: Turn) -> Replay | None:
 
 
 class Tally:
-    """What an answer comes to: the texts are the answer's own, the thinking is kept here."""
+    """Builds the outcome of an answer: its text is the answer's own; the reasoning is collected here."""
 
     def __init__(self) -> None:
         self._thoughts: list[str] = []
@@ -74,11 +74,11 @@ class Tally:
 
     @property
     def reasoning(self) -> str:
-        """All the thinking up to now."""
+        """The reasoning received so far."""
         return "".join(self._thoughts)
 
     def whole(self, answer: _Tally, done: Done) -> Outcome:
-        """Return the outcome of an answer that ended well."""
+        """Return the outcome of a complete answer."""
         replay = done.replay if isinstance(done.replay, Replay) else None
         return self._outcome(
             "whole",
@@ -91,7 +91,7 @@ class Tally:
         )
 
     def ended(self, answer: _Tally, error: BaseException) -> Outcome:
-        """Return the outcome of one that did not: stopped by somebody, cut off, or failed before its first word."""
+        """Return the outcome of an incomplete answer: stopped by the caller, cut off, or failed before its first text."""
         if not isinstance(error, Exception):
             return self._outcome("stopped", answer)
         state = "cut" if answer.so_far or isinstance(error, IncompleteError) else "failed"

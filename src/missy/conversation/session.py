@@ -32,19 +32,19 @@ class Session(SessionBase):
     """One conversation. Made by `Missy.session`."""
 
     def ask(self, prompt: str, attachments: Sequence[Any] = (), **options: Any) -> SessionAnswer:
-        """Ask within the conversation; see Missy.ask for the options. What came is kept, however it ends.
+        """Ask within the conversation; see Missy.ask for the options. What was received is stored, however it ends.
 
         The entry, the model and the system text are those of the last turn unless they are given.
         """
         return self._answer(self._plan(prompt, attachments, **options))
 
     def retry(self, **options: Any) -> SessionAnswer:
-        """Ask the last question again, with the same options unless others are given. The old turn is put aside."""
+        """Ask the last question again, with the same options unless others are given. The old turn becomes inactive."""
         last = self._last()
         return self.edit(last.prompt, **again(last, options))
 
     def edit(self, prompt: str, **options: Any) -> SessionAnswer:
-        """Ask another question in place of the last one, with the same files. The old turn is put aside."""
+        """Replace the last question, with the same files. The old turn becomes inactive."""
         last = self._last()
         files = next(turn for turn in self._files() if turn.id == last.id).attachments
         return self._answer(self._plan(prompt, files, after=lambda _: last.parent, **options))
@@ -52,31 +52,31 @@ class Session(SessionBase):
     def preview(self, prompt: str, attachments: Sequence[Any] = (), **options: Any) -> Preview:
         """Return the exact request that `ask` would send, secrets masked; writes and sends nothing."""
         plan = self._plan(prompt, attachments, **options)
-        provider, wishes = self._wishes(plan)
+        provider, request_options = self._request_options(plan)
         missy: Any = self._missy
-        preview: Preview = missy.preview(self._messages(plan), provider=provider, **wishes)
+        preview: Preview = missy.preview(self._messages(plan), provider=provider, **request_options)
         return preview
 
     @property
     def turns(self) -> list[Turn]:
-        """The turns from the first to the last, without those that were put aside."""
+        """The active turns, first to last."""
         return self._turns()
 
     @property
     def all_turns(self) -> list[Turn]:
-        """All turns; `active` says which are in the line."""
+        """All turns; `active` says which are on the path to the last one."""
         return self._turns(aside=True)
 
     def undo(self, count: int = 1) -> int:
-        """Put the last turns aside; returns how many are left. Raises UsageError."""
+        """Make the last turns inactive; return how many active ones are left. Raises UsageError."""
         return self._undo(count)
 
     def fork(self, turn: int | Turn | None = None, *, name: str | None = None) -> Session:
-        """Return a new session that goes on from a turn (its number, or itself) of this one."""
+        """Return a new session that continues from a turn of this one, given as its number or a Turn."""
         return Session(self._missy, self._store, self._fork(turn, name))
 
     def rename(self, name: str) -> None:
-        """Give it a name of its own. Raises UsageError."""
+        """Rename the session. Raises UsageError if the name is invalid or taken."""
         self._rename(name)
 
     def export(self, format: str = "md", *, reasoning: bool = False, aside: bool = False) -> str:  # noqa: A002
@@ -89,7 +89,7 @@ class Session(SessionBase):
         return tree.turns(self._store, self.id, data=True)
 
     def _answer(self, plan: Plan) -> SessionAnswer:
-        entry = self._missy.entry(self._wishes(plan)[0])
+        entry = self._missy.entry(self._request_options(plan)[0])
         answer = SessionAnswer(iter(()), provider=entry.entry, model=None)
         answer.session = self.id
         answer._events = self._events(plan, answer)  # noqa: SLF001 our own
@@ -131,7 +131,7 @@ class Session(SessionBase):
 
 
 def _stored(recorder: Recorder, done: Done) -> Iterator[Event]:
-    """Keep a whole answer before its end is told; where that fails, the answer is whole all the same."""
+    """Store a complete answer before its Done event; if that fails, the answer is complete all the same."""
     fault: MissyError | None = None
     try:
         recorder.whole(done)

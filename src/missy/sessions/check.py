@@ -1,4 +1,4 @@
-"""What `sessions check` looks at: whether the database is whole, of a schema that is known, and private."""
+"""`sessions check`: whether the database is intact, has a known schema, and is private."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Report:
-    """What was found; `problems` is empty where all is well."""
+    """The findings; `problems` is empty if there are none."""
 
     path: str
     schema: int | None = None
@@ -28,13 +28,13 @@ class Report:
 
 
 def check(path: Path) -> Report:
-    """Look at the file at `path`, which is there. Modes are looked at first: opening it narrows them."""
+    """Check the existing file at `path`. Modes are checked first: opening it narrows them."""
     report = Report(str(path))
     try:
         report.problems += [f"{part}: {why}" for part, why in files.faults_of(path)]
         with Store(path) as store:
             _look(store, report)
-            delete.wipe(store)  # what a reader may have kept from being cleared
+            delete.wipe(store)  # what an earlier delete could not clear because of a reader
     except MissyError as error:
         report.problems.append(error.message)
     for part, size in zip(files.parts(path)[:2], ("bytes", "wal_bytes"), strict=True):

@@ -1,6 +1,6 @@
-"""Deleting so that it is gone: from the tables, from the pages that held it, from the log, from copies.
+"""Secure deletion: from the tables, from the freed pages, from the write-ahead log (WAL), from backup copies.
 
-Deleted bytes are written over (`secure_delete`), and the log is cut to nothing afterwards; until then it may hold them.
+Deleted bytes are overwritten (`secure_delete`), and the WAL is truncated afterwards; until then it may contain them.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
     from missy.sessions.store import Store
 
-_WAIT = 5.0  # seconds for a reader that stands in the way
+_WAIT = 5.0  # seconds to wait for a reader
 
 
 class Remains(MissyError):
-    """The sessions are deleted, but bytes of theirs are still in the log."""
+    """The sessions are deleted, but some of their bytes are still in the WAL."""
 
     type = "remains"
 
 
 def delete(store: Store, ids: Collection[str]) -> int:
-    """Delete sessions, with what only they held; returns how many there were. Raises Remains."""
+    """Delete sessions and the attachments that only they use; return how many. Raises Remains."""
     ids = set(ids)
     with store.write() as db:
         _hand_over(db, ids)
@@ -50,7 +50,7 @@ UNION SELECT turn.session FROM turn JOIN turn AS before ON before.id = turn.pare
 
 
 def _hand_over(db: sqlite3.Connection, ids: set[str]) -> None:
-    """Give the turns that a fork begins with to the fork: it is not deleted, so they are not either."""
+    """Move shared turns to the forks that are kept."""
     for id_ in [row[0] for row in db.execute(_BORROWERS) if row[0] not in ids]:
         for turn in tree.reach_ids(db, id_):
             owner = db.execute("SELECT session FROM turn WHERE id = ?", (turn,)).fetchone()[0]
@@ -59,7 +59,7 @@ def _hand_over(db: sqlite3.Connection, ids: set[str]) -> None:
 
 
 def wipe(store: Store) -> None:
-    """Give freed pages back, cut the log to nothing, and remove copies. Raises Remains."""
+    """Release freed pages, truncate the WAL, and remove backup copies. Raises Remains."""
     if store.path is None:
         return
     with store.bare() as db:
@@ -84,5 +84,5 @@ def wipe(store: Store) -> None:
 
 
 def _is_busy(db: sqlite3.Connection) -> bool:
-    """Try to empty the log; True where somebody stands in the way."""
+    """Try to truncate the WAL; return True if another connection prevents it."""
     return bool(db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])

@@ -1,4 +1,4 @@
-"""A conversation as a document: Markdown with every text byte for byte, or JSON. Nothing is made safe to show here."""
+"""A conversation as a document: Markdown with every text unchanged, or JSON. Nothing is escaped for the terminal here."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from missy.sessions.records import moment
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from missy.sessions.records import Stored, Turn
+    from missy.sessions.records import SessionRecord, Turn
 
 VERSION = 1
 _ENDED = {
@@ -21,7 +21,7 @@ _ENDED = {
 }
 
 
-def as_json(session: Stored, turns: Sequence[Turn]) -> dict[str, Any]:
+def as_json(session: SessionRecord, turns: Sequence[Turn]) -> dict[str, Any]:
     """Return the object of `export --format json` and `show --json`."""
     return {
         "version": VERSION,

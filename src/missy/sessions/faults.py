@@ -1,4 +1,4 @@
-"""What SQLite fails with, as an error with a way out. It must never name what a statement held."""
+"""SQLite errors as MissyError with a hint. It must never contain the values of a statement."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 PATIENCE = 10  # seconds to wait for another writer
 
 _FULL = "free some space on that disk and try again"
-_CHECK = "missy sessions check says more; move the file away to begin anew"
+_CHECK = "missy sessions check says more; move the file away to start with an empty one"
 _MEANING = {  # primary result code -> (what happened, what to do)
     sqlite3.SQLITE_BUSY: (
         f"is locked: another process has held it for more than {PATIENCE} seconds",
@@ -32,7 +32,7 @@ _MEANING = {  # primary result code -> (what happened, what to do)
 
 
 class NotStored(MissyError):
-    """An answer came and was given out, but it is not in the session."""
+    """The answer was received and returned, but could not be stored in the session."""
 
     type = "not_stored"
 
@@ -46,7 +46,8 @@ def faults(path: Path | None) -> Iterator[None]:
         raise explain(error, path) from error
     except UnicodeEncodeError as error:
         raise MissyError(
-            "a text with half a character cannot be stored", hint="it comes from bytes that are no UTF-8"
+            "a text with a lone surrogate cannot be stored",
+            hint="it comes from bytes that are not valid UTF-8",
         ) from error
 
 

@@ -1,6 +1,6 @@
-"""The file of the database and those beside it: made 0600, ours, no symlink, on a disk that can hold them.
+"""The files of the database: mode 0600, owned by this user, no symlinks, and the journal mode that their disk allows.
 
-No descriptor of a database that is in use may be opened and closed here: the system would drop SQLite's locks with it.
+Never open and close a descriptor of a database in use here: POSIX would release SQLite's locks with it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 NAME = "sessions.db"  # under MISSY_HOME
 _BESIDE = ("-wal", "-shm", "-journal")
-# File systems that other machines write as well: shared memory, which WAL needs, does not reach them.
+# Network file systems: WAL needs shared memory, which other machines do not have.
 _SHARED = {
     "nfs",
     "nfs4",
@@ -43,12 +43,12 @@ def parts(path: Path) -> list[Path]:
 
 
 def copies(path: Path) -> list[Path]:
-    """Return what an upgrade that was ended half-way left behind."""
+    """Return the backup copies that interrupted upgrades left."""
     return list(path.parent.glob(path.name + ".bak-*"))
 
 
 def make_ready(path: Path) -> None:
-    """Make the file if it is not there, and refuse or narrow what is. Raises MissyError."""
+    """Create the file if it is missing; check an existing one and narrow its mode. Raises MissyError."""
     ensure_dir(path.parent)
     with faults("create", path), suppress(FileExistsError):
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -64,7 +64,7 @@ def make_ready(path: Path) -> None:
 
 
 def faults_of(path: Path) -> Iterator[tuple[Path, str]]:
-    """Yield each part that is no private file of one's own, and why."""
+    """Yield each file that is not a private file of this user, and why."""
     for part in parts(path):
         try:
             info = part.lstat()
@@ -81,7 +81,7 @@ def faults_of(path: Path) -> Iterator[tuple[Path, str]]:
 
 
 def journal(folder: Path) -> str:
-    """Return the journal mode that is safe in this folder: WAL, except where other machines may write too."""
+    """Return the journal mode that is safe in this folder: WAL, except on a network file system."""
     try:
         device = os.stat(folder).st_dev
         text = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")

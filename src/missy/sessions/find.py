@@ -1,4 +1,4 @@
-"""Which conversation is meant: by its id, the beginning of one, or its name."""
+"""Find a session by its id, the first characters of its id, or its name."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import secrets
 from typing import TYPE_CHECKING, Any
 
 from missy.errors import UsageError
-from missy.sessions.records import Stored, now_ms
+from missy.sessions.records import SessionRecord, now_ms
 
 if TYPE_CHECKING:
     import sqlite3
 
     from missy.sessions.store import Store
 
-LEAST = 4  # characters of an id that may stand for it
+LEAST = 4  # shortest prefix of an id
 LONGEST_NAME = 200
 _ID = re.compile(r"[0-9a-f]{12}")
 _PREFIX = re.compile(rf"[0-9a-f]{{{LEAST},12}}")
@@ -23,17 +23,17 @@ _LIST = "see: missy sessions list"
 
 
 def new_id() -> str:
-    """Make an id: by chance, and nothing can be read from it."""
+    """Return a random id."""
     return secrets.token_hex(6)
 
 
-def fresh(name: str | None = None) -> Stored:
-    """Return a session that is not in the store before its first question. Raises UsageError for an impossible name."""
-    return Stored(new_id(), None if name is None else check_name(name), 0, 0, None)
+def fresh(name: str | None = None) -> SessionRecord:
+    """Return a new session; it is stored with its first question. Raises UsageError for an invalid name."""
+    return SessionRecord(new_id(), None if name is None else check_name(name), 0, 0, None)
 
 
 def check_name(name: str) -> str:
-    """Return a name as it is kept. Raises UsageError."""
+    """Return the name as it is stored. Raises UsageError if it is invalid."""
     kept = name.strip()
     if not kept or len(kept) > LONGEST_NAME or not kept.isprintable():
         raise UsageError(
@@ -44,15 +44,16 @@ def check_name(name: str) -> str:
     return kept
 
 
-def free_name(db: sqlite3.Connection, name: str | None) -> None:
-    """Raise UsageError where another session has the name already."""
-    found = name and db.execute("SELECT id FROM session WHERE name = ?", (name,)).fetchone()
+def free_name(db: sqlite3.Connection, name: str | None, *, owner: str | None = None) -> None:
+    """Raise UsageError if a session other than `owner` has the name already."""
+    query = "SELECT id FROM session WHERE name = ? AND id IS NOT ?"
+    found = name and db.execute(query, (name, owner)).fetchone()
     if found:
         raise UsageError(f"the session {found[0]} has the name '{name}' already", hint="choose another name")
 
 
-def claim(store: Store, session: Stored) -> Stored:
-    """Make a new session that has a name, or return the one that another process has made with it meanwhile."""
+def claim(store: Store, session: SessionRecord) -> SessionRecord:
+    """Store a new named session, or return the one that another process stored in the meantime."""
     now = now_ms()
     with store.write() as db:
         found = db.execute(f"SELECT {_COLUMNS} FROM session WHERE name = ?", (session.name,)).fetchone()
@@ -61,18 +62,18 @@ def claim(store: Store, session: Stored) -> Stored:
                 "INSERT INTO session (id, name, created_ms, updated_ms) VALUES (?, ?, ?, ?)",
                 (session.id, session.name, now, now),
             )
-    return Stored(*found) if found else get(store, session.id)
+    return SessionRecord(*found) if found else get(store, session.id)
 
 
-def find(store: Store, wanted: str) -> Stored | None:
-    """Return the session that is meant, or None. Raises UsageError where it may be one of several."""
+def find(store: Store, wanted: str) -> SessionRecord | None:
+    """Return the session, or None. Raises UsageError if the prefix is ambiguous."""
     with store.read() as db:
         for column in ("id", "name"):
             row = db.execute(
                 f"SELECT {_COLUMNS} FROM session WHERE {column} = ?", (wanted.strip(),)
             ).fetchone()
             if row:
-                return Stored(*row)
+                return SessionRecord(*row)
         start = wanted.strip().lower()
         if not _PREFIX.fullmatch(start):
             return None
@@ -82,52 +83,48 @@ def find(store: Store, wanted: str) -> Stored | None:
         ).fetchall()
     if len(rows) > 1:
         raise UsageError(f"'{start}' may be one of {len(rows)} sessions", hint="they are: " + _named(rows))
-    return Stored(*rows[0]) if rows else None
+    return SessionRecord(*rows[0]) if rows else None
 
 
-def find_or_new(store: Store, wanted: str | None) -> Stored:
-    """Return the session that is meant, else a new one: of that name, or without one. Raises UsageError."""
+def find_or_new(store: Store, wanted: str | None) -> SessionRecord:
+    """Return the session, else a new one with that name or without a name. Raises UsageError."""
     found = None if wanted is None else find(store, wanted)
     return found or fresh(wanted)
 
 
-def require(store: Store, wanted: str) -> Stored:
-    """Return the session that is meant. Raises UsageError where there is none."""
+def require(store: Store, wanted: str) -> SessionRecord:
+    """Return the session. Raises UsageError if there is none."""
     found = find(store, wanted)
     if found is None:
         raise UsageError(f"there is no session '{wanted}'", hint=_LIST)
     return found
 
 
-def get(store: Store, id_: str) -> Stored:
-    """Return a session as it is now. Raises UsageError where it was deleted."""
+def get(store: Store, id_: str) -> SessionRecord:
+    """Return the current state of a session. Raises UsageError if it was deleted."""
     with store.read() as db:
         row = db.execute(f"SELECT {_COLUMNS} FROM session WHERE id = ?", (id_,)).fetchone()
     if row is None:
         raise UsageError(f"there is no session '{id_}' any more", hint=_LIST)
-    return Stored(*row)
+    return SessionRecord(*row)
 
 
-def latest(store: Store) -> Stored:
-    """Return the session that was used last. Raises UsageError where there is none."""
+def latest(store: Store) -> SessionRecord:
+    """Return the most recently used session. Raises UsageError if there is none."""
     with store.read() as db:
         row = db.execute(
             f"SELECT {_COLUMNS} FROM session ORDER BY updated_ms DESC, tip DESC LIMIT 1"
         ).fetchone()
     if row is None:
         raise UsageError("there is no session to continue", hint="begin one: missy ask --session NAME ...")
-    return Stored(*row)
+    return SessionRecord(*row)
 
 
 def rename(store: Store, session: str, name: str) -> str:
-    """Give a session a name of its own; returns it. Raises UsageError."""
+    """Rename a session; return the name as stored. Raises UsageError."""
     kept = check_name(name)
     with store.write() as db:
-        taken = db.execute("SELECT id FROM session WHERE name = ? AND id != ?", (kept, session)).fetchone()
-        if taken:
-            raise UsageError(
-                f"the session {taken[0]} has the name '{kept}' already", hint="choose another name"
-            )
+        free_name(db, kept, owner=session)
         db.execute("UPDATE session SET name = ? WHERE id = ?", (kept, session))
     return kept
 

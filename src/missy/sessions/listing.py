@@ -1,11 +1,11 @@
-"""The conversations, newest use first, each with what it comes to."""
+"""The list of sessions, most recently used first, with their totals."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from missy.sessions.records import Stored, moment
+from missy.sessions.records import SessionRecord, moment
 
 if TYPE_CHECKING:
     import sqlite3
@@ -18,9 +18,9 @@ _SUMS = ("in_tok", "out_tok", "cached_tok", "reasoning_tok", "cost_micro")
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A session and its sums. A sum is None where no turn had the number; `cost_complete`: every turn had a cost."""
+    """A session and its totals. A total is None if no turn has the number; `cost_complete`: every turn has a cost."""
 
-    session: Stored
+    session: SessionRecord
     title: str
     turns: int
     model: str | None
@@ -32,7 +32,7 @@ class Listed:
     cost_complete: bool
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as `sessions list --json` has it."""
+        """Return the object of `sessions list --json`."""
         session = self.session
         return {
             "id": session.id,
@@ -49,17 +49,17 @@ class Listed:
 
 
 def listing(store: Store, limit: int = 50) -> list[Listed]:
-    """Return the sessions that were used last, the newest first."""
+    """Return the most recently used sessions, newest first."""
     with store.read() as db:
         rows = db.execute(
             "SELECT id, name, created_ms, updated_ms, tip, forked_from, entry, model FROM session "
             "ORDER BY updated_ms DESC, tip DESC LIMIT ?",
             (limit,),
         ).fetchall()
-        return [_listed(db, Stored(*row)) for row in rows]
+        return [_listed(db, SessionRecord(*row)) for row in rows]
 
 
-def _listed(db: sqlite3.Connection, session: Stored) -> Listed:
+def _listed(db: sqlite3.Connection, session: SessionRecord) -> Listed:
     own = db.execute(
         f"SELECT {', '.join(f'sum({name})' for name in _SUMS)}, count(*), count(cost_micro) FROM turn WHERE session = ?",
         (session.id,),
@@ -87,7 +87,7 @@ def _listed(db: sqlite3.Connection, session: Stored) -> Listed:
 
 
 def title(prompt: str) -> str:
-    """Return the first line of a question, where nobody gave a name."""
+    """Return the title of an unnamed session: the first line of its first question."""
     line = next((line.strip() for line in prompt.splitlines() if line.strip()), "")
     return line if len(line) <= _LONGEST_TITLE else line[: _LONGEST_TITLE - 1] + "…"
 
@@ -95,7 +95,7 @@ def title(prompt: str) -> str:
 def usage(
     in_tok: int | None, out_tok: int | None, cached_tok: int | None, reasoning_tok: int | None
 ) -> dict[str, int | None] | None:
-    """Return counts of tokens as JSON has them; None where nothing is known."""
+    """Return token counts as the JSON object; None if none is known."""
     if in_tok is None and out_tok is None and cached_tok is None and reasoning_tok is None:
         return None
     return {

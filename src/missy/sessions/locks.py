@@ -1,6 +1,7 @@
-"""One answer at a time in a session, among all processes: a file that is locked while the answer comes.
+"""One answer at a time in a session, among all processes: a file is locked until the answer ends.
 
-The lock is the system's, and ends with its holder; the file holds who that is, and goes with it. Who waits asks again.
+It is a flock, so the system releases it when its holder dies. The file names the holder; release() removes it. A waiting
+process polls.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _owners: dict[str, object] = {}  # of the locks that this process holds: which t
 
 
 class Lock:
-    """The lock of one session. `owner` is who would wait for itself: a thread, or a task."""
+    """The lock of one session. `owner` is the thread or task: a second one of the same owner would wait for itself."""
 
     def __init__(self, store: Store, session: str, owner: object) -> None:
         self._path = _place(store, session)
@@ -35,7 +36,7 @@ class Lock:
         self._file = -1
 
     def take(self) -> bool:
-        """Take it, if nobody has it. Raises UsageError where the holder is the one who asks."""
+        """Acquire it if it is free. Raises UsageError if this owner holds it already."""
         if self._path is None or self._file >= 0:
             return True
         if _owners.get(str(self._path)) == self._owner:
@@ -54,8 +55,8 @@ class Lock:
                 raise fault("lock", self._path, error) from error
             if _is_at(file, self._path):
                 break
-            os.close(file)  # the last holder removed it meanwhile
-        with suppress(OSError):  # a full disk: then nobody is told who holds it
+            os.close(file)  # the last holder removed it in the meantime
+        with suppress(OSError):  # a full disk: then the holder is not named
             os.ftruncate(file, 0)
             os.pwrite(file, str(os.getpid()).encode(), 0)
         self._file = file
@@ -63,7 +64,7 @@ class Lock:
         return True
 
     def holder(self) -> str:
-        """Say who has it, as far as is known."""
+        """Return the name of the holder, as far as it is known."""
         try:
             text = read_private(self._path, 64).decode("ascii", "replace") if self._path else ""
         except MissingFile:
@@ -71,27 +72,29 @@ class Lock:
         return f"process {text}" if text.isdigit() else "another process"
 
     def release(self) -> None:
-        """Give it back."""
+        """Release it."""
         if self._file < 0 or self._path is None:
             return
         _owners.pop(str(self._path), None)
         with suppress(OSError):
             self._path.unlink()
         with suppress(OSError):
-            fcntl.flock(self._file, fcntl.LOCK_UN)  # a child forked meanwhile shares it: end it for both
+            fcntl.flock(
+                self._file, fcntl.LOCK_UN
+            )  # a child forked in the meantime shares it: release it for both
         with suppress(OSError):
             os.close(self._file)
         self._file = -1
 
 
 def is_held(store: Store, session: str) -> bool:
-    """Tell whether an answer is under way. A turn that is `asking` in a session where none is, is a dead one."""
+    """Tell whether an answer is in progress. If not, a turn in the state `asking` was left by a dead process."""
     path = _place(store, session)
     return path is None or is_locked(path)  # in memory, only the process that answers can ask
 
 
 def forget(store: Store, session: str) -> None:
-    """Remove what a killed holder left."""
+    """Remove the file of a killed holder."""
     path = _place(store, session)
     lock = Lock(store, session, object())
     if path is not None and path.exists() and lock.take():
@@ -101,7 +104,7 @@ def forget(store: Store, session: str) -> None:
 def _place(store: Store, session: str) -> Path | None:
     if store.path is None:
         return None
-    if not _ID.fullmatch(session):  # what the database says is no path
+    if not _ID.fullmatch(session):  # an id from the database is never used as a path
         session = hashlib.sha256(session.encode(errors="replace")).hexdigest()
     return store.path.parent / "locks" / f"session-{session}"
 

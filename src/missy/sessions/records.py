@@ -1,4 +1,4 @@
-"""What is in the store, as values."""
+"""The records of the session store, as immutable values."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """One conversation. `tip` is the turn that it ends with now; `entry` and `model` are what it is to be asked with."""
+class SessionRecord:
+    """One conversation. `tip` is its current last turn; `entry` and `model` are used for the next one."""
 
     id: str
     name: str | None
@@ -23,8 +23,8 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
-class Attached:
-    """A file that went with a prompt. `data` is None where it was not asked for."""
+class StoredFile:
+    """A file attached to a prompt. `data` is None if the caller did not ask for it."""
 
     name: str
     media_type: str
@@ -33,11 +33,11 @@ class Attached:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What is known of a turn before its request leaves. A `model` that is None was not wished for."""
+class TurnStart:
+    """What is known of a turn before its request is sent. `model` is None if none was chosen."""
 
     prompt: str
-    attachments: tuple[Attached, ...] = ()
+    attachments: tuple[StoredFile, ...] = ()
     entry: str | None = None
     kind: str | None = None
     host: str | None = None
@@ -48,7 +48,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a turn ended: `state` is whole, stopped, cut or failed. What nobody said is None."""
+    """How a turn ended: `state` is whole, stopped, cut or failed. What was not reported is None."""
 
     state: str
     answer: str = ""
@@ -68,7 +68,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A question and its answer. `n` is its number in the session, which stays; `active`: it is in the line to the tip."""
+    """A question and its answer. `n` is its fixed number in the session; `active`: it is on the path to the tip."""
 
     n: int
     id: int
@@ -96,7 +96,7 @@ class Turn:
     reasoning: str
     replay: dict[str, Any] | None
     active: bool
-    attachments: tuple[Attached, ...] = ()
+    attachments: tuple[StoredFile, ...] = ()
 
 
 def now_ms() -> int:

@@ -1,7 +1,7 @@
-"""The tables of sessions.db, as numbered steps, and the way from an older file to them.
+"""The tables of sessions.db, as numbered migration steps, and the upgrade of an older file.
 
-A step is never changed once it was in a release: a new one is added. It must never touch a file that a newer Missy wrote.
-Small columns stand before large ones: what stands behind a long text is read by walking over all of it.
+A released step is never changed: a new one is added. It must never change a file that a newer Missy wrote. Small columns
+come before large ones: SQLite reads a column by going through all those before it.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ STEPS: tuple[Step, ...] = (
 
 
 def version(db: sqlite3.Connection) -> int:
-    """Return the number of steps that the file has been through."""
+    """Return the number of steps that were applied to the file."""
     return int(db.execute("PRAGMA user_version").fetchone()[0])
 
 
 def require_ours(db: sqlite3.Connection, path: Path | None, steps: Sequence[Step]) -> None:
-    """Refuse a file of a newer Missy, and one that is no file of Missy's. Nothing but its header is read."""
+    """Refuse a file of a newer Missy, and one of another program. Only its header is read."""
     found = version(db)
     if found > len(steps):
         raise MissyError(
@@ -68,7 +68,7 @@ def require_ours(db: sqlite3.Connection, path: Path | None, steps: Sequence[Step
 
 
 def upgrade(db: sqlite3.Connection, path: Path | None, steps: Sequence[Step]) -> None:
-    """Bring the file to the newest schema, in one transaction; a copy stands beside it until that is done."""
+    """Upgrade the file to the newest schema in one transaction; a backup copy is kept until that is done."""
     found = version(db)
     copy = _copy(db, path, found) if found and path is not None else None
     db.execute("BEGIN EXCLUSIVE")
@@ -95,7 +95,7 @@ def _copy(db: sqlite3.Connection, path: Path, found: int) -> Path:
     target = sqlite3.connect(copy)
     try:
         db.backup(target)
-        target.execute("PRAGMA journal_mode = DELETE")  # one file, that can be moved
+        target.execute("PRAGMA journal_mode = DELETE")  # one file, which can be moved
     finally:
         target.close()
     return copy

@@ -1,6 +1,6 @@
 """Finding a conversation by words: all of them, anywhere inside, in any script and either case.
 
-It reads every text and needs no index: an index would keep words of what was deleted, and knows no words in many scripts.
+It reads every text instead of an index: an index would keep words of deleted texts, and cannot split all scripts into words.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LONGEST = 1000  # characters of all words
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """Where the words are: `turn` is None where they are in the name alone; `role` is user, assistant or name."""
+    """A match: `turn` is None if only the name matches; `role` is user, assistant or name."""
 
     session: str
     name: str | None
@@ -35,7 +35,7 @@ class Hit:
 
 
 def search(store: Store, text: str, limit: int = 20) -> list[Hit]:
-    """Return the newest places that hold all words: in a turn's prompt, answer and the session's name together."""
+    """Return the newest matches: turns whose prompt, answer and session name together contain all words."""
     words = [fold(word) for word in text.split()]
     if not words or len(text) > _LONGEST:
         raise UsageError("there is nothing to search for" if not words else "that is too long to search for")
@@ -76,12 +76,12 @@ def _in_turns(
 
 
 def fold(text: str) -> str:
-    """Return a text as it is compared: case and the ways to write an accent make no difference."""
+    """Return a text for comparison, without differences of case or Unicode normalization."""
     return text.lower() if text.isascii() else normalize("NFC", text.casefold())
 
 
 def snippet(text: str, words: Sequence[str]) -> str:
-    """Return what stands around the first word that is there, in one line."""
+    """Return the text around the first matching word, in one line."""
     folded = fold(text)
     places = [(place, word) for word in words if (place := folded.find(word)) >= 0]
     place, word = min(places) if places else (0, "")
@@ -92,7 +92,7 @@ def snippet(text: str, words: Sequence[str]) -> str:
 
 
 def _original(text: str, folded: str, place: int) -> int:
-    """Return where in the text a place of its folded form is: `ß` is one character there and two here."""
+    """Map a position in the folded text to the original: `ß` has one character there and two when folded."""
     if len(text) == len(folded):
         return place
     seen = 0

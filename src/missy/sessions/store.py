@@ -1,7 +1,7 @@
-"""The open database: who may use it, how a read and a write are made, and what each connection is set to.
+"""The open database: its connection, settings, and read and write transactions.
 
-Every write is one `BEGIN IMMEDIATE`: a transaction that begins as a read and then writes fails at once where another writer
-is at work, whatever the timeout. It must never open a file that others can read.
+Every write is one `BEGIN IMMEDIATE`: a transaction that begins as a read and then writes fails at once if another writer
+is active, whatever the timeout. It must never open a file that others can read.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _OLDEST = (3, 37, 0)  # of SQLite: the first with STRICT tables
 
 
 class Store:
-    """One connection, for all threads in turn. `path` is None for one that is in memory alone."""
+    """One connection, shared by all threads one at a time. `path` is None for a database in memory."""
 
     def __init__(self, path: Path | None, *, steps: Sequence[Step] = schema.STEPS) -> None:
         self.path = path
@@ -41,7 +41,7 @@ class Store:
 
     @classmethod
     def open(cls, *, make: bool = True) -> Store:
-        """Open MISSY_HOME's. With `make=False` one that is not there is an empty one in memory, and stays away."""
+        """Open the database of MISSY_HOME. With `make=False` a missing one is replaced by an empty one in memory."""
         path = paths.home() / files.NAME
         return cls(path if make or os.path.lexists(path) else None)
 
@@ -63,7 +63,7 @@ class Store:
     def _prepare(self, db: sqlite3.Connection) -> None:
         db.execute("PRAGMA trusted_schema = OFF")
         db.execute("PRAGMA cell_size_check = ON")
-        db.execute("BEGIN")  # what is read of the file is of one moment: another process may be making it
+        db.execute("BEGIN")  # one consistent snapshot: another process may be creating the file
         schema.require_ours(db, self.path, self._steps)
         db.execute("ROLLBACK")
         for setting in (
@@ -76,12 +76,12 @@ class Store:
         mode = files.journal(self.path.parent) if self.path is not None else "MEMORY"
         if schema.version(db) < len(self._steps):
             self._upgrade(db, mode)
-        _set_journal(db, mode)  # it is set already, but for a file that came from another disk
+        _set_journal(db, mode)  # already set, except in a file that came from another disk
 
     def _upgrade(self, db: sqlite3.Connection, mode: str) -> None:
         if self.path is None:
             return schema.upgrade(db, None, self._steps)
-        with own_files.lock(self.path):  # one process at a time, and the others find it done
+        with own_files.lock(self.path):  # one process at a time upgrades; the others find it done
             if schema.version(db) == 0:
                 db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # before the file has its first page
             db.execute(
@@ -93,7 +93,7 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
-        """Lend the connection for one read; what is read in it is of one moment."""
+        """Lend the connection for one read transaction: a consistent snapshot."""
         with self._mutex, faults(self.path):
             db = self._own()
             if db.in_transaction:
@@ -108,7 +108,7 @@ class Store:
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """Lend the connection for one write: all of it is on the disk afterwards, or none."""
+        """Lend the connection for one write transaction: afterwards all of it is on the disk, or none."""
         with self._mutex, faults(self.path):
             db = self._own()
             db.execute("BEGIN IMMEDIATE")
@@ -122,12 +122,12 @@ class Store:
 
     @contextmanager
     def bare(self) -> Iterator[sqlite3.Connection]:
-        """Lend the connection outside of any transaction, for what SQLite does only there."""
+        """Lend the connection outside any transaction, for the statements that need that."""
         with self._mutex, faults(self.path):
             yield self._own()
 
     def _own(self) -> sqlite3.Connection:
-        """Return the connection. One that came over a fork is its parent's: it is left alone."""
+        """Return the connection. After a fork a new one is opened: the old one belongs to the parent."""
         if self._db is None or (self._pid != os.getpid() and self.path is not None):
             self._pid = os.getpid()
             self._db = self._connect()
@@ -148,7 +148,7 @@ class Store:
 
 
 def _set_journal(db: sqlite3.Connection, mode: str) -> None:
-    """Set the journal mode. SQLite does not wait for others here, however short they are at it."""
+    """Set the journal mode. SQLite does not apply its busy timeout here, so this polls."""
     end = time.monotonic() + PATIENCE
     while True:
         try:

@@ -1,7 +1,7 @@
-"""The shape of a conversation: turns that name their parent, and a tip. What is shown is the line that ends at the tip.
+"""A conversation as a tree: each turn names its parent; the path from the first turn to the tip is what is shown.
 
-Undoing, asking again and forking move or make a pointer; nothing is removed. A fork begins with turns of another
-session: they are its own as well for as long as it is there.
+Undo, retry and fork move or create a pointer; nothing is deleted. A fork shares its first turns with another session:
+they stay for as long as one of the two exists.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from missy.errors import UsageError
 from missy.sessions.locks import is_held
-from missy.sessions.records import Attached, Turn, now_ms
+from missy.sessions.records import StoredFile, Turn, now_ms
 
 if TYPE_CHECKING:
     import sqlite3
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from missy.sessions.store import Store
 
-# Every turn that a session can reach: its own, its tip, and all before them. UNION, so that a circle in a damaged file ends.
+# Every turn that a session can reach: its own, its tip, and all before them. UNION, so that a cycle in a damaged file ends.
 REACH = """
 WITH RECURSIVE reach(id, parent) AS (
     SELECT id, parent FROM turn WHERE session = :session OR id = (SELECT tip FROM session WHERE id = :session)
@@ -45,7 +45,7 @@ def line_ids(db: sqlite3.Connection, session: str) -> list[int]:
 
 
 def reach_ids(db: sqlite3.Connection, session: str) -> list[int]:
-    """Return the ids of all turns, those that were put aside included. Their order is that of their numbers."""
+    """Return the ids of all turns, inactive ones included, in the order of their numbers."""
     return [row[0] for row in db.execute(REACH + "SELECT id FROM reach ORDER BY id", {"session": session})]
 
 
@@ -55,7 +55,7 @@ def number(db: sqlite3.Connection, session: str, turn: int) -> int:
 
 
 def turns(store: Store, session: str, *, aside: bool = False, data: bool = False) -> list[Turn]:
-    """Return the turns of the line, or with `aside` all; `data`: with the bytes of what was attached."""
+    """Return the turns of the path to the tip, or with `aside` all; with `data`, attachments have their bytes."""
     settle(store, session)
     with store.read() as db:
         every = reach_ids(db, session)
@@ -81,7 +81,7 @@ def turn_id(store: Store, session: str, n: int) -> int:
 
 
 def settle(store: Store, session: str) -> None:
-    """Mark as cut what a process was asking when it died: a turn that is `asking` where nobody is answering."""
+    """Mark as cut the turns of processes that died: those in the state `asking` whose session is not locked."""
     with store.read() as db:
         query = REACH + (
             "SELECT turn.session, turn.id FROM turn WHERE state = 'asking' AND id IN (SELECT id FROM reach)"
@@ -94,7 +94,7 @@ def settle(store: Store, session: str) -> None:
 
 
 def cut(db: sqlite3.Connection, ids: Iterable[int]) -> None:
-    """Mark turns as cut, where nothing better has become of them meanwhile."""
+    """Mark turns as cut, unless they have ended in the meantime."""
     db.executemany(
         "UPDATE turn SET state = 'cut', ended_ms = ? WHERE id = ? AND state = 'asking'",
         [(now_ms(), id_) for id_ in ids],
@@ -111,21 +111,21 @@ def _rows(db: sqlite3.Connection, query: str, ids: Sequence[int]) -> list[tuple[
 
 def _attachments(
     db: sqlite3.Connection, ids: Sequence[int], *, data: bool
-) -> dict[int, tuple[Attached, ...]]:
+) -> dict[int, tuple[StoredFile, ...]]:
     query = (
         f"SELECT turn, attachment.n, name, media_type, size, {'data' if data else 'NULL'} "
         "FROM attachment JOIN blob USING (sha256) WHERE turn IN "
     )
-    found: dict[int, list[tuple[int, Attached]]] = {}
+    found: dict[int, list[tuple[int, StoredFile]]] = {}
     for turn, n, name, media_type, size, content in _rows(db, query, ids):
-        found.setdefault(turn, []).append((n, Attached(name or "", media_type or "", size, content)))
+        found.setdefault(turn, []).append((n, StoredFile(name or "", media_type or "", size, content)))
     return {
         turn: tuple(file for _, file in sorted(files, key=lambda pair: pair[0]))
         for turn, files in found.items()
     }
 
 
-def _turn(row: tuple[Any, ...], n: int, *, active: bool, files: tuple[Attached, ...]) -> Turn:
+def _turn(row: tuple[Any, ...], n: int, *, active: bool, files: tuple[StoredFile, ...]) -> Turn:
     plain = dict(zip(_PLAIN, row, strict=False))
     options, answer, reasoning, replay = row[len(_PLAIN) :]
     return Turn(
@@ -141,7 +141,7 @@ def _turn(row: tuple[Any, ...], n: int, *, active: bool, files: tuple[Attached, 
 
 
 def _object(text: str | None) -> dict[str, Any] | None:
-    """Read a JSON object; None for what is none, whoever wrote it."""
+    """Read a JSON object; None for anything else."""
     if text is None:
         return None
     try:

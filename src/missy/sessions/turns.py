@@ -1,4 +1,4 @@
-"""One turn from its question to its end: written before the request leaves, and once more with all that came."""
+"""One turn from its question to its end: stored before the request is sent, and again with the whole outcome."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
-    from missy.sessions.records import Asked, Attached, Outcome, Stored
+    from missy.sessions.records import Outcome, SessionRecord, StoredFile, TurnStart
     from missy.sessions.store import Store
 
 _ENDS_WITH = (
@@ -26,10 +26,10 @@ _ENDS_WITH = (
 _GONE = "ask again: what was deleted stays deleted"
 
 
-def begin(store: Store, session: Stored, asked: Asked, *, parent: int | None) -> tuple[int, int]:
-    """Write down a question, as the child of `parent`, and make it the tip; returns the turn's id and number.
+def begin(store: Store, session: SessionRecord, asked: TurnStart, *, parent: int | None) -> tuple[int, int]:
+    """Store a question as the child of `parent` and make it the tip; return the turn's id and number.
 
-    A session that is not there yet is made with it. Whoever calls holds the session's lock, so what is `asking` is dead.
+    A new session is created with it. The caller holds the session's lock, so turns in the state `asking` are dead.
     """
     now = now_ms()
     with store.write() as db:
@@ -61,7 +61,7 @@ def begin(store: Store, session: Stored, asked: Asked, *, parent: int | None) ->
 
 
 def flush(store: Store, turn: int, answer: str, reasoning: str) -> None:
-    """Keep what has come so far, for the case that the process ends here."""
+    """Store what has been received so far, in case the process dies."""
     with store.write() as db:
         db.execute(
             "UPDATE turn SET answer = ?, reasoning = ? WHERE id = ? AND state = 'asking'",
@@ -70,7 +70,7 @@ def flush(store: Store, turn: int, answer: str, reasoning: str) -> None:
 
 
 def finish(store: Store, turn: int, outcome: Outcome) -> None:
-    """Write down how it ended, all of it or nothing. Raises NotStored."""
+    """Store the outcome in one transaction. Raises NotStored."""
     now = now_ms()
     values = {name: getattr(outcome, name) for name in _ENDS_WITH} | {
         "answer": _whole(outcome.answer),
@@ -95,7 +95,7 @@ def finish(store: Store, turn: int, outcome: Outcome) -> None:
 
 
 def point(store: Store, session: str, tip: int | None) -> None:
-    """Let the conversation end with another turn. Raises UsageError where it is not there any more."""
+    """Make another turn the tip. Raises UsageError if the session was deleted."""
     with store.write() as db:
         done = db.execute(
             "UPDATE session SET tip = ?, updated_ms = max(?, updated_ms + 1) WHERE id = ?",
@@ -108,7 +108,7 @@ def point(store: Store, session: str, tip: int | None) -> None:
 
 
 def undo(store: Store, session: str, count: int = 1) -> int:
-    """Put the last turns aside; returns how many turns the line has now. Raises UsageError."""
+    """Make the last turns inactive; return how many active ones are left. Raises UsageError."""
     with store.read() as db:
         line = tree.line_ids(db, session)
     if not 1 <= count <= len(line):
@@ -118,8 +118,10 @@ def undo(store: Store, session: str, count: int = 1) -> int:
     return len(left)
 
 
-def fork(store: Store, session: Stored, *, new_id: str, turn: int | None, name: str | None) -> Stored:
-    """Make a session that goes on from a turn (None: the last one that has ended) of this one."""
+def fork(
+    store: Store, session: SessionRecord, *, new_id: str, turn: int | None, name: str | None
+) -> SessionRecord:
+    """Create a session that continues from a turn of this one (None: the last one that has ended)."""
     tree.settle(store, session.id)
     now = now_ms()
     with store.write() as db:
@@ -139,8 +141,8 @@ def fork(store: Store, session: Stored, *, new_id: str, turn: int | None, name: 
     return get(store, new_id)
 
 
-def _ensure(db: sqlite3.Connection, session: Stored, now: int) -> None:
-    """Make the session if it is new; one that was there and is not any more was deleted."""
+def _ensure(db: sqlite3.Connection, session: SessionRecord, now: int) -> None:
+    """Create the session if it is new. Raises UsageError if it was deleted."""
     if db.execute("SELECT 1 FROM session WHERE id = ?", (session.id,)).fetchone():
         return
     if session.created_ms:
@@ -152,7 +154,7 @@ def _ensure(db: sqlite3.Connection, session: Stored, now: int) -> None:
     )
 
 
-def _attach(db: sqlite3.Connection, turn: int, files: Sequence[Attached]) -> None:
+def _attach(db: sqlite3.Connection, turn: int, files: Sequence[StoredFile]) -> None:
     for n, file in enumerate(files):
         data = file.data or b""
         digest = hashlib.sha256(file.media_type.encode() + b"\0" + data).hexdigest()
@@ -166,7 +168,7 @@ def _attach(db: sqlite3.Connection, turn: int, files: Sequence[Attached]) -> Non
 
 
 def _whole(text: str) -> str:
-    """Return a text as it can be stored: half a character, which an endpoint may send, becomes a mark."""
+    """Return a text as it can be stored: a lone surrogate, which an endpoint may send, becomes a question mark."""
     return text if text.isascii() else text.encode(errors="replace").decode()
 
 

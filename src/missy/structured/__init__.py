@@ -1,4 +1,4 @@
-"""Structured output: a schema that an answer must fit, what is sent of it, and the check of what comes back.
+"""Structured output: the schema, how it is sent, and the validation of the answer.
 
-The answer's text is never mended: a fence around it is taken off, the rest is as the model gave it.
+The answer's text is never repaired: only a code fence around it is removed.
 """

@@ -1,4 +1,4 @@
-"""How much work a check would be: a small schema of references can ask for more steps than a life has seconds. Pure.
+"""Bounds the work of a check: a small schema with references can need exponentially many steps. No I/O.
 
 The validator cannot be interrupted, so the work is bounded before it begins: how often each part of the schema would be
 applied to one place of the value, summed over the value's places.
@@ -104,9 +104,9 @@ class Effort:
         return found
 
     def _sorted(self) -> list[int]:
-        """Return the parts, each before those that it applies to the same place. Raises UsageError for a circle.
+        """Return the parts, each before those that it applies to the same place. Raises UsageError for a cycle.
 
-        A circle says nothing about any value, and through several of them lead more ways than can be counted.
+        A cycle constrains no value, and several of them lead to exponentially many paths.
         """
         order: list[int] = []
         done: set[int] = set()
@@ -141,7 +141,7 @@ def _values(value: Any) -> list[Any]:
 
 
 def count_places(value: Any, most: int) -> list[int] | None:
-    """Return how many parts a value has at each level, or None where it is nested deeper than `most`."""
+    """Return how many parts a value has at each level, or None if it is nested deeper than `most`."""
     counts: list[int] = []
     level = [value]
     while level:

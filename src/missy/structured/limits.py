@@ -1,4 +1,4 @@
-"""What a schema may be, before any validator sees it: how large, how deep, and that it refers to nothing outside. Pure."""
+"""The limits of a schema, checked before the validator: size, depth, and no external references. No I/O."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def check_schema(value: Any) -> dict[str, Any]:
     try:
         dump_schema(value).encode()
     except UnicodeEncodeError:
-        raise UsageError("the schema holds half characters", hint="write it as valid UTF-8") from None
+        raise UsageError("the schema contains lone surrogates", hint="write it as valid UTF-8") from None
     return value
 
 

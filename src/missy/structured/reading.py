@@ -1,4 +1,4 @@
-"""From what a person or a program gives for a schema to the schema: a file, JSON, the short form, a dict, or a type."""
+"""Read a schema in any of its forms: a file, JSON, the short form, a dict, or a type."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ITEMS = "#/properties/items/items"
 
 
 def read_schema(given: Any, *, multi: bool = False) -> Schema:
-    """Return the schema that is meant; with `multi`, one of a list of such things. Raises UsageError."""
+    """Return the schema; with `multi`, the schema of a list of such items. Raises UsageError."""
     if isinstance(given, Schema):
         return given
     if isinstance(given, type):
@@ -111,7 +111,7 @@ def _several(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _moved(value: Any) -> Any:
-    """Return a part of the schema with its references to the former root led to where that is now."""
+    """Return a part of the schema with its references to the former root adjusted to where that is now."""
     if isinstance(value, dict):
         return {
             key: _lead(found) if key in _REFERENCES and isinstance(found, str) else _moved(found)

@@ -1,4 +1,4 @@
-"""A schema that is ready to be sent and to check answers with. Pure, but that the validator is imported on use."""
+"""A schema that can be sent and validates answers. No I/O, except that the validator is imported on use."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FENCE = re.compile(r"\A(`{3,}|~{3,})[^\n`]*\n(.*?)\n?[ \t]*\1[`~]*\Z", re.DOTAL
 
 
 class Schema:
-    """What an answer must fit. `convert` makes the caller's own type of a value that does, or raises ValueError.
+    """The schema of an answer. `convert` turns a valid value into the caller's own type, or raises ValueError.
 
     Raises UsageError for a schema that is not valid.
     """
@@ -34,7 +34,7 @@ class Schema:
         return plain[:64] or "answer"
 
     def instruction(self) -> str:
-        """Return the words for an endpoint that does not take the schema itself."""
+        """Return the instruction for an endpoint that does not accept a schema."""
         written = json.dumps(self.body, ensure_ascii=False, separators=(",", ":"))
         return f"Answer with one JSON value and nothing else. It must be valid under this JSON Schema:\n{written}"
 
@@ -66,7 +66,7 @@ def unfenced(text: str) -> str:
 
 
 def repair_prompt(faults: tuple[tuple[str, str], ...]) -> str:
-    """Return the words that ask for the answer once more."""
+    """Return the prompt that asks for a corrected answer."""
     told = "\n".join(f"- {Fault(*fault)}" for fault in faults)
     return f"Your answer does not fit the schema:\n{told}\nAnswer again with the corrected JSON only, and nothing else."
 
@@ -82,7 +82,7 @@ def mismatch(faults: list[Fault], text: str) -> SchemaMismatch:
 
 
 def _parse(text: str) -> Any:
-    """Parse an answer. Raises ValueError with the words of its fault."""
+    """Parse an answer. Raises ValueError that describes the fault."""
     if len(text) > MAX_ANSWER_CHARS:
         raise ValueError(f"it is longer than {MAX_ANSWER_CHARS >> 20} million characters")
     try:

@@ -17,7 +17,7 @@ _EXAMPLE = "write fields: --schema 'name str, age int, tags: what for'"
 def read_short_form(text: str) -> dict[str, Any]:
     """Return the schema of an object with these fields, each of them required. Raises UsageError.
 
-    Fields are parted by commas, or by newlines where there are any: then a description may hold commas.
+    Fields are separated by commas, or by newlines if there are any: then a description may contain commas.
     """
     parts = text.split("\n" if "\n" in text.strip() else ",")
     fields = [part.strip() for part in parts if part.strip()]

@@ -1,7 +1,7 @@
-"""Whether an endpoint can be asked to keep to a schema strictly. Pure.
+"""Whether a schema can be sent with `strict`. No I/O.
 
 The rules are OpenAI's ("Structured Outputs: Supported schemas"): an object at the root, every property required, no
-further ones, and no keyword that their grammar has not. A schema with more is sent without `strict`, and checked here.
+further ones, and only the keywords that they support. A schema with more is sent without `strict`, and checked here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The one room of the validator: it compiles a schema and lists a value's faults. It reaches nothing outside.
+"""The only module that uses the validator library: it compiles a schema and lists a value's faults. No I/O.
 
 Regular expressions run in linear time; those that cannot (look-around, back-references) are stopped after so many steps.
 """
@@ -70,7 +70,7 @@ class Validator:
                 self._validator.validate(value)
             found = list(islice(self._validator.iter_errors(value), MAX_FAULTS))
         except UnicodeError:
-            return [Fault("", "it holds half characters, which are no text")]
+            return [Fault("", "it contains lone surrogates, which are not valid text")]
         except ValueError as error:  # of validate(), and what the validator itself cannot read
             found = [error]
         return [Fault(_pointer(getattr(one, "instance_path", [])), _words(one)) for one in found]

@@ -1,4 +1,4 @@
-"""All conversations: `m.sessions.list()`, `.search(words)`, `.delete(ids)`. Nothing is made where nothing is stored."""
+"""All conversations: `m.sessions.list()`, `.search(words)`, `.delete(ids)`. It never creates the database."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ class Sessions:
         self._open = open_store
 
     def list(self, limit: int = 50) -> Listing:
-        """Return the sessions that were used last, the newest first."""
+        """Return the most recently used sessions, newest first."""
         return listing.listing(self._open(), limit)
 
     def search(self, words: str, limit: int = 20) -> Hits:
-        """Return the newest places that hold all the words. Raises UsageError."""
+        """Return the newest matches that contain all the words. Raises UsageError."""
         return search.search(self._open(), words, limit)
 
     def delete(self, *wanted: str) -> int:
-        """Delete sessions so that they are gone; returns how many.
+        """Delete sessions securely; return how many.
 
-        Raises UsageError; Remains where a reader keeps the last bytes from being cleared.
+        Raises UsageError; Remains if a reader prevents the last bytes from being cleared.
         """
         store = self._open()
         return delete.delete(store, [find.require(store, one).id for one in wanted])

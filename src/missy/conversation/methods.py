@@ -1,4 +1,4 @@
-"""What Missy and AsyncMissy say about conversations. Nothing is opened, and SQLite not loaded, before it is asked for."""
+"""The session methods of Missy and AsyncMissy. SQLite is imported, and the database opened, on first use."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from missy.conversation.asession import AsyncSession
+    from missy.conversation.collection import AsyncSessions, Sessions
     from missy.conversation.session import Session
-    from missy.conversation.shelf import AsyncSessions, Sessions
     from missy.sessions.store import Store
 
 
-class Keeping:
-    """The store of MISSY_HOME, opened once and by need."""
+class StoreHandle:
+    """The store of MISSY_HOME, opened once, on first use."""
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()
         self._store: Store | None = None
 
     def to_write(self) -> Store:
-        """Return the store, made if it is not there."""
+        """Return the store, created if it is missing."""
         from missy.sessions.store import Store
 
         with self._mutex:
@@ -33,7 +33,7 @@ class Keeping:
             return self._store
 
     def to_read(self) -> Store:
-        """Return the store; an empty one in memory where none is there."""
+        """Return the store; an empty one in memory if it is missing."""
         from missy.sessions.store import Store
 
         with self._mutex:
@@ -43,11 +43,11 @@ class Keeping:
 
     @property
     def is_open(self) -> bool:
-        """Whether it was asked for."""
+        """Whether it has been opened."""
         return self._store is not None
 
     def close(self, keep_days: int | None, notice: Callable[[str], None]) -> None:
-        """Close it; first delete what was last used more than `keep_days` ago, and tell `notice` of it."""
+        """Close it; first delete sessions unused for more than `keep_days` days, and tell `notice` how many."""
         with self._mutex:
             store, self._store = self._store, None
         if store is None:
@@ -55,7 +55,7 @@ class Keeping:
         try:
             if keep_days is not None and store.path is not None:
                 _expire(store, keep_days, notice)
-        except MissyError as error:  # nobody waits for this one: it is tried again the next time
+        except MissyError as error:  # not an error of the user's command; it is tried again the next time
             notice(error.message)
         finally:
             store.close()
@@ -78,15 +78,15 @@ def _in_memory(wanted: str | None) -> Store:
     return Store(None)
 
 
-class Talks:
+class SessionMethods:
     """`m.session(...)` and `m.sessions`."""
 
-    _keeping: Keeping
+    _keeping: StoreHandle
 
     def session(self, id_or_name: str | None = None, *, save: bool = True) -> Session:
-        """Return a conversation: by id, the beginning of one, or name; else a new one. Raises UsageError.
+        """Return a conversation by id, the first characters of an id, or name; else a new one. Raises UsageError.
 
-        With `save=False` nothing of it is written to the disk.
+        With `save=False` nothing is written to the disk.
         """
         from missy.conversation.session import Session
         from missy.sessions import find
@@ -97,18 +97,18 @@ class Talks:
     @property
     def sessions(self) -> Sessions:
         """All stored conversations."""
-        from missy.conversation.shelf import Sessions
+        from missy.conversation.collection import Sessions
 
         return Sessions(self._keeping.to_read)
 
 
-class AsyncTalks:
+class AsyncSessionMethods:
     """The same for async code."""
 
-    _keeping: Keeping
+    _keeping: StoreHandle
 
     def session(self, id_or_name: str | None = None, *, save: bool = True) -> AsyncSession:
-        """Return a conversation; see Missy.session. `await` it to have it found at once, or ask it."""
+        """Return a conversation; see Missy.session. `await` it to load it at once, or ask it directly."""
         from missy.conversation.asession import AsyncSession
 
         opener = self._keeping.to_write if save else lambda: _in_memory(id_or_name)
@@ -117,6 +117,6 @@ class AsyncTalks:
     @property
     def sessions(self) -> AsyncSessions:
         """All stored conversations."""
-        from missy.conversation.shelf import AsyncSessions
+        from missy.conversation.collection import AsyncSessions
 
         return AsyncSessions(self._keeping.to_read)
