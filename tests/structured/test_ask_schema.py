@@ -74,11 +74,26 @@ def test_strict_is_asked_for_only_where_the_schema_qualifies(change, strict, ask
     assert sent["name"] == ("A_person_please" if "title" in change else "answer")
 
 
-def test_schema_multi_asks_for_a_list(ask):
+@pytest.mark.parametrize(
+    ("head", "recursion"),
+    [
+        ({}, "$ref"),
+        ({"$id": "https://example.com/person"}, "$ref"),
+        ({"$schema": "http://json-schema.org/draft-04/schema#", "id": "https://example.com/person"}, "$ref"),
+        (
+            {"$schema": "https://json-schema.org/draft/2019-09/schema", "$recursiveAnchor": True},
+            "$recursiveRef",
+        ),
+    ],
+    ids=["plain", "with-an-id", "with-an-id-of-draft-4", "recursive-reference"],
+)
+def test_schema_multi_asks_for_a_list(head, recursion, ask):
     """--schema-multi wraps the schema as `items`, and what it refers to is still found."""
     given = {
+        **head,
         "type": "object",
-        "properties": {"n": {"$ref": "#/$defs/n"}, "kids": {"type": "array", "items": {"$ref": "#"}}},
+        "properties": {"n": {"$ref": "#/$defs/n"}, "kids": {"type": "array", "items": {recursion: "#"}}},
+        "additionalProperties": False,
     }
     given["$defs"] = {"n": {"type": "integer"}}
     answer = '{"items": [{"n": 1, "kids": [{"n": 2}]}]}'

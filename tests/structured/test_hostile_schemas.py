@@ -45,6 +45,18 @@ REFUSED = {
     "many-large-patterns": json.dumps(
         {"properties": {f"p{n}": {"pattern": f"(a{{900}}){{90}}{n}"} for n in range(3000)}}
     ),
+    "enum-of-no-list": '{"type": "object", "enum": 5}',
+    "required-of-no-list": '{"type": "object", "additionalProperties": false, "required": 5}',
+    "format-of-no-text": '{"type": "object", "format": []}',
+    "choice-of-no-list": json.dumps(
+        {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["a"],
+            "properties": {"a": {"anyOf": 5}},
+        }
+    ),
+    "endless-index": json.dumps({"anyOf": [{}], "$ref": "#/anyOf/" + "9" * 5000}),
     "missing-definition": '{"$ref": "#/$defs/none"}',
     "tangle": json.dumps(tangle()),
     "itself": '{"$ref": "#"}',

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from missy.errors import UsageError
+from missy.structured.limits import REFERENCES
 
 MAX_STEPS = 20_000_000  # a second or two
 _HERE_ONE = ("not", "if", "then", "else")
@@ -19,7 +20,9 @@ _BELOW_ONE = (
     "additionalProperties", "unevaluatedProperties", "propertyNames", "items", "additionalItems", "unevaluatedItems",
     "contains",
 )  # fmt: skip
-_REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
+_MAX_INDEX_DIGITS = (
+    6  # of an item in a list: a schema has at most 256 kB, and int() refuses thousands of digits
+)
 
 
 class Effort:
@@ -78,7 +81,7 @@ class Effort:
 
     def _parts(self, schema: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         here = [schema.get(key) for key in _HERE_ONE]
-        here += [self._resolve(schema[key]) for key in _REFERENCES if isinstance(schema.get(key), str)]
+        here += [self._resolve(schema[key]) for key in REFERENCES if isinstance(schema.get(key), str)]
         for key in _HERE_LIST:
             here += _items(schema.get(key))
         for key in _HERE_TABLE:
@@ -97,8 +100,8 @@ class Effort:
             part = escaped.replace("~1", "/").replace("~0", "~")
             if isinstance(found, dict):
                 found = found.get(part)
-            elif isinstance(found, list) and part.isdecimal() and int(part) < len(found):
-                found = found[int(part)]
+            elif isinstance(found, list):
+                found = _item(found, part)
             else:
                 return None
         return found
@@ -130,6 +133,11 @@ class Effort:
                 hint="put the reference under properties or items",
             )
         return order
+
+
+def _item(values: list[Any], index: str) -> Any:
+    is_index = index.isdecimal() and len(index) <= _MAX_INDEX_DIGITS and int(index) < len(values)
+    return values[int(index)] if is_index else None
 
 
 def _items(value: Any) -> list[Any]:

@@ -18,7 +18,7 @@ DIALECTS = frozenset(
         "json-schema.org/draft/2020-12/schema",
     }
 )
-_REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
+REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 
 
 def parse_schema(text: str | bytes) -> dict[str, Any]:
@@ -69,6 +69,11 @@ def dump_schema(value: Any) -> str:
         ) from None
 
 
+def address_key(schema: dict[str, Any]) -> str:
+    """Return the keyword that gives a schema of this dialect its address."""
+    return "id" if "draft-04" in str(schema.get("$schema")) else "$id"
+
+
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
 
@@ -89,7 +94,7 @@ def _inner(value: Any) -> list[Any]:
 
 
 def _check_texts(value: Any) -> None:
-    base = "id" if "draft-04" in str(value.get("$schema")) else "$id"
+    base = address_key(value)
     if any(
         key == base and isinstance(found, str) for inner in _inner(value) for key, found in _members(inner)
     ):
@@ -98,7 +103,7 @@ def _check_texts(value: Any) -> None:
             hint=f"leave out its {base}: references begin at the root (#/...)",
         )
     for key, found in _members(value):
-        if key in _REFERENCES and isinstance(found, str) and not found.startswith("#"):
+        if key in REFERENCES and isinstance(found, str) and not found.startswith("#"):
             raise UsageError(
                 f"the schema refers to {found[:100]!r}: only references inside it are followed (#...)",
                 hint="copy what it refers to into $defs, and refer to #/$defs/NAME",

@@ -7,11 +7,18 @@ import stat
 from typing import Any
 
 from missy.errors import UsageError
-from missy.structured.limits import MAX_BYTES, check_schema, check_size, dump_schema, parse_schema
+from missy.structured.limits import (
+    MAX_BYTES,
+    REFERENCES,
+    address_key,
+    check_schema,
+    check_size,
+    dump_schema,
+    parse_schema,
+)
 from missy.structured.schema import Schema
 from missy.structured.short_form import read_short_form
 
-_REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 _ITEMS = "#/properties/items/items"
 
 
@@ -98,26 +105,42 @@ def _close(value: Any) -> None:
 
 
 def _several(body: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of an object whose `items` are such things. What is shared stays at the root."""
+    """Return the schema of an object whose `items` are such things. What is shared stays at the root.
+
+    An address of the whole is dropped: its part would be a resource of its own, and `#` would lead to that. One that
+    begins with `#` is only an anchor (up to draft 7).
+    """
     one = dict(body)
     shared = {key: one.pop(key) for key in ("$schema", "$defs", "definitions") if key in one}
+    address = one.get(address_key(body))
+    if isinstance(address, str) and not address.startswith("#"):
+        del one[address_key(body)]
+    recursive = "2019-09" in str(body.get("$schema"))
     return {
-        **{key: _moved(value) for key, value in shared.items()},
+        **{key: _moved(value, recursive) for key, value in shared.items()},
         "type": "object",
-        "properties": {"items": {"type": "array", "items": _moved(one)}},
+        "properties": {"items": {"type": "array", "items": _moved(one, recursive)}},
         "required": ["items"],
         "additionalProperties": False,
     }
 
 
-def _moved(value: Any) -> Any:
+def _moved(value: Any, recursive: bool) -> Any:
     """Return a part of the schema with its references to the former root adjusted to where that is now."""
-    if isinstance(value, dict):
-        return {
-            key: _lead(found) if key in _REFERENCES and isinstance(found, str) else _moved(found)
-            for key, found in value.items()
-        }
-    return [_moved(one) for one in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        return [_moved(one, recursive) for one in value]
+    if not isinstance(value, dict):
+        return value
+    moved = {
+        key: _lead(found) if key in REFERENCES and isinstance(found, str) else _moved(found, recursive)
+        for key, found in value.items()
+    }
+    if recursive and value.get("$recursiveRef") == "#":
+        # It leads to the root of its resource, whatever is written there: a plain reference does the same.
+        del moved["$recursiveRef"]
+        parts = moved.get("allOf", [])
+        moved["allOf"] = [*parts, {"$ref": _ITEMS}] if isinstance(parts, list) else parts
+    return moved
 
 
 def _lead(reference: str) -> str:

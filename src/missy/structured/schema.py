@@ -22,9 +22,9 @@ class Schema:
 
     def __init__(self, body: dict[str, Any], *, convert: Any = None) -> None:
         self.body = body
+        self._validator = Validator(body)
         self.strict = is_strict(body)
         self._convert = convert
-        self._validator = Validator(body)
 
     @property
     def name(self) -> str:

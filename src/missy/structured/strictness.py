@@ -14,7 +14,7 @@ _NUMBERS = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multi
 _KEYWORDS = _PLAIN | _NUMBERS | {"pattern", "format", "minItems", "maxItems"}
 _SUBSCHEMAS = {"properties", "required", "additionalProperties", "items", "anyOf"}
 _ROOT_ONLY = {"$schema", "$defs", "definitions"}
-_FORMATS = {"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"}
+_FORMATS = ("date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid")
 
 
 class _Unsuitable(Exception):
@@ -28,7 +28,10 @@ class _Counts:
 
 
 def is_strict(schema: dict[str, Any]) -> bool:
-    """Tell whether the schema qualifies."""
+    """Tell whether the schema qualifies.
+
+    Its parts are not known to be valid: no metaschema covers what its dialect does not know, such as `$defs` in draft 7.
+    """
     counts = _Counts()
     try:
         _require(schema.get("type") == "object" and "anyOf" not in schema)
@@ -51,12 +54,17 @@ def _table(value: Any) -> dict[str, Any]:
     return dict(value)
 
 
+def _list(value: Any) -> list[Any]:
+    _require(isinstance(value, list))
+    return list(value)
+
+
 def _walk(value: Any, level: int, counts: _Counts) -> None:
     schema = _table(value)
     _require(set(schema) <= _KEYWORDS | _SUBSCHEMAS)
     _require(bool(set(schema) & {"type", "anyOf", "$ref", "enum", "const"}))
     _require(schema.get("format", "date") in _FORMATS)
-    counts.enum_values += len(schema.get("enum", ()))
+    counts.enum_values += len(_list(schema.get("enum", [])))
     kinds = schema.get("type")
     is_object = "object" in kinds if isinstance(kinds, list) else kinds == "object"
     _require(is_object or not set(schema) & {"properties", "required", "additionalProperties"})
@@ -65,7 +73,8 @@ def _walk(value: Any, level: int, counts: _Counts) -> None:
         _require(level <= MAX_LEVELS)
         properties = _table(schema.get("properties", {}))
         _require(schema.get("additionalProperties") is False)
-        _require(set(schema.get("required", ())) == set(properties))
+        required = _list(schema.get("required", []))
+        _require(all(isinstance(name, str) for name in required) and set(required) == set(properties))
         counts.properties += len(properties)
         for inner in properties.values():
             _walk(inner, level, counts)
@@ -73,5 +82,5 @@ def _walk(value: Any, level: int, counts: _Counts) -> None:
     _require(is_list == ("items" in schema))
     if is_list:
         _walk(schema["items"], level, counts)
-    for inner in schema.get("anyOf", ()):
+    for inner in _list(schema.get("anyOf", [])):
         _walk(inner, level, counts)
