@@ -33,7 +33,6 @@ for _number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
 
-MAX_OPEN_FILES = 150  # of this process, before what was left over is collected
 _CLEANED = ("OPENAI_", "MISSY_", "SSL_CERT_")
 _NAMED = {
     "NO_COLOR",
@@ -88,14 +87,6 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         if _touches(name):
             monkeypatch.delenv(name)
     monkeypatch.setenv("PYTHONPATH", str(GUARD))
-
-
-@pytest.fixture(autouse=True)
-def collect_leftovers() -> Iterator[None]:
-    """What a test left unclosed holds files until it is collected, which a large process does rarely."""
-    yield
-    if len(os.listdir("/dev/fd")) > MAX_OPEN_FILES:
-        gc.collect()
 
 
 @pytest.fixture(autouse=True)

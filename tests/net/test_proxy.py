@@ -13,6 +13,7 @@ import pytest
 from missy import BadReply, ConnectionFailed, MissyError, PolicyError, TimedOut
 from tests.net.conftest import send
 from tests.servers import response
+from tests.servers.listener import Listener
 from tests.servers.proxy import _pump
 
 URL = "https://api.example.com/v1"
@@ -40,23 +41,18 @@ class OddProxy:
         self._target, self._tls, self._head, self._drip, self._late = port, tls, head, drip, late
         self._whole = whole
         self.heads: list[bytes] = []
-        self.connections = 0
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
+        self._listener = Listener(self._talk)
+        self.port = self._listener.port
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
-        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def connections(self) -> int:
+        return self._listener.connections
 
     def close(self) -> None:
         self._listener.close()
 
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                sock, _ = self._listener.accept()
-                self.connections += 1
-                threading.Thread(target=self._talk, args=(sock,), daemon=True).start()
-
-    def _talk(self, sock: socket.socket) -> None:
+    def _talk(self, sock: socket.socket, _number: int) -> None:
         with contextlib.suppress(OSError):
             client = self._tls.wrap_socket(sock, server_side=True) if self._tls else sock
             head = b""

@@ -12,6 +12,7 @@ import pytest
 from missy import IncompleteError, LimitError, MissyError, ProviderError, TimedOut
 from tests.net.conftest import ask
 from tests.servers import chat_answer, chat_chunk, chat_error, response, sse
+from tests.servers.listener import Listener
 
 pytestmark = pytest.mark.slow
 
@@ -129,18 +130,16 @@ class Reader:
 
     def __init__(self, pauses: Iterable[float]) -> None:
         self._pauses = pauses
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/v1"
         self._stop = threading.Event()
-        threading.Thread(target=self._talk, daemon=True).start()
+        self._listener = Listener(self._talk)
+        self.url = f"http://127.0.0.1:{self._listener.port}/v1"
 
     def close(self) -> None:
         self._stop.set()
         self._listener.close()
 
-    def _talk(self) -> None:
+    def _talk(self, sock: socket.socket, _number: int) -> None:
         try:
-            sock, _ = self._listener.accept()
             with sock:
                 head = b""
                 while b"\r\n\r\n" not in head:

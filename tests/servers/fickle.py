@@ -9,6 +9,7 @@ import struct
 import threading
 from typing import Self
 
+from tests.servers.listener import Listener
 from tests.servers.origin import SAFETY
 
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing sends RST
@@ -32,15 +33,13 @@ class Fickle:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.reply = reply
-        self.connections = 0
         self.requests = 0  # answered
         self.spoilt = 0  # not answered
         self._how = (answers, reads, reset, silent, first)
         self._tls = tls
         self._released = threading.Event()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._listener.getsockname()[1])
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._listener = Listener(self._talk)
+        self.port = self._listener.port
 
     def __enter__(self) -> Self:
         return self
@@ -50,16 +49,14 @@ class Fickle:
         self._listener.close()
 
     @property
+    def connections(self) -> int:
+        """How many connections have come."""
+        return self._listener.connections
+
+    @property
     def url(self) -> str:
         """The base URL that an entry names."""
         return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}/v1"
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                sock, _ = self._listener.accept()
-                self.connections += 1
-                threading.Thread(target=self._talk, args=(sock, self.connections), daemon=True).start()
 
     def _talk(self, sock: socket.socket, number: int) -> None:
         answers, reads, reset, silent, first = self._how

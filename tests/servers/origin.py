@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
+from tests.servers.listener import Listener
 from tests.servers.replies import CUT
 
 SAFETY = 30.0  # seconds; only a broken test ever waits so long
@@ -111,19 +112,15 @@ class Origin:
     ) -> None:
         self.script = list(script)
         self.requests: list[Request] = []
-        self.connections = 0
         self.ended = 0  # connections that came to an end without an error
         self.failures: list[BaseException] = []
         self._tls = tls
         self._lock = threading.Lock()
         self._sockets: set[socket.socket] = set()
         self._came = threading.Condition()
-        self._listener = socket.create_server(
-            (host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET
-        )
         self.host = host
-        self.port = int(self._listener.getsockname()[1])
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._listener = Listener(self._talk, host)
+        self.port = self._listener.port
 
     def __enter__(self) -> Self:
         return self
@@ -136,6 +133,11 @@ class Origin:
         """The base URL that an entry names."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'https' if self._tls else 'http'}://{host}:{self.port}/v1"
+
+    @property
+    def connections(self) -> int:
+        """How many connections have come."""
+        return self._listener.connections
 
     @property
     def last(self) -> Request:
@@ -166,15 +168,6 @@ class Origin:
                 with contextlib.suppress(OSError):
                     sock.shutdown(socket.SHUT_RDWR)
 
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                sock, _ = self._listener.accept()
-                with self._lock:
-                    self.connections += 1
-                    number = self.connections
-                threading.Thread(target=self._talk, args=(sock, number), daemon=True).start()
-
     def _talk(self, sock: socket.socket, number: int) -> None:
         try:
             with sock:
@@ -190,19 +183,22 @@ class Origin:
                         self.ended += 1
                         self._came.notify_all()
         except (OSError, ValueError) as error:  # a client that goes away is part of many tests
-            self.failures.append(error)
+            self.failures.append(
+                error.with_traceback(None)
+            )  # its frames would keep this server and its sockets
 
     def _serve(self, sock: socket.socket, number: int) -> None:
-        reader = sock.makefile("rb")
-        while (request := _read(reader, number)) is not None:
-            with self._came:
-                self.requests.append(request)
-                item = self.script.pop(0) if len(self.script) > 1 else self.script[0]
-                self._came.notify_all()
-            wire = Wire(sock)
-            reply = item(request, wire) if callable(item) else item
-            if reply is None or not wire.send_all(reply):
-                return
+        # A reader that is left open keeps the socket open, and a kept failure keeps the reader.
+        with sock.makefile("rb") as reader:
+            while (request := _read(reader, number)) is not None:
+                with self._came:
+                    self.requests.append(request)
+                    item = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+                    self._came.notify_all()
+                wire = Wire(sock)
+                reply = item(request, wire) if callable(item) else item
+                if reply is None or not wire.send_all(reply):
+                    return
 
 
 def _read(reader: Any, number: int) -> Request | None:

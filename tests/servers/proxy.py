@@ -7,6 +7,8 @@ import socket
 import threading
 from typing import Self
 
+from tests.servers.listener import Listener
+
 
 class Proxy:
     """Tunnels `host:port` to a local port by its table, refuses the rest with 403, and keeps every CONNECT line."""
@@ -16,9 +18,8 @@ class Proxy:
         self.status = status
         self.connects: list[str] = []
         self.heads: list[bytes] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._listener.getsockname()[1])
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._listener = Listener(self._tunnel)
+        self.port = self._listener.port
 
     def __enter__(self) -> Self:
         return self
@@ -35,13 +36,7 @@ class Proxy:
         """Stop listening."""
         self._listener.close()
 
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                sock, _ = self._listener.accept()
-                threading.Thread(target=self._tunnel, args=(sock,), daemon=True).start()
-
-    def _tunnel(self, client: socket.socket) -> None:
+    def _tunnel(self, client: socket.socket, _number: int) -> None:
         with client, contextlib.suppress(OSError):
             head = b""
             while not head.endswith(b"\r\n\r\n"):
