@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from missy.answer import Answer, AsyncAnswer
     from missy.assistant import AsyncMissy, Missy
     from missy.auth.prompter import Prompter
+    from missy.auth.ways import LoginStatus
     from missy.conversation.asession import AsyncSession
     from missy.conversation.session import Session
     from missy.errors import (
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
         ToolCall,
         Usage,
     )
-    from missy.login import LoginStatus
     from missy.options import AskOptions
     from missy.providers.base import Preview
 
@@ -83,7 +83,7 @@ _ROOMS = {
         "Usage",
     ),
     "missy.auth.prompter": ("Prompter",),
-    "missy.login": ("LoginStatus",),
+    "missy.auth.ways": ("LoginStatus",),
     "missy.options": ("AskOptions",),
     "missy.providers.base": ("Preview",),
 }

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from missy.audit import Audit
     from missy.auth.prompter import Prompter
+    from missy.auth.ways import LoginStatus, Method
     from missy.config.schema import Config, Entry
     from missy.events import Event, Message
-    from missy.login import LoginStatus, Method
     from missy.net.door import Door
     from missy.options import AskOptions
     from missy.providers.base import Preview, Provider, Request
@@ -131,14 +131,16 @@ class Missy(_Face, SessionMethods):
         prompter: Prompter,
         method: Method = "browser",
         replace: bool = False,
+        account: str | None = None,
+        new: bool = False,
+        enable_plan: bool = False,
     ) -> LoginStatus:
         """Sign in with ChatGPT for an entry; see `missy.login.log_in`. Raises MissyError; the login before is kept then."""
         from missy import login
 
         chosen = login.find_entry(self.config, entry)
-        return login.log_in(
-            self.config, self._runtime.audit, chosen, prompter, method=method, replace=replace
-        )
+        asked = login.SignIn(method, replace, account, new, enable_plan)
+        return login.log_in(self.config, self._runtime.audit, chosen, prompter, asked)
 
     def log_out(self, entry: str | None = None) -> bool:
         """Revoke an entry's login and delete it from this machine. Returns whether there was one. Raises MissyError."""
@@ -201,6 +203,9 @@ class AsyncMissy(_Face, AsyncSessionMethods):
         prompter: Prompter,
         method: Method = "browser",
         replace: bool = False,
+        account: str | None = None,
+        new: bool = False,
+        enable_plan: bool = False,
     ) -> LoginStatus:
         """Sign in with ChatGPT; see Missy.log_in. It waits for the person in a thread, from which `prompter` is called."""
         import asyncio
@@ -208,8 +213,9 @@ class AsyncMissy(_Face, AsyncSessionMethods):
         from missy import login
 
         chosen = login.find_entry(self.config, entry)
+        asked = login.SignIn(method, replace, account, new, enable_plan)
         return await asyncio.to_thread(
-            login.log_in, self.config, self._runtime.audit, chosen, prompter, method=method, replace=replace
+            login.log_in, self.config, self._runtime.audit, chosen, prompter, asked
         )
 
     async def log_out(self, entry: str | None = None) -> bool:

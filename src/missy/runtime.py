@@ -224,7 +224,12 @@ class Runtime:
         """Return what a lent client of an entry stands on: the entry as it is at each request, until the end."""
         from missy.providers._scoped_clients import Lease
 
-        entry = self.entry(name).entry
+        chosen = self.entry(name)
+        entry = chosen.entry
+        if reason := kind_of(chosen).own_use:
+            raise UsageError(
+                f"entry '{entry}' lends no client: {reason}", hint="ask it, or name another entry"
+            )
 
         def account() -> Account:
             if self._closed:

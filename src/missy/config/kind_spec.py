@@ -15,7 +15,8 @@ class KindSpec:
 
     `base_url`, `issuer`, `model` and `timeout` (seconds) hold where an entry names none; without `issuer` it has no
     login. `always_there` says what it is if it can be named without any entry. `not_yet` says what to do meanwhile if
-    this version cannot use it. `template` is its part of a new configuration file.
+    this version cannot use it. `template` is its part of a new configuration file. `refused_keys` says for keys of other
+    kinds why this one cannot have them. `login_by_name`: `missy auth` uses it only if it is named or has an entry.
     """
 
     name: str = ""
@@ -27,6 +28,8 @@ class KindSpec:
     always_there: str = ""
     not_yet: str = ""
     template: tuple[str, ...] = ()
+    refused_keys: Mapping[str, str] = {}
+    login_by_name: bool = False
 
     def __repr__(self) -> str:
         return f"<kind {self.name}>"

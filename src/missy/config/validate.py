@@ -169,7 +169,8 @@ def _refuse_strange_keys(
     for key, value in found.items():
         owners = ", ".join(one.name for one in kinds.values() if key in one.keys)
         if owners and key not in spec.keys and value not in (None, ()):
-            what = f"found a value, but kind {spec.name} takes none; allowed null (it is for kind {owners})"
+            reason = spec.refused_keys.get(key) or f"it is for kind {owners}"
+            what = f"found a value, but kind {spec.name} takes none; allowed null ({reason})"
             raise source_map.error(
                 what, (*key_path, key), hint="remove it, or change the entry's `name`, which is its kind"
             )

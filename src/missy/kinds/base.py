@@ -15,6 +15,7 @@ from missy.errors import ConfigError, CredentialError, LimitError, PolicyError, 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from missy.auth.ways import LoginWay
     from missy.checks import Check
     from missy.config.schema import Entry
     from missy.errors import MissyError
@@ -30,7 +31,8 @@ class Kind(KindSpec, ABC):
     `title` and `about` are its option in the wizard, without a title it has none; `question` is what the wizard asks
     once the entry has a name. `asks_model`: whether a model can be chosen; `own_model` is the option to choose none.
     `notice` is said before each answer. `own_server`: its provider starts a server on this machine, which takes
-    seconds and is reached by a door of its own.
+    seconds and is reached by a door of its own. `usage_page` shows how much of a plan is used, where only a browser is
+    told. `own_use` says why its entries serve Missy alone; other programs may use any other kind's.
     """
 
     title: str = ""
@@ -40,6 +42,12 @@ class Kind(KindSpec, ABC):
     own_model: tuple[str, str] | None = None
     notice: str = ""
     own_server: bool = False
+    usage_page: str = ""
+    own_use: str = ""
+
+    def login(self) -> LoginWay | None:
+        """Return how to log in to an entry; None for a kind without a login."""
+        return None
 
     @abstractmethod
     def build(self, entry: Entry, context: Context) -> Provider:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from missy.auth.login import Login
+    from missy.auth.ways import LoginWay
     from missy.checks import Check
     from missy.config.schema import Entry
     from missy.kinds.context import Context
@@ -71,6 +72,12 @@ class _Codex(Kind):
             timeout=entry.timeout,
             heads=context.heads(),
         )
+
+    def login(self) -> LoginWay:
+        """See Kind."""
+        from missy.auth.subscription import SubscriptionLogin
+
+        return SubscriptionLogin()
 
     def can_ask(self, entry: Entry, environ: Mapping[str, str]) -> bool:  # noqa: ARG002
         """See Kind."""

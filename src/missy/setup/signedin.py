@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
-
-from missy import paths
 
 if TYPE_CHECKING:
     from missy.config.schema import Entry
@@ -13,7 +10,7 @@ if TYPE_CHECKING:
 
 def describe(entry: Entry) -> str:
     """Return whose login it is, "" without one that could be used."""
-    from missy.auth.login import LOGIN_FILE, describe_state
+    from missy.login import status
 
-    _, login, _ = describe_state(paths.home() / LOGIN_FILE, entry.issuer_url or "", time.time())
-    return (login.email or login.account_id) if login else ""
+    found = status(entry)
+    return (found.email or found.account_id or "") if found.logged_in else ""

@@ -11,8 +11,8 @@ from missy.cli.app import App, emit, emit_json, notice
 from missy.errors import MissyError, UsageError
 
 if TYPE_CHECKING:
+    from missy.auth.ways import LoginStatus, Method, SignIn
     from missy.config.schema import Config, Entry
-    from missy.login import LoginStatus, Method
 
 _TOKEN_STATES = {
     "valid": "valid",
@@ -59,19 +59,17 @@ def login(app: App, entry: str | None, device: bool, paste: bool, no_open: bool,
     chosen = logins.find_entry(config, entry)
     app.warn(chosen.entry)
     method: Method = "device" if device else "paste" if paste else "browser"
-    sign_in(app, chosen, method=method, open_browser=not no_open, replace=yes)
+    sign_in(app, chosen, logins.SignIn(method, yes), open_browser=not no_open)
     _add_entry(config, chosen)
 
 
-def sign_in(
-    app: App, entry: Entry, *, method: Method, open_browser: bool = True, replace: bool = False
-) -> None:
+def sign_in(app: App, entry: Entry, asked: SignIn, *, open_browser: bool = True) -> None:
     """Sign in on this terminal, and print the account. Raises what `missy.login.log_in` raises."""
     from missy.cli.login.prompter import TerminalPrompter
 
     prompter = TerminalPrompter(open_browser=open_browser)
-    found = logins.log_in(app.config(), app.audit(), entry, prompter, method=method, replace=replace)
-    emit(f"logged in as {logins.describe(found.email, found.plan, found.account_id)}")
+    found = logins.log_in(app.config(), app.audit(), entry, prompter, asked)
+    emit(f"logged in as {_describe(found)}")
 
 
 def _add_entry(config: Config, chosen: Entry) -> None:
@@ -146,9 +144,18 @@ def logout(app: App, entry: str | None) -> None:
     emit("logged out" if was_there else "not logged in")
 
 
+def _describe(row: LoginStatus) -> str:
+    from missy.auth.subscription import describe
+
+    return describe(row.email, row.plan, row.account_id)
+
+
 def _as_json(row: LoginStatus) -> dict[str, Any]:
     fields = row._asdict()
     del fields["why"]
+    for name in ("accounts", "plan_enabled"):  # of a login that knows no such thing
+        if fields[name] is None:
+            del fields[name]
     return fields
 
 
@@ -161,7 +168,7 @@ def _print_status(row: LoginStatus) -> None:
         emit(f"{row.entry}: not logged in; log in: missy auth login {row.entry}")
     else:
         until = f" until {row.expires_at}" if row.expires_at and row.state == "valid" else ""
-        account = logins.describe(row.email, row.plan, row.account_id)
+        account = _describe(row)
         emit(f"{row.entry}: logged in as {account}; token {_TOKEN_STATES[row.state]}{until}")
     if row.limits is not None:
         print_limits(row.limits)

@@ -137,9 +137,10 @@ def _run_wizard(path: Path, config: Config) -> None:
 def _log_in(config: Config, entry: str, *, device: bool) -> None:
     """Sign in for an entry that is not written yet. The login is stored at once, in its own file."""
     from missy.cli.commands.auth import sign_in
-    from missy.login import find_entry
+    from missy.login import SignIn, find_entry
 
-    sign_in(App.from_config(config), find_entry(config, entry), method="device" if device else "browser")
+    asked = SignIn("device" if device else "browser")
+    sign_in(App.from_config(config), find_entry(config, entry), asked)
 
 
 def _make_plan(config: Config, *, as_default: bool, check: bool, **given: Any) -> Plan:  # noqa: ARG001

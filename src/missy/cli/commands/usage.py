@@ -1,4 +1,4 @@
-"""`missy usage`: how much of a subscription is used now, as the backend reports it."""
+"""`missy usage`: how much of a plan is used now, as the backend reports it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import click
 
 from missy import login as logins
 from missy.cli.app import App, emit, emit_json, notice
+from missy.kinds import kind_of
 
 
 @click.command()
@@ -25,9 +26,13 @@ def command(app: App, provider: str | None, as_json: bool) -> None:
     """
     entry = logins.find_entry(app.config(), provider)
     app.warn(entry.entry)
-    limits = logins.ask_limits(app.config(), app.audit(), entry, notice=notice)
+    page = kind_of(entry).usage_page
+    limits = None if page else logins.ask_limits(app.config(), app.audit(), entry, notice=notice)
     if as_json:
-        emit_json([{"entry": entry.entry, "limits": limits}])
+        emit_json([{"entry": entry.entry, "limits": limits, **({"page": page} if page else {})}])
+        return
+    if limits is None:
+        emit(f"{entry.entry}: apps are told no figures; a browser shows how much of the plan is used: {page}")
         return
     emit(f"{entry.entry}: plan {limits['plan'] or 'unknown'}")
     print_limits(limits)
