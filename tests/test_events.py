@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import missy
-from missy import Done, Image, Message, Notice, Reasoning, Replay, Text, Tool, ToolCall, Usage
+from missy import Attachment, Done, Image, Message, Notice, Reasoning, Replay, Text, Tool, ToolCall, Usage
 
 VALUES = [
     Text("a"),
@@ -21,6 +21,7 @@ VALUES = [
     Usage(1, 2, 3),
     Done("stop", model="m"),
     Image(b"x", "image/png"),
+    Attachment(b"x", "text/plain", "x.txt"),
     Tool("now", "The time.", {}),
     Message("user", "hi"),
 ]
@@ -91,6 +92,8 @@ def test_what_is_public_is_pinned():
             "MissyError",
         ),
         *(
+            "Attachment",
+            "read_attachment",
             "Notice",
             "PolicyError",
             "Preview",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from missy._version import __version__
     from missy.answer import Answer, AsyncAnswer
     from missy.assistant import AsyncMissy, Missy
+    from missy.attachments.reading import read_attachment
     from missy.auth.prompter import Prompter
     from missy.auth.ways import LoginStatus
     from missy.conversation.asession import AsyncSession
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from missy.events import (
+        Attachment,
         Done,
         Event,
         Image,
@@ -69,7 +71,9 @@ _ROOMS = {
         "TimedOut",
         "UsageError",
     ),
+    "missy.attachments.reading": ("read_attachment",),
     "missy.events": (
+        "Attachment",
         "Done",
         "Event",
         "Image",
@@ -95,6 +99,7 @@ __all__ = [
     "AsyncAnswer",
     "AsyncMissy",
     "AsyncSession",
+    "Attachment",
     "BadReply",
     "ConfigError",
     "ConnectionFailed",
@@ -124,6 +129,7 @@ __all__ = [
     "Usage",
     "UsageError",
     "__version__",
+    "read_attachment",
 ]
 
 

@@ -78,6 +78,17 @@ class _Face:
         return login.status(login.find_entry(self.config, entry))
 
 
+def _cautions(entry: Entry, request: Request) -> Iterator[str]:
+    """Yield what should be known before a request is sent."""
+    if notice := kind_of(entry).notice:
+        yield notice
+    if files := request.messages[-1].attachments:
+        from missy.attachments.content import size_notice
+
+        if large := size_notice(files):
+            yield large
+
+
 class Missy(_Face, SessionMethods):
     """The assistant for sync code. Use it as a context manager, or call `close()`."""
 
@@ -88,8 +99,7 @@ class Missy(_Face, SessionMethods):
 
         `provider` names an entry and is binding. Raises UsageError; the answer itself raises MissyError.
         """
-        entry = self._runtime.entry(provider)
-        request = self._runtime.request(entry, prompt, options)
+        entry, request = self._runtime.plan(prompt, provider, options)
         return Answer(
             self._events(entry, request), provider=entry.entry, model=request.model, schema=request.schema
         )
@@ -99,8 +109,8 @@ class Missy(_Face, SessionMethods):
             for text in self._runtime.pending_notices():
                 yield Notice(text)
             provider = self._runtime.provider(entry)
-            if notice := kind_of(entry).notice:
-                yield Notice(notice)
+            for text in _cautions(entry, request):
+                yield Notice(text)
             yield from checked_stream(provider, request)
 
     @contextmanager
@@ -176,8 +186,7 @@ class AsyncMissy(_Face, AsyncSessionMethods):
         self, prompt: str | Sequence[Message], *, provider: str | None = None, **options: Unpack[AskOptions]
     ) -> AsyncAnswer:
         """Ask; see Missy.ask."""
-        entry = self._runtime.entry(provider)
-        request = self._runtime.request(entry, prompt, options)
+        entry, request = self._runtime.plan(prompt, provider, options)
         return AsyncAnswer(
             self._events(entry, request), provider=entry.entry, model=request.model, schema=request.schema
         )
@@ -191,8 +200,8 @@ class AsyncMissy(_Face, AsyncSessionMethods):
                 import asyncio
 
                 provider = await asyncio.to_thread(self._runtime.provider, entry)
-            if notice := kind_of(entry).notice:
-                yield Notice(notice)
+            for text in _cautions(entry, request):
+                yield Notice(text)
             async for event in checked_astream(provider, request):
                 yield event
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from missy.events import Image, Tool
+    from missy.events import Attachment, Image, Tool
 
 
 class AskOptions(TypedDict, total=False):
@@ -17,8 +17,12 @@ class AskOptions(TypedDict, total=False):
     """The model, instead of the entry's."""
     system: str | None
     """The system prompt."""
+    role: str | None
+    """A role of the configuration: its instructions, and its entry, model and temperature unless they are given."""
     images: Sequence[Image]
     """Images attached to the prompt."""
+    attachments: Sequence[Attachment]
+    """Files that go along with the prompt: images, PDFs and UTF-8 texts."""
     temperature: float | None
     """0 to 2."""
     max_tokens: int | None

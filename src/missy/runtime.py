@@ -9,7 +9,7 @@ import os
 import threading
 from collections import deque
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from missy import paths
 from missy.errors import MissyError, UsageError
@@ -65,7 +65,11 @@ class Runtime:
     # --- the configuration
 
     def entry(self, name: str | None = None) -> Entry:
-        """Return an entry of the configuration as its file is now. Raises UsageError.
+        """Return an entry of the configuration as its file is now. Raises UsageError."""
+        return self.current().entry(name)
+
+    def current(self) -> Config:
+        """Return the configuration as its file is now.
 
         A file that cannot be used changes nothing and is told once: to `notice`, else as a Notice of the next answer.
         """
@@ -81,7 +85,7 @@ class Runtime:
                 found = None
             if found is not None:
                 self._apply_reload(found)
-            return self.config.entry(name)
+            return self.config
 
     def _apply_reload(self, found: Config) -> None:
         """Go on with another configuration. Answers under way end as they began."""
@@ -176,14 +180,23 @@ class Runtime:
 
     # --- answers
 
-    def request(self, entry: Entry, prompt: str | Sequence[Message], options: AskOptions) -> Request:
-        """Build the request of one answer from the entry and the caller's options. Raises UsageError."""
-        return kind_of(entry).adapt(build_request(entry, prompt, options))
+    def plan(
+        self, prompt: str | Sequence[Message], name: str | None, options: AskOptions
+    ) -> tuple[Entry, Request]:
+        """Return who is asked what: the entry, and the request with its role's options. Raises UsageError."""
+        config, given = self.current(), cast("dict[str, Any]", dict(options))
+        if given.get("role") is not None:
+            from missy.config.roles import with_role
+
+            given = with_role(config, {**given, "provider": name})
+            name = given.pop("provider", None)
+        given.pop("role", None)
+        entry = config.entry(name)
+        return entry, kind_of(entry).adapt(build_request(entry, prompt, cast("AskOptions", given)))
 
     def preview(self, prompt: str | Sequence[Message], name: str | None, options: AskOptions) -> Preview:
         """Return the exact request that would be sent, secrets masked. Raises PolicyError where it would be refused."""
-        entry = self.entry(name)
-        request = self.request(entry, prompt, options)
+        entry, request = self.plan(prompt, name, options)
         preview = self.provider(entry).preview(request)
         if entry.endpoint is not None:
             from missy.net.gate import refusal

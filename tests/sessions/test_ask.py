@@ -42,10 +42,9 @@ def test_a_session_goes_on_where_it_was(missy, origin):
 
 
 def test_json_without_a_session_says_so(missy, origin):
-    """`session` is null where nothing is kept, and there is no `turn`."""
+    """`session` and `turn` are null where nothing is kept."""
     got = missy.inside("ask", "hi", "--json").json()
-    assert got["session"] is None
-    assert "turn" not in got
+    assert (got["session"], got["turn"]) == (None, None)
 
 
 def test_continue_without_any_session_is_wrong_use(missy, origin):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,8 +9,6 @@ import click
 from missy.cli.app import App, notice
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from missy.assistant import Missy
     from missy.sessions.records import SessionRecord
 
@@ -26,16 +23,6 @@ class Place:
     def open(self, missy: Missy) -> Any:
         """Return the session."""
         return missy.session(self._id)
-
-    @staticmethod
-    def name_files(wishes: dict[str, Any], files: Sequence[str]) -> None:
-        """Give the attached images the names of their files: a session keeps them."""
-        from missy.sessions.records import StoredFile
-
-        wishes["attachments"] = [
-            StoredFile(os.path.basename(path), image.media_type, len(image.data), image.data)
-            for image, path in zip(wishes.pop("images"), files, strict=True)
-        ]
 
 
 def choose(app: App, session: str | None, *, continued: bool, dry_run: bool = False) -> Place | None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from missy.config.values import Check
 
+ACCEPTS = ("image", "pdf")
 _Schema = dict[str, Any]
 _TEXT: _Schema = {"type": "string", "minLength": 1}
 _TEXT_OR_NULL: _Schema = {"type": ["string", "null"], "minLength": 1}
@@ -140,6 +141,13 @@ _ENTRY = (
     ),
     Field("enabled", values.flag, "true or false", _FLAG, "Whether the entry may be used."),
     Field(
+        "accepts",
+        values.optional(values.many(values.one_of(ACCEPTS))),
+        f"a list of {', '.join(ACCEPTS)}, or null",
+        {"type": ["array", "null"], "items": {"enum": list(ACCEPTS)}},
+        "The kinds of files that may be sent besides text. null: images, and PDF at {default}'s own endpoint.",
+    ),
+    Field(
         "fallback",
         values.many(values.text),
         "a list of names of entries",
@@ -255,4 +263,4 @@ NETWORK = (
     ),
 )
 
-SECTIONS = ("default_provider", "providers", "budget", "sessions", "network")
+SECTIONS = ("default_provider", "providers", "roles", "budget", "sessions", "network")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from missy.config import fields, values
 from missy.config.kind_spec import usable
-from missy.config.schema import Budget, Config, Entry, Keep, Network
+from missy.config.role_fields import ROLE
+from missy.config.schema import Budget, Config, Entry, Keep, Network, Role
 
 if TYPE_CHECKING:
     from missy.config.fields import Field
@@ -31,6 +32,12 @@ def json_schema(kinds: Kinds) -> _Schema:
                 "propertyNames": {"pattern": f"^{values.NAME.pattern}$"},
                 "additionalProperties": _section(fields.entry_fields(kinds), Entry, "object")
                 | {"allOf": _only_their_own_keys(kinds)},
+            },
+            "roles": {
+                "type": ["object", "null"],
+                "description": "Named instructions for the model; the name of each is what --role takes.",
+                "propertyNames": {"pattern": f"^{values.NAME.pattern}$"},
+                "additionalProperties": _section(ROLE, Role, "object", "null"),
             },
             "budget": _section(fields.BUDGET, Budget, "object", "null"),
             "sessions": _section(fields.SESSIONS, Keep, "object", "null"),

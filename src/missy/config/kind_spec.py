@@ -11,7 +11,8 @@ from collections.abc import Mapping
 class KindSpec:
     """One kind. A kind is a class with these values as its attributes: that is made faster than a dataclass.
 
-    `keys` are the keys of an entry that mean something to it, and not to every kind.
+    `keys` are the keys of an entry that mean something to it, and not to every kind. `accepts` are the kinds of files,
+    besides text, that its own endpoint is sent, `accepts_elsewhere` those that any other endpoint is sent.
 
     `base_url`, `issuer`, `model` and `timeout` (seconds) hold where an entry names none; without `issuer` it has no
     login. `always_there` says what it is if it can be named without any entry. `not_yet` says what to do meanwhile if
@@ -25,6 +26,8 @@ class KindSpec:
     issuer: str | None = None
     model: str | None = None
     timeout: float = 30.0
+    accepts: tuple[str, ...] = ("image", "pdf")
+    accepts_elsewhere: tuple[str, ...] = ("image",)
     always_there: str = ""
     not_yet: str = ""
     template: tuple[str, ...] = ()
@@ -38,6 +41,11 @@ class KindSpec:
     def has_login(self) -> bool:
         """Whether its entries are used with a login in place of a key."""
         return self.issuer is not None
+
+    @property
+    def may_accept(self) -> bool:
+        """Whether an entry may say which kinds of files it accepts."""
+        return "accepts" in self.keys
 
     @property
     def takes_key(self) -> bool:

@@ -55,6 +55,7 @@ class Entry:
     max_retries: int = 2
     enabled: bool = True
     fallback: tuple[str, ...] = ()
+    accepts: tuple[str, ...] | None = None
     model_path: str | None = None
     line: int = 0
 
@@ -81,6 +82,23 @@ class Entry:
         """The base URL that is used, without a slash at its end; None for a kind that has no endpoint."""
         url = self.base_url or self.spec.base_url
         return url.rstrip("/") if url else None
+
+    @property
+    def accepted(self) -> tuple[str, ...]:
+        """The kinds of files that may be sent besides text: image, pdf."""
+        if self.accepts is not None:
+            return self.accepts
+        return self.spec.accepts if self._is_own_endpoint else self.spec.accepts_elsewhere
+
+    @property
+    def _is_own_endpoint(self) -> bool:
+        """Whether it asks the service that its kind is named after, in any of its regions."""
+        if self.base_url is None or self.spec.base_url is None:
+            return self.base_url is None
+        from missy.policy import parse
+
+        host, own = parse(self.base_url).host, parse(self.spec.base_url).host
+        return host == own or host.endswith(f".{own}")
 
     @property
     def issuer_url(self) -> str | None:
@@ -126,6 +144,16 @@ class Keep:
     keep_days: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Role:
+    """Instructions for the model, and who is asked. What is None is left to the entry, or to a question's options."""
+
+    system: str | None = None
+    provider: str | None = None
+    model: str | None = None
+    temperature: float | None = None
+
+
 class Caution(str):
     """A warning about the file: valid but not recommended; `entries` are the ones concerned."""
 
@@ -154,6 +182,7 @@ class Config:
     network: Network = field(default_factory=Network)
     budget: Budget = field(default_factory=Budget)
     sessions: Keep = field(default_factory=Keep)
+    roles: dict[str, Role] = field(default_factory=dict)
     warnings: tuple[Caution, ...] = ()
     fingerprint: tuple[int, ...] | None = field(default=None, compare=False, repr=False)
 

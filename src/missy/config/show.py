@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from missy.config import fields
+from missy.config.roles import KEYS
 from missy.config.schema import is_reference
 from missy.masking import MASK
 
@@ -18,6 +19,7 @@ def effective(config: Config) -> dict[str, Any]:
     return {
         "default_provider": config.default,
         "providers": {name: _entry(entry, config.kinds) for name, entry in config.providers.items()},
+        "roles": {name: _plain(role, list(KEYS)) for name, role in config.roles.items()},
         "budget": _plain(config.budget, [field.name for field in fields.BUDGET]),
         "sessions": _plain(config.sessions, [field.name for field in fields.SESSIONS]),
         "network": _plain(config.network, [field.name for field in fields.NETWORK]),

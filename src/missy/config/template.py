@@ -20,6 +20,13 @@ providers:
 """
 
 _TAIL = """\
+#roles:                           # named instructions: missy ask --role terse ...
+  #terse:
+    #system: Answer in one line.
+    #provider: null               # the entry that it asks; null: as without the role
+    #model: null
+    #temperature: null            # 0 to 2
+
 budget:                           # in US dollars; null: no limit
   day_usd: null
   session_usd: null

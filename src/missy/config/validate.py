@@ -11,7 +11,7 @@ from missy import paths, policy, services
 from missy.config import fields
 from missy.config.kind_spec import default_kind, kind_of
 from missy.config.positions import dotted
-from missy.config.schema import NOT_YET, Budget, Caution, Config, Entry, Keep, Network, nearest
+from missy.config.schema import NOT_YET, Budget, Caution, Config, Entry, Keep, Network, Role, nearest
 from missy.config.values import NAME, Wrong, shown
 from missy.errors import ConfigError, MissyError
 from missy.masking import has_form_of_key, may_be_secret
@@ -42,6 +42,7 @@ def build(data: Any, source_map: SourceMap, kinds: Kinds) -> Config:
         network=_network(root.get("network"), source_map),
         budget=_budget(root.get("budget"), source_map),
         sessions=_sessions(root.get("sessions"), source_map),
+        roles=_roles(root.get("roles"), source_map),
     )
     _check_names(config, source_map)
     for entry in config.providers.values():
@@ -123,6 +124,21 @@ def _budget(data: Any, source_map: SourceMap) -> Budget:
 def _sessions(data: Any, source_map: SourceMap) -> Keep:
     key_path = ("sessions",)
     return Keep(**_section(fields.SESSIONS, _mapping(data, key_path, source_map), key_path, source_map))
+
+
+def _roles(data: Any, source_map: SourceMap) -> dict[str, Role]:
+    given = _mapping(data, ("roles",), source_map)
+    if not given:
+        return {}
+    from missy.config.role_fields import ROLE
+
+    found: dict[str, Role] = {}
+    for name, value in given.items():
+        key_path: KeyPath = ("roles", name)
+        if not NAME.fullmatch(name):
+            raise source_map.error(f"found {shown(name)} as the name of a role; allowed {_NAMES}", key_path)
+        found[name] = Role(**_section(ROLE, _mapping(value, key_path, source_map), key_path, source_map))
+    return found
 
 
 def _section(table: Sequence[Field], data: _Values, key_path: KeyPath, source_map: SourceMap) -> _Values:
@@ -228,6 +244,8 @@ def _check_names(config: Config, source_map: SourceMap) -> None:
     """Refuse a default or a fallback that names no entry. Some kinds are always there."""
     names = [*config.providers, *config.always_there]
     _check_name(config.default_provider, names, ("default_provider",), source_map)
+    for name, role in config.roles.items():
+        _check_name(role.provider, names, ("roles", name, "provider"), source_map)
     for entry in config.providers.values():
         key_path: KeyPath = ("providers", entry.entry, "fallback")
         others = [name for name in names if name != entry.entry]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 MAX_SECONDS = 86_400  # a day; anything longer is a typing error, or meant as milliseconds
 MAX_RETRIES = 100
 MAX_DAYS = 36_500
+MAX_PROSE = 65_536  # characters
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 VARIABLE = re.compile(r"\$[A-Za-z_][A-Za-z0-9_]*")
 SECRET_NAME = re.compile(r"(vault|keyring)://[A-Za-z0-9._/-]{1,128}")
@@ -80,6 +81,24 @@ def text(value: Any) -> str:
     if not value.isprintable() or value != value.strip():
         raise Wrong(f"{shown(value)}, with a line end, an invisible character or a space at either end")
     return value
+
+
+def prose(value: Any) -> str:
+    """Check a text that may have several lines, such as instructions for a model."""
+    if not isinstance(value, str):
+        raise Wrong(kind_of(value), "put it in quotes if it is meant as text" if value is not None else "")
+    if not value.strip() or len(value) > MAX_PROSE:
+        raise Wrong(f"text of more than {MAX_PROSE} characters" if value.strip() else "an empty text")
+    if not value.isprintable() and any(ord(char) < 32 and char not in "\n\t\r" for char in value):
+        raise Wrong("text with a control character")
+    return value
+
+
+def temperature(value: Any) -> float:
+    """Check a temperature, 0 to 2."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 2:
+        raise Wrong(shown(value))
+    return float(value)
 
 
 def flag(value: Any) -> bool:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from missy.answer import _Tally
-    from missy.config.schema import Entry
+    from missy.config.schema import Config, Entry
     from missy.events import Event, Message
     from missy.sessions.records import SessionRecord, StoredFile, Turn
     from missy.sessions.store import Store
@@ -26,6 +26,10 @@ _KEPT_OPTIONS = ("model", "temperature", "max_tokens", "reasoning", "schema")
 
 class Asker(Protocol):
     """The part of Missy that a session uses."""
+
+    @property
+    def config(self) -> Config:
+        """The configuration."""
 
     def entry(self, name: str | None = None) -> Entry:
         """Return an entry of the configuration."""
@@ -94,6 +98,10 @@ class SessionBase:
             raise UsageError(
                 "the prompt of a session must be a string", hint="the session adds the earlier turns itself"
             )
+        if request_options.get("role") is not None:
+            from missy.config.roles import with_role
+
+            request_options = with_role(self._missy.config, request_options)
         plan = Plan(
             prompt, attached([*images, *attachments]), request_options, after or (lambda stored: stored.tip)
         )

@@ -6,7 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from missy.errors import IncompleteError, MissyError
-from missy.events import Done, Image, Message, Reasoning, Replay, Usage
+from missy.events import Attachment, Done, Message, Reasoning, Replay, Usage
 from missy.sessions.records import Outcome, StoredFile
 
 if TYPE_CHECKING:
@@ -32,15 +32,19 @@ def messages(turns: Iterable[Turn]) -> list[Message]:
 
 def question(prompt: str, files: Sequence[StoredFile]) -> Message:
     """Return a question as the user message."""
-    return Message("user", prompt, tuple(Image(file.data or b"", file.media_type) for file in files))
+    return Message(
+        "user",
+        prompt,
+        attachments=tuple(Attachment(file.data or b"", file.media_type, file.name) for file in files),
+    )
 
 
 def attached(files: Iterable[Any]) -> tuple[StoredFile, ...]:
-    """Return files as they are stored: anything with `data` and `media_type`, and perhaps a `name`."""
-    return tuple(
-        StoredFile(getattr(file, "name", "") or "", file.media_type, len(file.data), bytes(file.data))
-        for file in files
-    )
+    """Return attachments as they are stored. Raises UsageError for what cannot be attached."""
+    from missy.attachments.content import attachment
+
+    given = [attachment(file) for file in files]
+    return tuple(StoredFile(file.name, file.media_type, len(file.data), bytes(file.data)) for file in given)
 
 
 def cache_key(session: str) -> str:

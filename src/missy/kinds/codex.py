@@ -38,9 +38,10 @@ class _Codex(Kind):
     """See missy.kinds.base.Kind."""
 
     name = "openai-codex"
-    keys = ("base_url", "issuer")
+    keys = ("base_url", "issuer", "accepts")
     base_url = "https://chatgpt.com/backend-api/codex"
     issuer = "https://auth.openai.com"
+    accepts_elsewhere = ("image", "pdf")
     timeout = 60.0
     template = _TEMPLATE
     title = "OpenAI (OAuth/Codex)"

@@ -32,6 +32,7 @@ class _Local(Kind):
 
     name = "local"
     keys = ("model_path",)
+    accepts = accepts_elsewhere = ()
     always_there = "the model on this machine"
     template = _TEMPLATE
     title = "The small model on this machine"

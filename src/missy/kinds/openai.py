@@ -38,6 +38,7 @@ _TEMPLATE = (
     api_key_header: null          # the header for the bare key; null: Authorization: Bearer
     max_retries: 2
     enabled: true
+    accepts: null                 # files besides text: [image], [image, pdf]; null: pdf at api.openai.com only
     fallback: []                  # entries to try instead, in order; off unless written here
 """,
     """\
@@ -77,7 +78,7 @@ class _OpenAI(Kind):
     """See missy.kinds.base.Kind."""
 
     name = "openai"
-    keys = ("api_key", "api_keys", "base_url", "headers", "query", "api_key_header")
+    keys = ("api_key", "api_keys", "base_url", "headers", "query", "api_key_header", "accepts")
     base_url = "https://api.openai.com/v1"
     model = "gpt-4o"
     template = _TEMPLATE

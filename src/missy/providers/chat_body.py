@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from missy.providers.file_parts import Shapes, file_parts
 from missy.providers.returned import fields_of
 
 if TYPE_CHECKING:
-    from missy.events import Image, Message, Tool
+    from missy.events import Message, Tool
     from missy.providers.base import Request
     from missy.providers.profile import Profile
 
@@ -61,9 +62,8 @@ def _messages(request: Request, system: str | None, system_role: str) -> list[di
 def _message(message: Message, system_role: str) -> dict[str, Any]:
     made: dict[str, Any] = {"role": system_role if message.role == "system" else message.role}
     # A string if there is only text: some chat templates answer 500 to a list of parts.
-    if message.images:
-        text = [{"type": "text", "text": message.text}] if message.text else []
-        made["content"] = text + [_image(image) for image in message.images]
+    if message.images or message.attachments:
+        made["content"] = _content(message)
     else:
         made["content"] = message.text if message.text or not message.tool_calls else None
     if message.tool_calls:
@@ -83,11 +83,24 @@ def _message(message: Message, system_role: str) -> dict[str, Any]:
     return made
 
 
-def _image(image: Image) -> dict[str, Any]:
-    import base64
+def _content(message: Message) -> str | list[dict[str, Any]]:
+    """Return the content of a message with files: one string if all of them are text (see `_message`)."""
+    text = [_text(message.text)] if message.text else []
+    parts = text + file_parts(message, _SHAPES)
+    if all(part["type"] == "text" for part in parts):
+        return "\n\n".join(part["text"] for part in parts)
+    return parts
 
-    data = base64.b64encode(image.data).decode()
-    return {"type": "image_url", "image_url": {"url": f"data:{image.media_type};base64,{data}"}}
+
+def _text(text: str) -> dict[str, Any]:
+    return {"type": "text", "text": text}
+
+
+_SHAPES = Shapes(
+    text=_text,
+    image=lambda url: {"type": "image_url", "image_url": {"url": url}},
+    file=lambda name, url: {"type": "file", "file": {"filename": name, "file_data": url}},
+)
 
 
 def _tool(tool: Tool) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from missy.errors import MissyError
 from missy.net.limits import Clock
+from missy.providers.recorded import recorded_of
 from missy.providers.replays import own_replays, stamped
 
 if TYPE_CHECKING:
@@ -115,7 +116,8 @@ def _attempt(
     credential, headers = attempts.credential, adapter.headers(attempts)
     http = adapter.endpoint.build("post", adapter.path, credential, body, headers)
     clock.reset_idle()  # only here: the first request loads the `openai` package, which takes time
-    response: HttpResponse = yield _Open(http, adapter.endpoint.attribution(credential, clock))
+    attribution = adapter.endpoint.attribution(credential, clock, recorded_of(request))
+    response: HttpResponse = yield _Open(http, attribution)
     if not 200 <= response.status < 300:
         raw = bytearray()
         while (chunk := (yield _READ)) is not None:

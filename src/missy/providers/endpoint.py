@@ -66,9 +66,12 @@ class Endpoint:
         """Return the sender for async code on the running loop."""
         return self._door.async_core()
 
-    def attribution(self, credential: Credential, clock: Clock) -> Attribution:
-        """Return the attribution of a request, with its clock."""
-        return Attribution(clock, entry=self._entry, credential=credential.id, extras=credential.extras.names)
+    def attribution(
+        self, credential: Credential, clock: Clock, recorded: Mapping[str, str] | None = None
+    ) -> Attribution:
+        """Return the attribution of a request, with its clock, and with what else is `recorded` of it."""
+        extras = {**credential.extras.names, **(recorded or {})}
+        return Attribution(clock, entry=self._entry, credential=credential.id, extras=extras)
 
     def build(
         self,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from missy.config.schema import Entry
+    from missy.events import Attachment
     from missy.options import AskOptions
     from missy.structured.schema import Schema
 
@@ -25,7 +26,9 @@ _SEQUENCE = (list, tuple)
 _TYPES: dict[str, tuple[type, ...]] = {
     "model": (str,),
     "system": (str,),
+    "role": (str,),
     "images": _SEQUENCE,
+    "attachments": _SEQUENCE,
     "temperature": _NUMBER,
     "max_tokens": (int,),
     "reasoning": (str,),
@@ -45,13 +48,18 @@ def build_request(entry: Entry, prompt: str | Sequence[Message], options: AskOpt
     _check_types(options)
     images = tuple(options.get("images") or ())
     if isinstance(prompt, str):
-        messages: tuple[Message, ...] = (Message("user", prompt, images),)
-        if not prompt.strip() and not images:
+        files = _files(options)
+        messages: tuple[Message, ...] = (Message("user", prompt, images, attachments=files),)
+        if not prompt.strip() and not images and not files:
             raise UsageError("the prompt is empty", hint='try: missy ask "What is the capital of France?"')
     else:
         messages = tuple(prompt)
         if not messages:
             raise UsageError("there is no message to answer", hint="give at least one")
+    if any(message.images or message.attachments for message in messages):
+        from missy.providers.accepted import require_accepted
+
+        require_accepted(entry, messages)
     _check_values(options)
     model, system = options.get("model"), options.get("system")
     for text in (model, system, *(message.text for message in messages)):
@@ -75,6 +83,17 @@ def build_request(entry: Entry, prompt: str | Sequence[Message], options: AskOpt
         repair=options.get("repair") is not False,
         cache_key=options.get("cache_key"),
     )
+
+
+def _files(options: AskOptions) -> tuple[Attachment, ...]:
+    given = options.get("attachments")
+    if not given:
+        return ()
+    from missy.attachments.content import attachment, check_together
+
+    files = tuple(attachment(file) for file in given)
+    check_together(files)
+    return files
 
 
 def _read_schema(given: Any) -> Schema:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from missy.providers.file_parts import Shapes, file_parts
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from missy.events import Image, Message, Tool
+    from missy.events import Message, Tool
     from missy.providers.base import Request
 
 INSTRUCTIONS = "You are a helpful assistant."  # the backend refuses a request without instructions
@@ -89,15 +91,19 @@ def _input(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
 
 
 def _content(message: Message) -> list[dict[str, Any]]:
-    text = [{"type": "input_text", "text": message.text}] if message.text or not message.images else []
-    return text + [_image(image) for image in message.images]
+    files = file_parts(message, _SHAPES)
+    return ([_text(message.text)] if message.text or not files else []) + files
 
 
-def _image(image: Image) -> dict[str, Any]:
-    import base64
+def _text(text: str) -> dict[str, Any]:
+    return {"type": "input_text", "text": text}
 
-    data = base64.b64encode(image.data).decode()
-    return {"type": "input_image", "image_url": f"data:{image.media_type};base64,{data}", "detail": "auto"}
+
+_SHAPES = Shapes(
+    text=_text,
+    image=lambda url: {"type": "input_image", "image_url": url, "detail": "auto"},
+    file=lambda name, url: {"type": "input_file", "filename": name, "file_data": url},
+)
 
 
 def _assistant(message: Message) -> list[dict[str, Any]]:

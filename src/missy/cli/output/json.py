@@ -74,14 +74,14 @@ class JsonObject:
             "reasoning": "".join(self._reasoning),
             "tool_calls": self._calls,
             "value": summary.value,
+            "attachments": list(summary.attachments),
             "session": summary.session,
+            "turn": summary.turn,
             "request_id": _masked((done and done.request_id) or getattr(error, "request_id", None)),
             "ttft_ms": summary.ttft_ms,
             "duration_ms": summary.duration_ms,
             "error": _describe(error) if error else None,
         }
-        if summary.turn is not None:
-            answer["turn"] = summary.turn
         if self._commentary:
             answer["commentary"] = "".join(self._commentary)
         if done is not None and done.refusal:

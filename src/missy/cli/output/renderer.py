@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from missy.errors import MissyError
     from missy.events import Event
 
@@ -27,6 +29,7 @@ class Summary:
     ttft_ms: int | None = None
     duration_ms: int | None = None
     value: Any = None
+    attachments: Sequence[dict[str, Any]] = ()
 
 
 class Renderer(Protocol):
