@@ -139,6 +139,10 @@ class Renewals(ABC, Generic[L, A]):
                 self._notice(f"the login could not be renewed yet and is used as it is: {failure.message}")
                 return access
 
+    def stored(self) -> A:
+        """Return what a request would get of the login as it is stored. Sends nothing. Raises CredentialError."""
+        return self._access(self._checked(self.load()))
+
     def _current(self) -> L:
         """Return the newest login. Raises CredentialError if there is none that may be used here."""
         login = self.load()

@@ -55,7 +55,7 @@ class _Codex(Kind):
         from missy.auth.tokens import Logins
         from missy.auth.usage import NOTE_FILE, UsageCache
         from missy.providers.catalogue import Catalogue
-        from missy.providers.codex import CodexProvider
+        from missy.providers.codex import PROFILE, CodexProvider
 
         assert entry.endpoint is not None
         door, home = context.door(), context.home
@@ -68,7 +68,7 @@ class _Codex(Kind):
             host=parse(entry.endpoint).host,
             logins=logins,
             max_retries=entry.max_retries,
-            catalogue=Catalogue(home / _CATALOGUE),
+            catalogue=Catalogue(home / _CATALOGUE, query=PROFILE.models_query, by_priority=True),
             limits=UsageCache(home / NOTE_FILE),
             timeout=entry.timeout,
             heads=context.heads(),
@@ -90,7 +90,7 @@ class _Codex(Kind):
         """See Kind."""
         from missy.providers.catalogue import Catalogue
 
-        return Catalogue(paths.home() / _CATALOGUE).cached(entry.entry)
+        return Catalogue(paths.home() / _CATALOGUE, by_priority=True).cached(entry.entry)
 
     def readiness(self, entry: Entry, environ: Mapping[str, str]) -> tuple[str, str]:  # noqa: ARG002
         """See Kind."""

@@ -1,4 +1,4 @@
-"""The ChatGPT backend's list of models: cached for a few minutes, then revalidated with its ETag (RFC 9110, 13.1.2)."""
+"""A ChatGPT plan's list of models: cached for a few minutes, then revalidated with its ETag (RFC 9110, 13.1.2)."""
 
 from __future__ import annotations
 
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from missy.secrets.resolve import Credential
 
 MAX_AGE_SECONDS = 300.0  # seconds
-# The backend leaves out models whose `minimal_client_version` is higher; the highest seen is 0.155.0, in the list that
-# its own client 0.169.0 carries. Far above it, so that no model is hidden when that client reaches 1.0.
-_CLIENT_VERSION = "99.0.0"
 
 
 class Model:
@@ -38,22 +35,34 @@ class Model:
 
 
 class Catalogue:
-    """The cached lists of one MISSY_HOME, by entry and account. A failure to write the cache is ignored."""
+    """The cached lists of one MISSY_HOME, by entry and account. A failure to write the cache is ignored.
 
-    def __init__(self, path: Path) -> None:
+    `query` is added to the request; `by_priority`: the models are put into the order of their `priority`.
+    """
+
+    def __init__(self, path: Path, *, query: str = "", by_priority: bool = False) -> None:
         self._path = path
+        self._query = query
+        self._by_priority = by_priority
 
     def models(
-        self, endpoint: Endpoint, credential: Credential, headers: Mapping[str, str], clock: Clock, entry: str
+        self,
+        endpoint: Endpoint,
+        credential: Credential,
+        headers: Mapping[str, str],
+        clock: Clock,
+        entry: str,
+        *,
+        account: str,
     ) -> list[Model]:
         """Return the models, best first. Raises MissyError."""
-        key = f"{entry} {headers.get('chatgpt-account-id', '')}"
+        key = f"{entry} {account}"
         known = self._load()
         note = known.get(key, {})
         if note and 0 <= time.time() - _number(note.get("at")) < MAX_AGE_SECONDS:
-            return _sorted(note.get("models"))
+            return self._sorted(note.get("models"))
         asked = dict(headers) | ({"If-None-Match": str(note["etag"])} if note.get("etag") else {})
-        path = f"/models?client_version={_CLIENT_VERSION}"
+        path = f"/models{self._query}"
         try:
             response, body = endpoint.fetch(
                 path, credential=credential, clock=clock, headers=asked, limit=MAX_BODY
@@ -63,7 +72,7 @@ class Catalogue:
             if error.status != 304 or not note:
                 raise
             self._store(known | {key: note | {"at": time.time()}})
-            return _sorted(note.get("models"))
+            return self._sorted(note.get("models"))
         value = parse_json(body)
         items = value.get("models") if isinstance(value, dict) else None
         if not isinstance(items, list):
@@ -74,7 +83,7 @@ class Catalogue:
             if isinstance(item, dict)
         ]
         self._store(known | {key: {"at": time.time(), "etag": etag, "models": kept, "entry": entry}})
-        return _sorted(kept)
+        return self._sorted(kept)
 
     def cached_default(self, entry: str) -> str | None:
         """Return the default model of the cached list, without a request."""
@@ -83,7 +92,12 @@ class Catalogue:
     def cached(self, entry: str) -> list[str]:
         """Return the listed names of the cached list, best first, without a request."""
         notes = (note for key, note in self._load().items() if key.startswith(f"{entry} "))
-        return [model.name for model in _sorted(next(notes, {}).get("models")) if model.listed]
+        return [model.name for model in self._sorted(next(notes, {}).get("models")) if model.listed]
+
+    def _sorted(self, items: object) -> list[Model]:
+        found = [Model(item) for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+        models = [model for model in found if model.name]
+        return sorted(models, key=lambda model: model.priority) if self._by_priority else models
 
     def _load(self) -> dict[str, dict[str, Any]]:
         kept = files.read_note(self._path, 4 << 20)
@@ -99,13 +113,6 @@ def _is_note(note: object) -> bool:
         return False
     etag = note.get("etag")
     return etag is None or (isinstance(etag, str) and is_field_value(etag))
-
-
-def _sorted(items: object) -> list[Model]:
-    if not isinstance(items, list):
-        return []
-    models = [Model(item) for item in items if isinstance(item, dict)]
-    return sorted((model for model in models if model.name), key=lambda model: model.priority)
 
 
 def _number(value: object) -> float:

@@ -1,7 +1,7 @@
-"""The body of a Responses request, as the ChatGPT backend requires it. Pure.
+"""The body of a Responses request, as an endpoint of a ChatGPT plan requires it. Pure.
 
-The format is OpenAI's (API reference, "Responses"). The backend keeps no state: `store` must be false, `stream` true, and
-the model's reasoning is sent back in its encrypted form.
+The format is OpenAI's (API reference, "Responses"). The endpoint keeps no state: `store` must be false, `stream` true,
+and the model's reasoning is sent back in its encrypted form.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
     from missy.events import Message, Tool
     from missy.providers.base import Request
+    from missy.providers.responses_profile import ResponsesProfile
 
-INSTRUCTIONS = "You are a helpful assistant."  # the backend refuses a request without instructions
 
-
-def body(request: Request, *, omitted: Collection[str] = ()) -> dict[str, Any]:
-    """Build the body. `temperature` and `max_tokens` are omitted: the backend refuses them (see `left_out`).
+def body(request: Request, profile: ResponsesProfile, *, omitted: Collection[str] = ()) -> dict[str, Any]:
+    """Build the body. `temperature` and `max_tokens` are omitted: a plan's endpoint refuses them (see `left_out`).
 
     `omitted` names what was refused before; without `text`, the schema is part of the instructions.
     """
     system = [message.text for message in request.messages if message.role == "system"]
+    instructions = _instructions(request, profile, omitted)
     made: dict[str, Any] = {
         "model": request.model,
-        "instructions": _instructions(request, omitted),
-        "input": [*map(_developer, system), *_input(request.messages)],
+        **({"instructions": instructions} if instructions else {}),
+        "input": [*_tools_item(request, profile), *map(_developer, system), *_input(request.messages)],
         "store": False,
         "stream": True,
         "include": ["reasoning.encrypted_content"],
@@ -38,7 +38,10 @@ def body(request: Request, *, omitted: Collection[str] = ()) -> dict[str, Any]:
         made["prompt_cache_key"] = request.cache_key
     if request.reasoning is not None:
         made["reasoning"] = {"effort": request.reasoning, "summary": "auto"}
-    if request.tools:
+    if request.tools and profile.tools_in_input:
+        if request.tool_choice is not None:
+            made["tool_choice"] = request.tool_choice
+    elif request.tools:
         made["tools"] = [_tool(tool) for tool in request.tools]
         made["tool_choice"] = request.tool_choice or "auto"
         made["parallel_tool_calls"] = True
@@ -52,15 +55,23 @@ def body(request: Request, *, omitted: Collection[str] = ()) -> dict[str, Any]:
                 "strict": schema.strict,
             }
         }
-    return {name: value for name, value in made.items() if name not in omitted}
+    allowed = profile.fields.difference(omitted)
+    return {name: value for name, value in made.items() if name in allowed}
 
 
-def _instructions(request: Request, omitted: Collection[str]) -> str:
+def _instructions(request: Request, profile: ResponsesProfile, omitted: Collection[str]) -> str:
     said = request.system or ""
-    said = said if said.strip() else INSTRUCTIONS
+    said = said if said.strip() else profile.instructions
     if request.schema is not None and "text" in omitted:
-        return f"{said}\n\n{request.schema.instruction()}"
+        return f"{said}\n\n{request.schema.instruction()}".strip()
     return said
+
+
+def _tools_item(request: Request, profile: ResponsesProfile) -> list[dict[str, Any]]:
+    if not request.tools or not profile.tools_in_input:
+        return []
+    tools = [_tool(tool) for tool in request.tools]
+    return [{"type": "additional_tools", "role": "developer", "tools": tools}]
 
 
 def left_out(request: Request) -> list[str]:
