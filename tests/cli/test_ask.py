@@ -15,6 +15,7 @@ import time
 
 import pytest
 
+from tests.cli.person import CTRL_D, ENTER, Person
 from tests.command import SAFETY, Command, read_until
 from tests.servers import Gate, chat_answer, chat_chunk, chat_error, chat_stream, event_stream, response, sse
 
@@ -165,6 +166,21 @@ def test_an_image_goes_with_the_prompt(missy, serve, tmp_path):
     assert text == {"type": "text", "text": "What is it?"}
     assert one["image_url"]["url"] == "data:image/png;base64," + base64.b64encode(PNG).decode()
     assert two["image_url"]["url"].startswith("data:image/jpeg;base64,")
+
+
+def test_a_dash_on_a_terminal_is_read_beside_an_attachment(missy, serve, tmp_path):
+    """`-` asks for the prompt to be typed; without it, the attachment alone is sent."""
+    origin = serve(chat_stream("a dot"))
+    missy.entry(origin.url)
+    (tmp_path / "one.png").write_bytes(PNG)
+    for words in ([], ["-"]):
+        with Person(missy, "ask", *words, "--attach", str(tmp_path / "one.png")) as person:
+            if words:
+                person.see("type the prompt")
+                person.press("What is it?", ENTER, CTRL_D)
+            assert person.end() == 0
+        sent = origin.last.json()["messages"][-1]["content"]
+        assert [part.get("text") for part in sent] == (["What is it?\n", None] if words else [None])
 
 
 def test_an_attachment_that_cannot_go_is_named(missy, serve, tmp_path):

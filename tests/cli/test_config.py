@@ -26,6 +26,7 @@ def test_init_makes_private_files_and_a_config_that_loads(missy, umask):
     checked = missy("config", "validate")
     assert (checked.code, checked.err) == (0, "")
     assert checked.text.startswith("ok: ")
+    assert ": 1 provider (1 enabled), 0 network rules\n" in checked.text
 
 
 def test_init_leaves_what_is_there(missy):

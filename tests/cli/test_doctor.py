@@ -233,7 +233,7 @@ def test_the_vault_is_opened(missy, models):
     """How many secrets there are and where its key is; a lost key is found."""
     missy.entry(models().url)
     Vault(missy.home).set("a", Secret(KEY))
-    assert "1 secrets" in walk(missy)["vault"]["detail"]
+    assert "1 secret;" in walk(missy)["vault"]["detail"]
     (missy.home / "secrets" / "vault.key").unlink()
     checks = walk(missy)
     assert (checks["vault"]["status"], checks["code"]) == ("fail", 4)
@@ -372,6 +372,6 @@ def test_the_backups_can_be_deleted(missy):
     (backup,) = missy.home.glob("config.yaml.bak-*")
     assert KEY in backup.read_text()
     done = missy("config", "backups", "--prune")
-    assert (done.code, "deleted 1 backups" in done.err) == (0, True)
+    assert (done.code, "deleted 1 backup:" in done.err) == (0, True)
     assert not [*missy.home.glob("config.yaml.bak-*")]
     assert missy("config", "backups", "--prune").code == 0

@@ -90,6 +90,9 @@ def test_set_changes_its_own_characters(missy, args, old, new):
         (("defalt_provider", "x"), "is not a key", "did you mean default_provider?"),
         (("zzzz.qqq", "x"), "is not a key", "missy config schema"),
         (("a..b", "x"), "is not a key", "write it like"),
+        (('providers."my.box".c', "x"), "is not a key", "did you mean"),
+        (('providers."new.box".c', "x"), "is not a key", "did you mean"),
+        (("providers.new.box", "{base_url: http://127.0.0.1:9/v1}"), "is not a key", "did you mean"),
         (("providers.groq.timeout", "-5"), "found -5", "missy config schema"),
         (("providers.groq.timeout", "[1"), "cannot be read as YAML", "write a list"),
         (("providers.groq.base_url", "nonsense"), "found 'nonsense'", "missy config schema"),
@@ -115,6 +118,12 @@ def test_a_wrong_key_or_value_changes_nothing(missy, args, said, hint):
         ("providers.groq.api_keys", "[gsk_CANARY0123]"),
         ("providers.new", "{base_url: http://127.0.0.1:1/v1, api_key: gsk_CANARY0123}"),
         ("providers", "{new: {api_keys: [gsk_CANARY0123]}}"),
+        ("providers.groq.query.sig", "CANARY"),
+        ("providers.groq.query", "{sig: CANARY}"),
+        ("providers.groq.headers.x-credential", "CANARY"),
+        ("providers.groq.headers.x-passwd", "CANARY"),
+        ("providers.groq.headers.x-plain", "gsk_CANARY0123"),
+        ("providers.new", "{base_url: http://127.0.0.1:1/v1, headers: {x-signature: CANARY}}"),
     ],
 )
 def test_a_key_itself_is_refused_as_an_argument(missy, key, value):
@@ -123,6 +132,16 @@ def test_a_key_itself_is_refused_as_an_argument(missy, key, value):
     said = fails(missy, "set", key, value)
     assert "missy vault set" in said
     assert "CANARY" not in said
+
+
+def test_a_header_that_is_no_secret_is_set(missy):
+    """What a header or a parameter is called decides, as it does when a request is sent: these hold no credential."""
+    missy.config(FILE)
+    for key in ("headers.x-portkey-provider", "query.api-version"):
+        assert missy.inside("config", "set", f"providers.groq.{key}", "openai").code == 0, key
+    found = load(missy.home / "config.yaml").providers["groq"]
+    assert found.headers == (("x-portkey-provider", "openai"),)
+    assert found.query == (("api-version", "openai"),)
 
 
 def test_set_makes_what_is_missing_on_the_way(missy):
@@ -134,6 +153,15 @@ def test_set_makes_what_is_missing_on_the_way(missy):
     config = load(missy.home / "config.yaml")
     assert list(config.providers) == ["box"]
     assert config.network.presets == ("openai",)
+
+
+def test_quotes_name_a_new_entry_with_dots(missy):
+    """Without quotes a dotted name is a key of an entry; with them it is the name of a new one."""
+    missy.config(FILE)
+    entry = "{base_url: http://127.0.0.1:9/v1, model: m}"
+    assert missy.inside("config", "set", 'providers."new.box"', entry).code == 0
+    assert missy.inside("config", "set", "providers.new.box.model", "m2").code == 0
+    assert load(missy.home / "config.yaml").providers["new.box"].model == "m2"
 
 
 def test_set_writes_the_file_that_is_named(missy):

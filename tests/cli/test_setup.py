@@ -119,7 +119,7 @@ def test_check_asks_before_anything_is_written(missy, serve):
     assert not (missy.home / "secrets").exists()
     done = missy(*args, "--check", stdin=KEY.encode())
     assert done.code == 0
-    assert "x answers, 1 models" in done.err
+    assert "x answers, 1 model\n" in done.err
     assert server.last.header("authorization") == f"Bearer {KEY}"
     assert entry(missy, "x").api_key == "vault://x"
     assert missy("audit", "verify").code == 0

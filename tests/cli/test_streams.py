@@ -221,3 +221,32 @@ def test_a_stdout_that_does_not_block_gets_everything(ready: Command) -> None:
         os.close(writer)
         assert stream.read() == ready("config", "schema").out
         assert process.wait(SAFETY) == 0
+
+
+READING = [
+    ("ask",),
+    ("ask", "-"),
+    ("vault", "set", "Y"),
+    ("vault", "delete", "X"),
+    ("sessions", "delete", "s"),
+    ("setup",),
+    ("setup", "--no-prompt", "--provider", "openai", "--api-key-stdin"),
+    ("audit", "verify", "--checkpoint", "-"),
+]
+
+
+@pytest.mark.parametrize("redirect", ["<&-", "0>/dev/null"], ids=["closed", "write only"])
+@pytest.mark.parametrize("args", READING, ids=names(READING))
+def test_a_stdin_that_cannot_be_read_is_wrong_use(
+    ready: Command, args: tuple[str, ...], redirect: str
+) -> None:
+    """Without a stdin, a command that wants to read or to ask is exit 2, says what to do, and changes nothing."""
+    assert ready("vault", "set", "X", stdin=b"value").code == 0
+    assert ready("ask", "--session", "s", "hi").code == 0
+    done = ends(ready, args, redirect)
+    said = done.stderr.decode().splitlines()
+    assert (done.returncode, done.stdout, len(said)) == (2, b"", 2), said
+    assert "type the prompt" not in said[0]
+    assert "output" not in said[0]
+    assert ready("vault", "get", "X").text == "value\n"
+    assert len(ready("sessions", "--json").json()) == 1

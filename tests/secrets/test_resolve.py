@@ -123,6 +123,16 @@ def test_a_key_that_no_header_takes_is_refused_unseen(value):
     assert value not in refused.value.message + refused.value.hint
 
 
+def test_a_malformed_key_is_named_by_where_it_was_found(missy):
+    """`$NAME` is what the file says; a variable that is used unasked has no $; a stored key has its store and name."""
+    missy.inside("vault", "set", "v", stdin="schlüssel".encode())
+    environ = {"A": "schlüssel", "MINE_API_KEY": "schlüssel"}
+    for key, said in (("$A", "from $A "), (None, "from MINE_API_KEY "), ("vault://v", "from vault:v ")):
+        with pytest.raises(CredentialError) as refused:
+            credentials(an_entry("mine", base_url=OTHER, api_key=key), environ)
+        assert said in refused.value.message
+
+
 @pytest.mark.parametrize("value", ["schlüssel", "line\nend", "a\r\nHost: evil", "\x00"])
 def test_a_header_from_the_environment_cannot_split_the_request(value):
     """What a variable holds is checked when it is sent: an error with the name of the header, without its value."""

@@ -8,6 +8,7 @@ import re
 from typing import Any, NamedTuple
 
 from missy.errors import MissyError
+from missy.plural import counted
 
 GENESIS = "0" * 64  # `prev` of the first line
 VERSION = 2  # `v` of a line: from 2 on, its number and hash are kept in the head file too
@@ -105,7 +106,7 @@ def check_link(line: bytes, record: dict[str, Any], expected: int, prev: str) ->
         return ""
     missing = record["seq"] - expected
     if missing > 0:
-        return f"{missing} line{'s' * (missing > 1)} before it removed, or this one moved"
+        return f"{counted(missing, 'line')} before it removed, or this one moved"
     if missing < 0:
         return "this line was moved or added, or one before it was"
     return "it does not follow the line before: that one was changed, removed or added"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from missy.audit.chain import GENESIS, START, VERSION, Link, check_link, is_truncated, link_of, parse_line
+from missy.plural import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -96,7 +97,7 @@ def _compare(noted: Link, last: Link, wanted: dict[int, str], where: str) -> str
     if noted.seq > last.seq:
         missing = noted.seq - last.seq
         what = "the record is empty" if last.seq == 0 else f"it ends with line {last.seq}"
-        return f"{missing} line{'s' * (missing > 1)} cut off at the end: {what}, {where} says {noted.seq}"
+        return f"{counted(missing, 'line')} cut off at the end: {what}, {where} says {noted.seq}"
     held = wanted[noted.seq] if noted.seq else GENESIS
     if held == noted.hash:
         return ""

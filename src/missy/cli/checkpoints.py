@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import TYPE_CHECKING, Any
 
 from missy import paths
+from missy.cli.piped_stdin import read_bytes
 from missy.errors import UsageError
 
 if TYPE_CHECKING:
@@ -75,9 +75,7 @@ def _check_signer(note: Note, checkpoint: Checkpoint, public_key_text: str | Non
 
 def _read(source: str) -> bytes:
     if source == "-":
-        if sys.stdin is None:
-            raise UsageError("stdin is closed", hint="name a file: missy audit verify --checkpoint FILE")
-        data = sys.stdin.buffer.read(_MAX_CHECKPOINT_BYTES + 1)
+        data = read_bytes(_MAX_CHECKPOINT_BYTES + 1)
     else:
         try:
             with open(paths.expand(source), "rb") as file:

@@ -6,9 +6,14 @@ import os
 import stat
 import sys
 import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from missy.cli.app import notice
 from missy.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MAX_INPUT_BYTES = 32 << 20
 NOTICE_AFTER_SECONDS = 1.0  # of waiting for data
@@ -28,14 +33,9 @@ def read_piped(*, optional: bool) -> str:
     `optional`: a pipe that stays open and empty for GIVE_UP_AFTER_SECONDS is ignored, with a notice. Once a byte has
     arrived, the pipe is read to its end, however long that takes.
     """
-    if sys.stdin is None:
-        return ""
     can_wait = stat.S_ISFIFO(_mode()) or stat.S_ISSOCK(_mode())
-    try:
+    with _faults():
         data = _wait_and_read(optional=optional) if can_wait else sys.stdin.buffer.read(MAX_INPUT_BYTES + 1)
-    except OSError as error:
-        why = error.strerror or "it is not open for reading"
-        raise UsageError(f"stdin cannot be read: {why}", hint="end the command with < /dev/null") from None
     if len(data) > MAX_INPUT_BYTES:
         raise UsageError(
             f"stdin holds more than {MAX_INPUT_BYTES >> 20} MiB",
@@ -48,6 +48,22 @@ def read_piped(*, optional: bool) -> str:
             f"stdin is not UTF-8 text: byte {error.start} is {data[error.start]:#04x}",
             hint="convert it first, for example: iconv -f latin1 -t utf-8",
         ) from None
+
+
+def read_bytes(limit: int) -> bytes:
+    """Return the first `limit` bytes of stdin. Raises UsageError if it cannot be read."""
+    with _faults():
+        return sys.stdin.buffer.read(limit)
+
+
+@contextmanager
+def _faults() -> Iterator[None]:
+    """Turn an OSError of a read into a UsageError."""
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or "it is not open for reading"
+        raise UsageError(f"stdin cannot be read: {why}", hint="end the command with < /dev/null") from None
 
 
 def _wait_and_read(*, optional: bool) -> bytes:

@@ -18,8 +18,8 @@ def read_prompt(prompt: str | None, *, attached: bool) -> str:
         except UnicodeEncodeError:
             raise UsageError("the prompt is not valid UTF-8", hint="check the terminal's encoding") from None
     if prompt is None or prompt == "-":
-        if sys.stdin is None or sys.stdin.isatty():
-            if attached:
+        if sys.stdin.isatty():
+            if attached and prompt is None:
                 return ""
             if prompt is None:
                 raise UsageError("there is no prompt", hint='try: missy ask "What is the capital of France?"')

@@ -57,6 +57,8 @@ def _fill_closed() -> None:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull)  # noqa: SIM115 it stays open as long as the process runs
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115 it stays open as long as the process runs
 

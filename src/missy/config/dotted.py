@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from missy.config import fields
 from missy.config.schema import is_reference, nearest
 from missy.errors import UsageError
+from missy.masking import may_be_secret, names_secret
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 _PART = re.compile(r'"([^"]*)"|([^."]+)')
 _SECTIONS = {"network": fields.NETWORK, "budget": fields.BUDGET, "sessions": fields.SESSIONS}
-_SECRET_NAME = re.compile(r"(?i)auth|key|token|secret|cookie|password")
 
 
 class KeyLocation(NamedTuple):
@@ -181,7 +181,9 @@ def _refuse_secrets(name: str, value: Any, location: KeyLocation, holder: str = 
     elif isinstance(value, list):
         for one in value:
             _refuse_secrets(name, one, location, holder)
-    elif value is not None and _is_secret(name, location, holder) and not is_reference(str(value)):
+    elif (
+        value is not None and not is_reference(str(value)) and _is_secret(name, str(value), location, holder)
+    ):
         import shlex
 
         kept = location.entry or "NAME"
@@ -193,8 +195,8 @@ def _refuse_secrets(name: str, value: Any, location: KeyLocation, holder: str = 
         )
 
 
-def _is_secret(name: str, location: KeyLocation, holder: str) -> bool:
+def _is_secret(name: str, value: str, location: KeyLocation, holder: str) -> bool:
     if name in ("api_key", "api_keys"):
         return True
     mapping = {"headers", "query"} & {holder, location.steps[2] if len(location.steps) == 4 else ""}
-    return bool(mapping) and bool(_SECRET_NAME.search(name))
+    return bool(mapping) and (names_secret(name) or may_be_secret(value))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from missy.conversation.history import Tally, attached, cache_key, messages, question
 from missy.errors import MissyError, UsageError
 from missy.events import Done
+from missy.plural import counted
 from missy.sessions import export, find, tree, turns
 from missy.sessions.records import TurnStart
 
@@ -270,7 +271,7 @@ def waiting(who: str) -> str:
 
 def untold(answer: _Tally, error: MissyError) -> str:
     """Return the notice that the received part was not stored, when another error is raised."""
-    return f"{error.message} ({len(answer.so_far)} characters had been received)"
+    return f"{error.message} (received before: {counted(len(answer.so_far), 'character')})"
 
 
 def _kept(request_options: dict[str, Any]) -> dict[str, Any]:

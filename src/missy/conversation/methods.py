@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from missy.errors import MissyError, UsageError
+from missy.plural import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +68,7 @@ def _expire(store: Store, keep_days: int, notice: Callable[[str], None]) -> None
     ids = find.older_than(store, keep_days * 86_400)
     if ids:
         gone = delete.delete(store, ids)
-        notice(f"deleted, as sessions.keep_days says: {gone} session{'s' if gone > 1 else ''}")
+        notice(f"deleted, as sessions.keep_days says: {counted(gone, 'session')}")
 
 
 def _in_memory(wanted: str | None) -> Store:

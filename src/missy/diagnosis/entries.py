@@ -13,6 +13,7 @@ from missy.diagnosis.base_url import find_v1
 from missy.diagnosis.proxies import proxy_from
 from missy.errors import MissyError
 from missy.kinds import kind_of
+from missy.plural import counted
 from missy.policy import parse
 
 if TYPE_CHECKING:
@@ -113,9 +114,9 @@ def _ask_models(missy: Missy, entry: Entry, timeout: float) -> Check:
         return Check(name, "warn", "the endpoint lists no models", ask)
     wanted = entry.model
     if wanted and not any(model == wanted or model.endswith(f"/{wanted}") for model in models):
-        detail = f"{len(models)} models, but {wanted} is not among them"
+        detail = f"{counted(len(models), 'model')}, but {wanted} is not among them"
         return Check(name, "warn", detail, f"missy models --provider {shlex.quote(entry.entry)}")
-    return Check(name, "ok", f"{len(models)} models")
+    return Check(name, "ok", counted(len(models), "model"))
 
 
 def _examine_clock(missy: Missy, entry: Entry) -> Iterator[Check]:

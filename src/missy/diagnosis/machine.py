@@ -11,6 +11,7 @@ from missy import folders, os_errors, paths
 from missy.checks import Check, failed
 from missy.diagnosis.proxies import proxy_from
 from missy.errors import MissyError
+from missy.plural import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,4 +117,4 @@ def _examine_vault(home: Path) -> Iterator[Check]:
         yield failed("vault", error, fix=f"ls -l {shlex.quote(str(vault.file.parent))}")
         return
     where = "the system keyring" if place == "keyring" else f"{vault.key_file.name} in the same folder"
-    yield Check("vault", "ok", f"{len(names)} secrets; its key is in {where}")
+    yield Check("vault", "ok", f"{counted(len(names), 'secret')}; its key is in {where}")

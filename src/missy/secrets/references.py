@@ -92,9 +92,10 @@ def what_is_missing_of(one: Reference, environ: Mapping[str, str]) -> str:
 
 
 def _shown(one: Reference) -> str:
-    return (
-        f"${one.name}" if one.kind == "env" and one.place else one.name if one.kind == "env" else one.source
-    )
+    """Return where a secret is stored as the user wrote it: `$NAME` only if the configuration refers to it."""
+    if one.kind != "env":
+        return one.source
+    return f"${one.name}" if one.place else one.name
 
 
 def _in_vault(name: str) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from missy.errors import MissyError
+from missy.plural import counted
 from missy.sessions import delete, files, schema
 from missy.sessions.store import Store
 
@@ -56,4 +57,4 @@ def _look(store: Store, report: Report) -> None:
             "SELECT count(*) FROM turn WHERE parent IS NOT NULL AND parent NOT IN (SELECT id FROM turn)"
         ).fetchone()[0]
         if lost:
-            report.problems.append(f"{lost} turns name a turn before them that is not there")
+            report.problems.append(f"the turn before is missing for {counted(lost, 'turn')}")

@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 from missy.errors import MissyError, UsageError
+from missy.plural import counted
 from missy.sessions import tree
 from missy.sessions.faults import NotStored
 from missy.sessions.find import free_name, get
@@ -112,7 +113,7 @@ def undo(store: Store, session: str, count: int = 1) -> int:
     with store.read() as db:
         line = tree.line_ids(db, session)
     if not 1 <= count <= len(line):
-        raise UsageError(f"{count} turns cannot be undone", hint=f"the session has {len(line)}")
+        raise UsageError(f"{counted(count, 'turn')} cannot be undone", hint=f"the session has {len(line)}")
     left = line[: len(line) - count]
     point(store, session, left[-1] if left else None)
     return len(left)

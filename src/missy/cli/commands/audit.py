@@ -16,6 +16,7 @@ from missy import audit, files, os_errors, paths
 from missy.cli.app import App, emit, emit_json, notice
 from missy.cli.output.audit_rows import csv_lines, jsonl_lines, print_rows, rows
 from missy.errors import MissyError, UsageError
+from missy.plural import counted
 
 _EMPTY_RECORD = "nothing on record: there is no audit yet"
 
@@ -61,9 +62,7 @@ def recent(app: App, count: int, entry: str | None, refused: bool, as_json: bool
     else:
         emit("no line of the record matches" if app.audit().path.exists() else _EMPTY_RECORD)
     if lines := next(left_out):
-        notice(
-            f"left out: {lines} line{'s' * (lines > 1)} that Missy cannot have written; see: missy audit verify"
-        )
+        notice(f"left out: {counted(lines, 'line')} that Missy cannot have written; see: missy audit verify")
 
 
 @command.command()

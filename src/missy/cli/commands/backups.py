@@ -6,6 +6,7 @@ import click
 
 from missy import paths
 from missy.cli.app import App, emit, emit_json, notice
+from missy.plural import counted
 
 _number = click.argument("number", metavar="[N]", type=click.IntRange(min=1), default=1)
 
@@ -26,7 +27,10 @@ def backups(app: App, as_json: bool, prune: bool) -> None:
 
     path = paths.config_file(app.config_path)
     if prune:
-        notice(f"deleted {delete_all(path)} backups; a rollback to them is no longer possible")
+        gone = delete_all(path)
+        notice(
+            f"deleted {counted(gone, 'backup')}: no rollback is possible" if gone else "there are no backups"
+        )
     found = find(path)
     if as_json:
         return emit_json(

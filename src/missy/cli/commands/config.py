@@ -11,6 +11,7 @@ from missy.cli.app import App, emit, emit_json, notice
 from missy.cli.commands.backups import backups, diff, rollback
 from missy.cli.commands.settings import set_, unset
 from missy.errors import ConfigError
+from missy.plural import counted
 
 if TYPE_CHECKING:
     from missy.config.schema import Config
@@ -97,8 +98,8 @@ def validate(app: App, as_json: bool) -> None:
         emit_json(summary)
         return
     state = "" if config.exists else " does not exist: the defaults are used"
-    counts = f"{summary['providers']} providers ({summary['enabled']} enabled)"
-    emit(f"ok: {config.path}{state}: {counts}, {summary['rules']} network rules")
+    providers = f"{counted(summary['providers'], 'provider')} ({summary['enabled']} enabled)"
+    emit(f"ok: {config.path}{state}: {providers}, {counted(summary['rules'], 'network rule')}")
 
 
 @command.command()

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from missy.cli.app import emit, emit_json, notice
+from missy.cli.confirm import require_yes
 from missy.cli.output.sanitize import sanitize
 from missy.errors import UsageError
+from missy.plural import counted
 
 if TYPE_CHECKING:
     from missy.sessions.store import Store
@@ -127,9 +129,9 @@ def delete(sessions: tuple[str, ...], older_than: str | None, every: bool, yes: 
             ids = find.every_id(store) if every else find.older_than(store, age)
         if not ids:
             return notice("there is nothing to delete")
-        _require_yes(f"{len(ids)} session{'s' if len(ids) > 1 else ''}", yes=yes)
+        require_yes(f"Delete {counted(len(ids), 'session')}? This cannot be undone.", yes=yes)
         gone = deleting.delete(store, ids)
-    return notice(f"gone: {gone} session{'s' if gone != 1 else ''}")
+    return notice(f"deleted {counted(gone, 'session')}")
 
 
 @click.command()
@@ -155,17 +157,11 @@ def check(as_json: bool) -> int:
     elif report.sessions is None and not report.problems:
         emit("no session is stored")
     else:
-        emit(f"{report.path}: schema {report.schema}, {report.sessions} sessions, {report.turns} turns")
+        if report.sessions is not None and report.turns is not None:  # else it could not be read
+            held = f"{counted(report.sessions, 'session')}, {counted(report.turns, 'turn')}"
+            emit(f"{report.path}: schema {report.schema}, {held}")
         emit(f"{report.bytes} bytes, {report.wal_bytes} in the log")
         for problem in report.problems:
             emit(f"wrong: {problem}")
         emit("ok" if not report.problems else "not ok")
     return 1 if report.problems else 0
-
-
-def _require_yes(what: str, *, yes: bool) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise UsageError(f"deleting {what} wants a yes, and there is no terminal to ask on", hint="add --yes")
-    click.confirm(f"Delete {what}? This cannot be undone.", abort=True, err=True)

@@ -12,6 +12,7 @@ from missy import paths
 from missy.cli.app import App, emit, notice
 from missy.cli.interrupts import exit_on_ctrl_c
 from missy.errors import UsageError
+from missy.plural import counted
 from missy.setup.plan import STORES, Draft, Plan
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def _refuse_options(given: dict[str, Any]) -> None:
     if named:
         raise UsageError(f"{', '.join(named)}: the wizard asks for that itself", hint="add --no-prompt")
     dumb = os.environ.get("TERM") in (None, "", "dumb", "unknown")
-    if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()) or dumb:
+    if not (sys.stdin.isatty() and sys.stderr.isatty()) or dumb:
         raise UsageError(
             "the wizard needs a terminal, and there is none",
             hint="for example: missy setup --no-prompt --provider openai --api-key-env OPENAI_API_KEY",
@@ -157,11 +158,12 @@ def _make_plan(config: Config, *, as_default: bool, check: bool, **given: Any) -
 
 
 def _read_key() -> Secret:
+    from missy.cli.piped_stdin import read_bytes
     from missy.setup.plan import check_key
 
-    if sys.stdin is None or sys.stdin.isatty():
+    if sys.stdin.isatty():
         raise UsageError("--api-key-stdin reads a pipe, and stdin is a terminal", hint="or run: missy setup")
-    data = sys.stdin.buffer.read(_MAX_KEY_BYTES + 1)
+    data = read_bytes(_MAX_KEY_BYTES + 1)
     if not data.strip():
         raise UsageError("stdin is empty: no key came", hint="pipe the key alone into it")
     try:
@@ -180,7 +182,7 @@ def _check(path: Path, made: Plan) -> None:
     if better is not None:
         raise UsageError(better.advice, hint=f"nothing was written; give --base-url {better.url}")
     model = config.providers[draft.name].model
-    notice(f"checked: {draft.name} answers" + (f", {len(models)} models" if models else ""))
+    notice(f"checked: {draft.name} answers" + (f", {counted(len(models), 'model')}" if models else ""))
     if model and models and not any(name in (model, f"models/{model}") for name in models):
         notice(f"{model} is not among them: missy models --provider {draft.name}")
 

@@ -10,6 +10,7 @@ import click
 from missy import login as logins
 from missy.cli.app import App, emit, emit_json, notice
 from missy.kinds import kind_of
+from missy.plural import counted
 
 
 @click.command()
@@ -63,9 +64,8 @@ def _describe(window: dict[str, Any]) -> str:
 def _format_minutes(minutes: int) -> str:
     for size, name in ((1440, "day"), (60, "hour")):
         if minutes >= size and minutes % size == 0:
-            count = minutes // size
-            return f"{count} {name}{'s' if count > 1 else ''}"
-    return f"{minutes} minutes"
+            return counted(minutes // size, name)
+    return counted(minutes, "minute")
 
 
 def _format_local_time(moment: int) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import click
 
 from missy import os_errors, paths
 from missy.cli.app import emit, emit_json, notice
+from missy.cli.confirm import require_yes
+from missy.cli.piped_stdin import read_bytes
 from missy.errors import UsageError
 from missy.secrets.redact import Secret
 from missy.secrets.vault import Vault, check_name
@@ -60,7 +62,7 @@ def set_(name: str, rest: tuple[str, ...], from_stdin: bool, file: str | None) -
     if file is not None:
         value = _read_file(paths.expand(file))
     else:
-        asks = not from_stdin and sys.stdin is not None and sys.stdin.isatty()
+        asks = not from_stdin and sys.stdin.isatty()
         value = _prompt_for_value(name) if asks else _read_stdin()
     vault.set(name, value)
     if new and vault.key_place() == "file":
@@ -116,19 +118,15 @@ def delete(name: str, yes: bool) -> None:
     """
     vault = Vault(paths.home())
     check_name(name)
-    if not yes and name in vault.names():
-        if not sys.stdin.isatty():
-            raise UsageError(
-                f"deleting {name} needs a confirmation, and there is no terminal to ask on", hint="add --yes"
-            )
-        click.confirm(f"Delete {name} from the vault?", abort=True, err=True)
+    if name in vault.names():
+        require_yes(f"Delete {name} from the vault?", yes=yes)
     vault.delete(name)
     notice(f"deleted {name}")
 
 
 def _read_stdin() -> Secret:
-    value = _read(sys.stdin.buffer, "stdin") if sys.stdin is not None else None
-    if value is None or not value.reveal():
+    value = _decode(read_bytes(_MAX_READ_BYTES), "stdin")
+    if not value.reveal():
         raise UsageError(
             "no value was given: stdin is empty", hint="pipe the value in, or use --from-file FILE"
         )
@@ -146,11 +144,11 @@ def _prompt_for_value(name: str) -> Secret:
 
 def _read_file(path: Path) -> Secret:
     with os_errors.faults("read", path), path.open("rb") as file:
-        return _read(file, str(path))
+        data = file.read(_MAX_READ_BYTES)
+    return _decode(data, str(path))
 
 
-def _read(file: BinaryIO, where: str) -> Secret:
-    data = file.read(_MAX_READ_BYTES)
+def _decode(data: bytes, where: str) -> Secret:
     try:
         text = data.decode()
     except UnicodeDecodeError:

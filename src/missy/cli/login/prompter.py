@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from missy.auth.loopback import PORTS
 from missy.cli.app import emit, notice
 from missy.cli.login.stdin_lines import StdinLineReader
+from missy.plural import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +39,7 @@ class TerminalPrompter:
         """Print the address of the page on its own line, then the code."""
         emit(page, masked=False)
         sys.stdout.flush()
-        notice(f"open that address and enter the code {code} (good for {minutes} minutes)")
+        notice(f"open that address and enter the code {code} (good for {counted(minutes, 'minute')})")
 
     def notice(self, text: str) -> None:
         """Print one line to stderr."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from missy.cli.app import emit, notice
 from missy.errors import MissyError
+from missy.plural import counted
 
 if TYPE_CHECKING:
     from missy.audit.checkpoint import Checkpoint
@@ -26,11 +27,11 @@ def show_report(path: Any, report: Report, sealed: Checkpoint | None, wrong: str
     for number, what in report.problems:
         emit(f"line {number}: {what}" if number else f"record: {what}")
     if report.unnamed:
-        emit(f"and {report.unnamed} more lines like these")
+        emit(f"and {counted(report.unnamed, 'more line')} like these")
     emit(f"lines: {report.lines}")
     emit(f"head:  {report.head or 'none'}")
     if sealed and not wrong:
-        emit(f"checkpoint: {sealed.link.seq} lines of {sealed.origin}, well signed")
+        emit(f"checkpoint: {counted(sealed.link.seq, 'line')} of {sealed.origin}, well signed")
     if not report.ok:
         raise MissyError(
             f"the audit {path} is not what was written: {_describe_problems(report)}",

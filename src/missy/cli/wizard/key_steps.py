@@ -10,6 +10,7 @@ from missy.cli.wizard.prompts import Option
 from missy.cli.wizard.state import WizardSteps
 from missy.errors import CredentialError, MissyError, UsageError
 from missy.kinds import KINDS
+from missy.plural import counted
 from missy.policy import parse
 from missy.secrets import keystore
 from missy.services import OPENAI, SERVICES, of_url
@@ -154,10 +155,16 @@ class KeySteps(WizardSteps):
             self._prompter.say(f"{error.message}\n{error.hint}".rstrip(), indent="  ! ")
             return "failed", replace(state, models=(), refused=isinstance(error, CredentialError))
         if better is not None:
-            self._prompter.say(f"There is no /models here; {better.url} lists {len(better.models)} models.")
+            self._prompter.say(
+                f"There is no /models here; {better.url} lists {counted(len(better.models), 'model')}."
+            )
             if self._prompter.confirm(f"Take {better.url}?"):
                 return "model", replace(state.with_draft(base_url=better.url), models=tuple(better.models))
-        said = f"it answers: {len(models)} models" if models else "it answers, but has no list of models"
+        said = (
+            f"it answers: {counted(len(models), 'model')}"
+            if models
+            else "it answers, but has no list of models"
+        )
         self._prompter.say(said)
         return "model", replace(state, models=tuple(models))
 
