@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from missy.errors import UsageError
-from missy.events import Done, Reasoning, Text, ToolCall, Usage
+from missy.events import Done, Notice, Reasoning, Text, ToolCall, Usage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -16,13 +16,34 @@ if TYPE_CHECKING:
     from missy.structured.schema import Schema
 
 
-class _Tally:
-    """Common part of Answer and AsyncAnswer: `so_far` is the text received so far, without commentary."""
+class Asked(Protocol):
+    """Who is asked for an answer; it changes when another entry is asked instead."""
 
-    def __init__(self, *, provider: str, model: str | None, schema: Schema | None) -> None:
+    @property
+    def provider(self) -> str:
+        """The name of the entry."""
+
+    @property
+    def model(self) -> str | None:
+        """The model, None for the endpoint's own choice."""
+
+    @property
+    def fallback_from(self) -> str | None:
+        """The entry that was asked first, None if it is still asked."""
+
+
+class _Tally:
+    """Common part of Answer and AsyncAnswer: `so_far` is the text received so far, without commentary.
+
+    `provider` is the entry that answers; `fallback_from` is the one that was asked first, None where that is the same.
+    """
+
+    def __init__(self, *, asked: Asked, schema: Schema | None) -> None:
         self._schema = schema
-        self.provider = provider
-        self.model = model
+        self._asked = asked
+        self.provider = asked.provider
+        self.model = asked.model
+        self.fallback_from: str | None = None
         self.usage: Usage | None = None
         self.done: Done | None = None
         self.tool_calls: list[ToolCall] = []
@@ -40,7 +61,9 @@ class _Tally:
             return
         if self.ttft_ms is None and isinstance(event, (Reasoning, ToolCall)):
             self.ttft_ms = self._since_start()
-        if isinstance(event, Usage):
+        if isinstance(event, Notice):
+            self._take_over()
+        elif isinstance(event, Usage):
             self.usage = event
         elif isinstance(event, ToolCall):
             self.tool_calls.append(event)
@@ -48,6 +71,12 @@ class _Tally:
             self.done = event
             self.model = event.model or self.model
             self._ended = monotonic()
+
+    def _take_over(self) -> None:
+        """Note that another entry is asked now: a Notice says so."""
+        asked = self._asked
+        if asked.provider != self.provider:
+            self.provider, self.model, self.fallback_from = asked.provider, asked.model, asked.fallback_from
 
     def _since_start(self) -> int:
         return round((monotonic() - self._started) * 1000)
@@ -75,11 +104,10 @@ class Answer(_Tally):
         self,
         events: Iterator[Event],
         *,
-        provider: str,
-        model: str | None,
+        asked: Asked,
         schema: Schema | None = None,
     ) -> None:
-        super().__init__(provider=provider, model=model, schema=schema)
+        super().__init__(asked=asked, schema=schema)
         self._events = events
 
     def __iter__(self) -> Iterator[Event]:
@@ -112,11 +140,10 @@ class AsyncAnswer(_Tally):
         self,
         events: AsyncIterator[Event],
         *,
-        provider: str,
-        model: str | None,
+        asked: Asked,
         schema: Schema | None = None,
     ) -> None:
-        super().__init__(provider=provider, model=model, schema=schema)
+        super().__init__(asked=asked, schema=schema)
         self._events = events
 
     async def __aiter__(self) -> AsyncIterator[Event]:

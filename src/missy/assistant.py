@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Self
 
 from missy.answer import Answer, AsyncAnswer
+from missy.answering.driving import aevents, answering, async_answering, events
+from missy.answering.route import Route
 from missy.config.load import load_chosen
 from missy.conversation.methods import AsyncSessionMethods, SessionMethods, StoreHandle
-from missy.events import Notice
-from missy.kinds import KINDS, kind_of
-from missy.providers.checked import checked_astream, checked_stream
+from missy.kinds import KINDS
 from missy.runtime import Runtime
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
     from typing import Unpack
 
@@ -24,10 +23,10 @@ if TYPE_CHECKING:
     from missy.auth.prompter import Prompter
     from missy.auth.ways import LoginStatus, Method
     from missy.config.schema import Config, Entry
-    from missy.events import Event, Message
+    from missy.events import Message
     from missy.net.door import Door
     from missy.options import AskOptions
-    from missy.providers.base import Preview, Provider, Request
+    from missy.providers.base import Preview, Provider
 
 
 class _Face:
@@ -78,17 +77,6 @@ class _Face:
         return login.status(login.find_entry(self.config, entry))
 
 
-def _cautions(entry: Entry, request: Request) -> Iterator[str]:
-    """Yield what should be known before a request is sent."""
-    if notice := kind_of(entry).notice:
-        yield notice
-    if files := request.messages[-1].attachments:
-        from missy.attachments.content import size_notice
-
-        if large := size_notice(files):
-            yield large
-
-
 class Missy(_Face, SessionMethods):
     """The assistant for sync code. Use it as a context manager, or call `close()`."""
 
@@ -99,28 +87,8 @@ class Missy(_Face, SessionMethods):
 
         `provider` names an entry and is binding. Raises UsageError; the answer itself raises MissyError.
         """
-        entry, request = self._runtime.plan(prompt, provider, options)
-        return Answer(
-            self._events(entry, request), provider=entry.entry, model=request.model, schema=request.schema
-        )
-
-    def _events(self, entry: Entry, request: Request) -> Iterator[Event]:
-        with self._answering():
-            for text in self._runtime.pending_notices():
-                yield Notice(text)
-            provider = self._runtime.provider(entry)
-            for text in _cautions(entry, request):
-                yield Notice(text)
-            yield from checked_stream(provider, request)
-
-    @contextmanager
-    def _answering(self) -> Iterator[None]:
-        self._runtime.acquire()
-        try:
-            yield
-        finally:
-            for door in self._runtime.release():
-                door.close()
+        route = Route(self._runtime, prompt, provider, options)
+        return Answer(events(self._runtime, route), asked=route, schema=route.request.schema)
 
     def preview(
         self, prompt: str | Sequence[Message], *, provider: str | None = None, **options: Unpack[AskOptions]
@@ -131,7 +99,7 @@ class Missy(_Face, SessionMethods):
     def models(self, provider: str | None = None, *, timeout: float | None = None) -> list[str]:
         """Return the live list of models of an entry's endpoint. Raises MissyError."""
         entry = self._runtime.entry(provider)
-        with self._answering():
+        with answering(self._runtime):
             return self._runtime.models(entry, timeout)
 
     def log_in(
@@ -186,24 +154,8 @@ class AsyncMissy(_Face, AsyncSessionMethods):
         self, prompt: str | Sequence[Message], *, provider: str | None = None, **options: Unpack[AskOptions]
     ) -> AsyncAnswer:
         """Ask; see Missy.ask."""
-        entry, request = self._runtime.plan(prompt, provider, options)
-        return AsyncAnswer(
-            self._events(entry, request), provider=entry.entry, model=request.model, schema=request.schema
-        )
-
-    async def _events(self, entry: Entry, request: Request) -> AsyncIterator[Event]:
-        async with self._answering():
-            for text in self._runtime.pending_notices():
-                yield Notice(text)
-            provider = self._runtime.ready_provider(entry)
-            if provider is None:
-                import asyncio
-
-                provider = await asyncio.to_thread(self._runtime.provider, entry)
-            for text in _cautions(entry, request):
-                yield Notice(text)
-            async for event in checked_astream(provider, request):
-                yield event
+        route = Route(self._runtime, prompt, provider, options)
+        return AsyncAnswer(aevents(self._runtime, route), asked=route, schema=route.request.schema)
 
     async def log_in(
         self,
@@ -248,7 +200,7 @@ class AsyncMissy(_Face, AsyncSessionMethods):
         import asyncio
 
         entry = self._runtime.entry(provider)
-        async with self._answering():
+        async with async_answering(self._runtime):
             return await asyncio.to_thread(self._runtime.models, entry, timeout)
 
     async def preview(
@@ -258,16 +210,6 @@ class AsyncMissy(_Face, AsyncSessionMethods):
         import asyncio
 
         return await asyncio.to_thread(self._runtime.preview, prompt, provider, options)
-
-    @asynccontextmanager
-    async def _answering(self) -> AsyncIterator[None]:
-        self._runtime.acquire()
-        try:
-            yield
-        finally:
-            for door in self._runtime.release():
-                await door.aclose()
-                door.close()
 
     def openai_client(self, entry: str | None = None) -> openai.AsyncOpenAI:
         """Return a real `openai.AsyncOpenAI`; see Missy.openai_client."""

@@ -180,23 +180,28 @@ class Runtime:
 
     # --- answers
 
+    def resolve(self, name: str | None, options: AskOptions) -> tuple[str | None, dict[str, Any]]:
+        """Return the entry's name and the options, with those of the role. Raises UsageError."""
+        given = cast("dict[str, Any]", dict(options))
+        if given.get("role") is None:
+            given.pop("role", None)
+            return name, given
+        from missy.config.roles import with_role
+
+        given = with_role(self.current(), {**given, "provider": name})
+        return given.pop("provider", None), given
+
     def plan(
         self, prompt: str | Sequence[Message], name: str | None, options: AskOptions
     ) -> tuple[Entry, Request]:
-        """Return who is asked what: the entry, and the request with its role's options. Raises UsageError."""
-        config, given = self.current(), cast("dict[str, Any]", dict(options))
-        if given.get("role") is not None:
-            from missy.config.roles import with_role
-
-            given = with_role(config, {**given, "provider": name})
-            name = given.pop("provider", None)
-        given.pop("role", None)
-        entry = config.entry(name)
-        return entry, kind_of(entry).adapt(build_request(entry, prompt, cast("AskOptions", given)))
+        """Return an entry and the request to it. Raises UsageError."""
+        entry = self.entry(name)
+        return entry, kind_of(entry).adapt(build_request(entry, prompt, options))
 
     def preview(self, prompt: str | Sequence[Message], name: str | None, options: AskOptions) -> Preview:
         """Return the exact request that would be sent, secrets masked. Raises PolicyError where it would be refused."""
-        entry, request = self.plan(prompt, name, options)
+        name, resolved = self.resolve(name, options)
+        entry, request = self.plan(prompt, name, cast("AskOptions", resolved))
         preview = self.provider(entry).preview(request)
         if entry.endpoint is not None:
             from missy.net.gate import refusal

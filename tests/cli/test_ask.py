@@ -208,6 +208,7 @@ def test_json_is_one_object_with_all_its_keys(missy, serve):
     assert set(got) == {
         "text",
         "provider",
+        "fallback_from",
         "model",
         "finish_reason",
         "complete",

@@ -80,6 +80,7 @@ class AnswerDisplay:
             return Summary(provider=self._provider, attachments=attachments)
         return Summary(
             provider=answer.provider,
+            fallback_from=answer.fallback_from,
             model=answer.model,
             session=getattr(answer, "session", None),
             turn=getattr(answer, "turn", None),

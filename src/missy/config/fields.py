@@ -151,7 +151,7 @@ _ENTRY = (
         "fallback",
         values.many(values.text),
         "a list of names of entries",
-        _list(_TEXT) | ({"maxItems": 0} if "fallback" in NOT_YET else {}),
+        _list(_TEXT),
         "Entries to try instead, in order.",
     ),
     Field(

@@ -26,7 +26,6 @@ REFERENCES = ("$", "vault://", "keyring://")
 # Accepted by the schema but not implemented in this version -> what to do instead.
 # A kind says so itself.
 NOT_YET: dict[str, str] = {
-    "fallback": "remove it and choose the entry with --provider",
     "budget": "leave day_usd and session_usd at null",
 }
 

@@ -63,6 +63,10 @@ def warn(config: Config, mode: int) -> tuple[Caution, ...]:
         refused = [d for d in map(decider.decide, map(policy.parse, urls)) if not d.allowed]
         where = f"{config.path}:{entry.line}: providers.{entry.entry}"
         warnings += [Caution(f"{where}: {one.reason}", [entry.entry]) for one in refused]
+    if any(entry.fallback for entry in config.providers.values()):
+        from missy.config.fallbacks import circles
+
+        warnings += [Caution(text) for text in circles(config)]
     return tuple(warnings)
 
 
@@ -251,8 +255,17 @@ def _check_names(config: Config, source_map: SourceMap) -> None:
         others = [name for name in names if name != entry.entry]
         for i, name in enumerate(entry.fallback):
             _check_name(name, others, (*key_path, i), source_map)
-        if entry.fallback:
-            _refuse_not_yet("fallback", key_path, source_map)
+    if not any(entry.fallback for entry in config.providers.values()):
+        return
+    from missy.config.fallbacks import leaks
+
+    for leak in leaks(config):
+        what = f"found {leak.other}, a public host; {leak.entry} is on this machine or network, and its questions stay there"
+        raise source_map.error(
+            what,
+            ("providers", leak.entry, "fallback", leak.place),
+            hint="name entries on this machine or network",
+        )
 
 
 def _check_name(name: str | None, names: list[str], key_path: KeyPath, source_map: SourceMap) -> None:

@@ -6,7 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from missy.answer import AsyncAnswer
-from missy.conversation.base import SessionBase, again, untold, waiting
+from missy.conversation.base import SessionBase, again
+from missy.conversation.recorder import Unasked, untold, waiting
 from missy.errors import MissyError
 from missy.events import Done, Notice
 from missy.sessions import find, locks, tree
@@ -14,7 +15,8 @@ from missy.sessions import find, locks, tree
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
 
-    from missy.conversation.base import Plan, Recorder
+    from missy.conversation.base import Plan
+    from missy.conversation.recorder import Recorder
     from missy.events import Event
     from missy.providers.base import Preview
     from missy.sessions.records import SessionRecord, Turn
@@ -122,7 +124,7 @@ class AsyncSession(SessionBase):
         return await asyncio.to_thread(self._export, format, reasoning=reasoning, aside=aside)
 
     def _answer(self, plan: Awaitable[Plan]) -> AsyncSessionAnswer:
-        answer = AsyncSessionAnswer(_nothing(), provider="", model=None)
+        answer = AsyncSessionAnswer(_nothing(), asked=Unasked())
         answer._events = self._events(plan, answer)  # noqa: SLF001 our own
         return answer
 

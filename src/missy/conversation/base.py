@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
-from missy.conversation.history import Tally, attached, cache_key, messages, question
-from missy.errors import MissyError, UsageError
-from missy.events import Done
-from missy.plural import counted
+from missy.conversation.history import attached, cache_key, messages, question
+from missy.conversation.recorder import Recorder, host_of
+from missy.errors import UsageError
 from missy.sessions import export, find, tree, turns
 from missy.sessions.records import TurnStart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from missy.answer import _Tally
     from missy.config.schema import Config, Entry
-    from missy.events import Event, Message
+    from missy.events import Message
     from missy.sessions.records import SessionRecord, StoredFile, Turn
     from missy.sessions.store import Store
 
-_EVERY = 2.0  # seconds between two intermediate stores of an unfinished answer
 _KEPT_OPTIONS = ("model", "temperature", "max_tokens", "reasoning", "schema")
 
 
@@ -151,14 +147,14 @@ class SessionBase:
             plan.files,
             entry=answer.provider,
             kind=entry.kind,
-            host=_host(entry),
+            host=host_of(entry),
             model=answer.model,
             options=_kept(request_options),
             system=request_options.get("system"),
         )
         turn, n = turns.begin(self._store, self._stored, asked, parent=plan.after(self._stored))
         self._stored = find.get(self._store, self.id)
-        return Recorder(self._store, turn, n, answer)
+        return Recorder(self._store, turn, n, answer, asked)
 
     def _tell(self, text: str) -> None:
         """Give a notice that is not part of an answer."""
@@ -170,7 +166,7 @@ class SessionBase:
         """Set the attributes of the answer that are known once its turn has begun."""
         answer = recorder.answer
         shown.turn, shown.model, shown.provider = recorder.n, answer.model, answer.provider
-        shown._schema = answer._schema  # noqa: SLF001 same package
+        shown._schema, shown._asked = answer._schema, answer._asked  # noqa: SLF001 same package
 
     def _turn(self, n: int | Turn | None) -> int | None:
         number = n if n is None or isinstance(n, int) else n.n
@@ -211,67 +207,13 @@ class SessionBase:
         return line[-1]
 
 
-class Recorder:
-    """Stores one answer while it is received, and its outcome."""
-
-    def __init__(self, store: Store, turn: int, n: int, answer: Any) -> None:
-        self._store = store
-        self._turn = turn
-        self.n = n
-        self.answer = answer
-        self._tally = Tally()
-        self._kept, self._kept_at = 0, monotonic()
-        self.over = False
-
-    def note(self, event: Event) -> None:
-        """Take one event."""
-        self._tally.note(event)
-
-    @property
-    def is_due(self) -> bool:
-        """Whether it is time to store what has been received."""
-        return monotonic() - self._kept_at > _EVERY
-
-    def keep(self) -> None:
-        """Store what has been received so far. A failure does not stop the answer: it is reported at the end."""
-        self._kept_at = monotonic()
-        so_far = self.answer.so_far
-        if len(so_far) == self._kept:
-            return
-        self._kept = len(so_far)
-        try:
-            turns.flush(self._store, self._turn, so_far, self._tally.reasoning)
-        except MissyError:
-            self._kept_at += 60
-
-    def whole(self, done: Done) -> None:
-        """Store a complete answer. Raises NotStored."""
-        self.over = True
-        turns.finish(self._store, self._turn, self._tally.whole(self.answer, done))
-
-    def ended(self, error: BaseException) -> None:
-        """Store the part of an incomplete answer. Raises NotStored."""
-        if not self.over:
-            self.over = True
-            turns.finish(self._store, self._turn, self._tally.ended(self.answer, error))
-
-
 def again(turn: Turn, options: dict[str, Any]) -> dict[str, Any]:
     """Return the options to repeat a turn with: its own, overridden by those given."""
     own = dict(turn.options)
-    if options.get("provider") not in (None, turn.entry):
+    first = own.pop("fallback_from", None) or turn.entry  # who was asked, whoever answered
+    if options.get("provider") not in (None, first):
         own.pop("model", None)  # it belongs to the other entry
-    return {**own, "provider": turn.entry, **options}
-
-
-def waiting(who: str) -> str:
-    """Return the notice that another process is answering."""
-    return f"this session is answering in {who}, waiting"
-
-
-def untold(answer: _Tally, error: MissyError) -> str:
-    """Return the notice that the received part was not stored, when another error is raised."""
-    return f"{error.message} (received before: {counted(len(answer.so_far), 'character')})"
+    return {**own, "provider": first, **options}
 
 
 def _kept(request_options: dict[str, Any]) -> dict[str, Any]:
@@ -291,9 +233,3 @@ def _before(every: Sequence[Turn], last: int | None) -> list[Turn]:
         line.append(turn)
         last = turn.parent
     return line[::-1]
-
-
-def _host(entry: Entry) -> str | None:
-    from missy.policy import parse
-
-    return parse(entry.endpoint).host if entry.endpoint else None

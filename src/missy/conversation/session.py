@@ -7,7 +7,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from missy.answer import Answer
-from missy.conversation.base import SessionBase, again, untold, waiting
+from missy.conversation.base import SessionBase, again
+from missy.conversation.recorder import Unasked, untold, waiting
 from missy.errors import MissyError
 from missy.events import Done, Notice
 from missy.sessions import locks
@@ -15,7 +16,8 @@ from missy.sessions import locks
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from missy.conversation.base import Plan, Recorder
+    from missy.conversation.base import Plan
+    from missy.conversation.recorder import Recorder
     from missy.events import Event
     from missy.providers.base import Preview
     from missy.sessions.records import Turn
@@ -90,7 +92,7 @@ class Session(SessionBase):
 
     def _answer(self, plan: Plan) -> SessionAnswer:
         entry = self._missy.entry(self._request_options(plan)[0])
-        answer = SessionAnswer(iter(()), provider=entry.entry, model=None)
+        answer = SessionAnswer(iter(()), asked=Unasked(entry.entry))
         answer.session = self.id
         answer._events = self._events(plan, answer)  # noqa: SLF001 our own
         return answer

@@ -17,7 +17,7 @@ class Request(NamedTuple):
 
     In seconds: `timeout` is the idle timeout, `patience` the time without progress (None: a multiple of `timeout`),
     `deadline` the time for the whole answer. The answer must fit `schema`; `repair`: ask again once if it does not.
-    `cache_key` is the same for all requests of one conversation.
+    `cache_key` is the same for all requests of one conversation. `fallback_from` is the entry that failed before.
     """
 
     messages: tuple[Message, ...]
@@ -35,6 +35,7 @@ class Request(NamedTuple):
     schema: Schema | None = None
     repair: bool = True
     cache_key: str | None = None
+    fallback_from: str | None = None
 
 
 class Preview(NamedTuple):

@@ -10,10 +10,13 @@ if TYPE_CHECKING:
 
 
 def recorded_of(request: Request) -> dict[str, str]:
-    """Return what is recorded: type and size in bytes of each file that goes along, those of earlier questions too."""
+    """Return what is recorded: type and size in bytes of each file that goes along, those of earlier questions too, and
+    the entry that failed before this one was asked.
+    """
     files: list[Image | Attachment] = []
     for message in request.messages:
         files += [*message.images, *message.attachments]
-    return (
+    found = (
         {"attachments": ", ".join(f"{file.media_type} {len(file.data)}" for file in files)} if files else {}
     )
+    return found if request.fallback_from is None else {**found, "fallback_from": request.fallback_from}

@@ -48,7 +48,10 @@ class TurnStart:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a turn ended: `state` is whole, stopped, cut or failed. What was not reported is None."""
+    """How a turn ended: `state` is whole, stopped, cut or failed. What was not reported is None.
+
+    `answered` says who answered where that is another entry than the one that was asked.
+    """
 
     state: str
     answer: str = ""
@@ -64,6 +67,7 @@ class Outcome:
     reasoning_tok: int | None = None
     cost_micro: int | None = None
     price_from: str | None = None
+    answered: TurnStart | None = None
 
 
 @dataclass(frozen=True, slots=True)

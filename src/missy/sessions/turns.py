@@ -79,6 +79,9 @@ def finish(store: Store, turn: int, outcome: Outcome) -> None:
         "replay": _json(outcome.replay),
         "ended_ms": now,
     }
+    if (answered := outcome.answered) is not None:
+        values |= {"entry": answered.entry, "kind": answered.kind, "host": answered.host}
+        values["options"] = _json(answered.options)
     query = f"UPDATE turn SET {', '.join(f'{name} = :{name}' for name in values)}, model = coalesce(:model, model) "
     try:
         with store.write() as db:

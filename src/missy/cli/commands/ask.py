@@ -17,7 +17,9 @@ from missy.events import Message
 
 @click.command("ask")
 @click.argument("prompt", required=False)
-@click.option("--provider", "-p", metavar="ENTRY", help="The entry to ask; never another one instead.")
+@click.option(
+    "--provider", "-p", metavar="ENTRY", help="The entry to ask; another one only if its `fallback` says so."
+)
 @click.option("--model", "-m", metavar="M", help="The model, instead of the entry's.")
 @click.option("--system", "-s", metavar="TEXT", help="Instructions that come before the prompt.")
 @click.option(

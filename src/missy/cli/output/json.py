@@ -67,6 +67,7 @@ class JsonObject:
         answer = {
             "text": "".join(self._text),
             "provider": summary.provider,
+            "fallback_from": summary.fallback_from,
             "model": _masked((done and done.model) or getattr(error, "model", None) or summary.model),
             "finish_reason": done.finish_reason if done else getattr(error, "finish_reason", None),
             "complete": done is not None and error is None,

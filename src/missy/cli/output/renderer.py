@@ -23,6 +23,7 @@ class Summary:
     """What is known about an answer besides its events: times in milliseconds, and the value that it gives for a schema."""
 
     provider: str | None = None
+    fallback_from: str | None = None
     model: str | None = None
     session: str | None = None
     turn: int | None = None

@@ -1,0 +1,1 @@
+"""Driving one answer: who is asked, and who is asked instead."""

@@ -1,0 +1,130 @@
+"""The events of one answer, for sync and async code: from whoever is asked for it."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING
+
+from missy.answering.route import is_shown
+from missy.errors import MissyError
+from missy.events import Notice
+from missy.kinds import kind_of
+from missy.providers.checked import checked_astream, checked_stream
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from missy.answering.route import Route
+    from missy.config.schema import Entry
+    from missy.events import Event
+    from missy.providers.base import Provider, Request
+    from missy.runtime import Runtime
+
+
+@contextmanager
+def answering(runtime: Runtime) -> Iterator[None]:
+    """Keep alive what an answer needs; afterwards close what nobody needs."""
+    runtime.acquire()
+    try:
+        yield
+    finally:
+        for door in runtime.release():
+            door.close()
+
+
+@asynccontextmanager
+async def async_answering(runtime: Runtime) -> AsyncIterator[None]:
+    """Like `answering`, for async code."""
+    runtime.acquire()
+    try:
+        yield
+    finally:
+        for door in runtime.release():
+            await door.aclose()
+            door.close()
+
+
+def events(runtime: Runtime, route: Route) -> Iterator[Event]:
+    """Yield the events of an answer; ask the next entry of the route where the one before failed. Raises MissyError."""
+    with answering(runtime):
+        for text in runtime.pending_notices():
+            yield Notice(text)
+        while True:
+            is_begun, stream = False, None
+            try:
+                provider = runtime.provider(route.entry)
+                for text in _cautions(route.entry, route.request):
+                    yield Notice(text)
+                stream = checked_stream(provider, route.request)
+                for event in stream:
+                    is_begun = is_begun or is_shown(event)
+                    yield event
+                return
+            except MissyError as error:
+                if is_begun or not route.has_others:
+                    raise
+                told, last = route.move(error)
+                for text in told:
+                    yield Notice(text)
+                if last is error:
+                    raise
+                if last is not None:
+                    raise last from None
+            finally:
+                close = getattr(stream, "close", None)
+                if close is not None:
+                    close()
+
+
+async def aevents(runtime: Runtime, route: Route) -> AsyncIterator[Event]:
+    """Like `events`, for async code."""
+    async with async_answering(runtime):
+        for text in runtime.pending_notices():
+            yield Notice(text)
+        while True:
+            is_begun, stream = False, None
+            try:
+                provider = await _provider(runtime, route.entry)
+                for text in _cautions(route.entry, route.request):
+                    yield Notice(text)
+                stream = checked_astream(provider, route.request)
+                async for event in stream:
+                    is_begun = is_begun or is_shown(event)
+                    yield event
+                return
+            except MissyError as error:
+                if is_begun or not route.has_others:
+                    raise
+                import asyncio
+
+                told, last = await asyncio.to_thread(route.move, error)
+                for text in told:
+                    yield Notice(text)
+                if last is error:
+                    raise
+                if last is not None:
+                    raise last from None
+            finally:
+                aclose = getattr(stream, "aclose", None)
+                if aclose is not None:
+                    await aclose()
+
+
+async def _provider(runtime: Runtime, entry: Entry) -> Provider:
+    ready = runtime.ready_provider(entry)
+    if ready is not None:
+        return ready
+    import asyncio
+
+    return await asyncio.to_thread(runtime.provider, entry)
+
+
+def _cautions(entry: Entry, request: Request) -> Iterator[str]:
+    """Yield what should be known before a request is sent."""
+    if notice := kind_of(entry).notice:
+        yield notice
+    if files := request.messages[-1].attachments:
+        from missy.attachments.content import size_notice
+
+        if large := size_notice(files):
+            yield large
