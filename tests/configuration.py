@@ -24,7 +24,7 @@ json_schema = partial(_json_schema.json_schema, kinds=KINDS)
 ENTRY = _fields.entry_fields(KINDS)
 Config = partial(_schema.Config, kinds=KINDS)
 
-_GIVEN = ("edit", "preview", "outcome", "add_entry", "set_default", "apply")
+_GIVEN = ("edit", "outcome", "add_entry", "set_default", "apply")
 
 
 def _set_value(path: Path, keys: str | list[str], value: Any) -> bool:

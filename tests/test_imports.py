@@ -127,6 +127,18 @@ def test_help_touches_nothing_of_the_users(missy: Command, args):
     assert not missy.home.exists()
 
 
+@pytest.mark.parametrize("args", [("setup", "--help"), ("setup",)])
+def test_the_help_of_setup_loads_nothing_that_only_a_plan_needs(missy: Command, args):
+    """`missy setup --help` loads neither YAML nor the policy nor the kinds; without a terminal, not the plan either."""
+    trace = watch(missy, *args)
+    needless = (
+        {"missy.setup.plan"}
+        if args == ("setup",)
+        else {"yaml", "missy.policy", "missy.kinds", "missy.setup.plan"}
+    )
+    assert trace.modules & needless == set()
+
+
 def test_a_listing_loads_a_bounded_number_of_modules(missy: Command):
     """`missy providers` stays small: who adds an import to its way sees it here."""
     missy.entry("https://api.groq.com/openai/v1", api_key="k")

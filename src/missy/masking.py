@@ -62,7 +62,7 @@ _WORDS = {
     "authentication", "authorization", "credential", "credentials", "format", "header", "headers", "prefix", "scheme",
     "should", "string", "tokens", "values",
 }  # fmt: skip
-_REFERENCES = ("$", "vault://", "keyring://")
+REFERENCES = ("$", "vault://", "keyring://")
 
 
 def hold(value: str) -> None:
@@ -141,7 +141,7 @@ def _spans(text: str) -> Iterator[tuple[int, int]]:
 def _is_value(value: str, *, said: str) -> bool:
     """Tell whether the text after such a name is a value, not a reference, a placeholder or a word of a sentence."""
     if (
-        value.startswith(_REFERENCES)
+        value.startswith(REFERENCES)
         or not value.strip("*.")
         or value in ("YOUR-KEY", "null", "true", "false")
     ):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import os
+import resource
+import signal
 import stat
 from pathlib import Path
 from typing import Any
@@ -173,10 +175,29 @@ def test_export_overwrites_only_with_force(missy: Command, path: Path, tmp_path:
         done = missy.inside("audit", "export", "-o", str(target))
         assert (done.code, copy.read_bytes()) == (2, b"mine")
         assert "--force" in done.err
-    assert missy.inside("audit", "export", "-o", str(link), "--force").code == 1
+    assert missy.inside("audit", "export", "-o", str(link), "--force").code == 2
     assert copy.read_bytes() == b"mine"
     assert missy.inside("audit", "export", "-o", str(copy), "--force").code == 0
     assert copy.read_bytes() == path.read_bytes()
+
+
+def test_a_failed_export_leaves_nothing(missy: Command, path: Path, tmp_path: Path) -> None:
+    """If the disk becomes full in the middle, no part stays: the next try is not refused, and an old file is kept."""
+
+    def little_space() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))
+
+    copy = tmp_path / "copy"
+    done = missy("audit", "export", "-o", str(copy), preexec_fn=little_space)
+    assert (done.code, copy.exists()) == (1, False)
+    assert str(copy) in done.err
+    assert missy("audit", "export", "-o", str(copy)).code == 0
+    whole = copy.read_bytes()
+    assert len(whole) > 500
+    assert missy("audit", "export", "-o", str(copy), "--force", preexec_fn=little_space).code == 1
+    assert copy.read_bytes() == whole
+    assert [one.name for one in tmp_path.iterdir() if one.name.startswith((".copy", "copy"))] == ["copy"]
 
 
 def test_export_csv(missy: Command, path: Path) -> None:

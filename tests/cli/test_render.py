@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import itertools
 import json
@@ -366,10 +367,9 @@ class TestTerminal:
 class TestPlain:
     def plain(self, events: list[Event]) -> tuple[str, str]:
         out, err = io.StringIO(), io.StringIO()
-        renderer = make_renderer(out, environ=TERM, stderr=err)
+        with contextlib.redirect_stderr(err):
+            renderer = make_renderer(out, environ=TERM)
         assert type(renderer) is Plain
-        renderer.start()
-        renderer.prepare()
         for event in events:
             renderer.event(event)
         renderer.finish()
@@ -446,7 +446,7 @@ class TestJson:
     )
     KEYS = (
         *("text", "provider", "model", "finish_reason", "complete", "usage", "reasoning", "tool_calls"),
-        *("value", "session", "request_id", "ttft_ms", "duration_ms", "error"),
+        *("value", "attachments", "session", "turn", "request_id", "ttft_ms", "duration_ms", "error"),
     )
 
     def test_success_is_one_object_with_every_key(self):
@@ -476,7 +476,9 @@ class TestJson:
             "reasoning": "hm",
             "tool_calls": [{"id": "1", "name": "f", "arguments": {"x": [1]}}],
             "value": None,
+            "attachments": [],
             "session": "s",
+            "turn": None,
             "request_id": "req",
             "ttft_ms": 5,
             "duration_ms": 9,
@@ -526,8 +528,6 @@ import os, sys
 from missy.cli.output.select import make_renderer
 from missy.events import Done, Text
 renderer = make_renderer(sys.stdout, environ=os.environ)
-renderer.start()
-renderer.prepare()
 for line in sys.stdin:
     renderer.event(Text(line.rstrip("\\n").replace("~", "\\n")))
 renderer.event(Done("stop"))

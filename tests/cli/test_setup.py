@@ -241,3 +241,10 @@ def test_a_host_that_the_policy_refuses_is_told(missy):
     done = missy(*args)
     assert done.code == 0
     assert "10.9.8.7 port 8000 is refused" in done.err
+
+
+def test_the_wizard_names_the_options_as_they_were_typed(missy):
+    """Options that the wizard has no use for are named by their own names."""
+    done = missy.inside("setup", "--set", "a=b", "--header", "X=y", "--default", "--api-key-stdin")
+    assert done.code == 2
+    assert "missy: --set, --header, --api-key-stdin, --default: the wizard asks for that itself" in done.err

@@ -118,6 +118,33 @@ def test_the_reply_for_programs_says_it_too(missy):
     assert ran.json()["error"]["hint"] == 'the prompt is one argument: missy ask --json "hi there"'
 
 
+def test_the_events_for_programs_say_it_too(missy):
+    """`ask --events` prints one event of type error for a wrong command line, whatever else is given."""
+    for more in ([], ["--json"]):
+        (event,) = missy.inside("ask", "--events", "hi", "there", *more).events()
+        assert (event["type"], event["error"]["type"]) == ("error", "usage")
+        assert "one argument" in event["error"]["hint"]
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("sessions", "--json", "list"),
+        ("sessions", "--limit", "3", "show", "s"),
+        ("providers", "--json", "list"),
+    ],
+    ids=" ".join,
+)
+def test_an_option_before_a_sub_command_is_not_dropped(missy, args):
+    """What a group's own options say is not passed on to its sub-command: exit 2, and where to write them."""
+    ran = missy.inside(*args)
+    assert (ran.code, ran.out) == (2, b"")
+    said, hint = ran.err.splitlines()
+    chosen = "show" if "show" in args else "list"
+    assert f"{args[1]} before {chosen} is not passed on" in said
+    assert f"see: missy {args[0]} {chosen} --help" in hint
+
+
 def test_every_word_of_the_tables_leads_to_a_command_that_there_is():
     """No advice names a command or an option that this version does not have."""
     commands = {name: command for name, _, command in walk()}

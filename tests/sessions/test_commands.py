@@ -155,6 +155,7 @@ def test_the_export_is_byte_for_byte(missy, serve, tmp_path):
     out = missy.inside("sessions", "export", "s").out
     assert out == f"## You\n\n{text}\n\n## m\n\n{text}\n".encode()
     assert b"hmm" in missy.inside("sessions", "export", "s", "--reasoning").out
+    assert missy.inside("sessions", "export", "s", "--output", "-").out == out
     file = tmp_path / "out.md"
     assert missy.inside("sessions", "export", "s", "--output", str(file)).code == 0
     assert file.read_bytes() == out

@@ -37,7 +37,6 @@ class AnswerDisplay:
             from missy.cli.output.select import make_renderer
 
             self._loaded_renderer = make_renderer(sys.stdout, environ=os.environ, **self._output_options)
-            self._loaded_renderer.start()
         return self._loaded_renderer
 
     def show(self, answer: Answer) -> None:

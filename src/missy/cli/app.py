@@ -1,4 +1,4 @@
-"""What each command gets: configuration, door and audit, each made on first use; and the functions that print."""
+"""What each command gets: configuration, policy and audit, each made on first use; and the functions that print."""
 
 from __future__ import annotations
 
@@ -16,18 +16,15 @@ if TYPE_CHECKING:
     from missy.assistant import Missy
     from missy.audit import Audit
     from missy.config.schema import Config
-    from missy.net.door import Door
     from missy.policy import Policy
 
 
 class App:
     """The state of one run of the `missy` command."""
 
-    def __init__(self, *, config_path: str | None = None, debug: bool = False) -> None:
+    def __init__(self, *, config_path: str | None = None) -> None:
         self.config_path = config_path
-        self.debug = debug
         self._config: Config | None = None
-        self._door: Door | None = None
         self._shown_notices: set[str] = set()
 
     @classmethod
@@ -85,15 +82,6 @@ class App:
         if preconnect is not False:
             missy.connect_ahead(preconnect)
         return missy
-
-    def door(self) -> Door:
-        """Return the door, through which all requests go. It is made once."""
-        if self._door is None:
-            from missy.net.door import Door
-
-            network = self.config().network
-            self._door = Door(self.policy(), self.audit(), proxy=network.proxy, ca_bundle=network.ca_bundle)
-        return self._door
 
 
 def emit(text: str, *, masked: bool = True) -> None:

@@ -80,9 +80,10 @@ def _report_usage_error(args: list[str], error: click.ClickException) -> int:
     hint = advise(args, error)
     if hint.startswith("did you mean: "):  # one guess is enough, and click's knows the spelling alone
         message = re.split(r" \(?Did you mean ", message, maxsplit=1)[0]
-    if "--json" in args and "--events" not in args and "ask" in args:
-        _print_usage_error_as_json(message, hint)
-    show_error(UsageError(message, hint=hint))
+    wrong = UsageError(message, hint=hint)
+    if "ask" in args and ("--json" in args or "--events" in args):
+        _print_as_json(wrong, events="--events" in args)
+    show_error(wrong)
     return 2
 
 
@@ -126,21 +127,18 @@ def _guard(step: Callable[[], int], *, debug: bool) -> int:
         return _report_internal_error(error, debug=debug)
 
 
-def _print_usage_error_as_json(message: str, hint: str) -> None:
-    """Print the JSON object of `ask --json` for a command line that was not understood."""
-    from missy.cli.output.json import JsonObject
-    from missy.cli.output.renderer import Summary
+def _print_as_json(error: UsageError, *, events: bool) -> None:
+    """Print the JSON object of `ask --json`, or the event of `ask --events`, for a wrong command line."""
+    from missy.cli.output.json import EventLines, JsonObject
 
-    JsonObject(sys.stdout, sys.stderr).fail(UsageError(message, hint=hint), "", Summary())
+    (EventLines(sys.stdout) if events else JsonObject(sys.stdout, sys.stderr)).fail(error)
 
 
 def _report_internal_error(error: Exception, *, debug: bool) -> int:
     """Report a bug of Missy in one line; the traceback only with --debug."""
     if debug:
         _print_traceback()
-    from missy.secrets.redact import redact
-
-    notice(redact(f"internal error: {type(error).__name__}: {error}"))
+    notice(f"internal error: {type(error).__name__}: {error}")
     sys.stderr.write("  run it again with --debug and report what it prints; it holds no secret\n")
     return 1
 
@@ -150,7 +148,7 @@ def show_error(error: MissyError) -> None:
     from missy.cli.output.sanitize import sanitize
     from missy.secrets.redact import redact
 
-    notice(redact(error.message.replace("\n", " ")))
+    notice(error.message.replace("\n", " "))
     if error.hint:
         sys.stderr.write(sanitize("  " + redact(error.hint.replace("\n", " "))) + "\n")
     if error.request_id:
@@ -172,6 +170,6 @@ def _exit_silently(code: int) -> int:
     try:
         devnull = os.open(os.devnull, os.O_WRONLY)
         os.dup2(devnull, sys.stdout.fileno())
-    except (OSError, ValueError):
+    except (AttributeError, OSError, ValueError):  # stdout may be closed
         pass
     return code

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from missy import files, paths
@@ -23,7 +22,7 @@ def save_models(entry: Entry, names: list[str]) -> None:
 
 def known_models(entry: Entry) -> list[str]:
     """Return the models to offer for an entry: its own, and those that its endpoint listed last."""
-    note = files.read_note(_path()).get(entry.entry) if os.path.exists(_path()) else None
+    note = files.read_note(_path()).get(entry.entry)
     found = note.get("models") if isinstance(note, dict) and note.get("endpoint") == entry.endpoint else None
     names = [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
     names = names or kind_of(entry).known_models(entry)

@@ -48,19 +48,17 @@ def _print_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -
 
 
 @click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.option(
-    "--config", "config_path", metavar="FILE", help="Another config file than MISSY_HOME/config.yaml."
-)
-@click.option("--debug", is_flag=True, help=OPTIONS[1][1])
+@click.option("--config", "config_path", metavar="FILE", help=OPTIONS[0][1])
+@click.option("--debug", is_flag=True, expose_value=False, help=OPTIONS[1][1])  # main looks for it
 @click.option(
     "--version",
     is_flag=True,
     is_eager=True,
     expose_value=False,
     callback=_print_version,
-    help="Show the version and exit.",
+    help=OPTIONS[2][1],
 )
 @click.pass_context
-def root(ctx: click.Context, config_path: str | None, debug: bool) -> None:
+def root(ctx: click.Context, config_path: str | None) -> None:
     """The assistant that you can hand your keys to."""
-    ctx.obj = App(config_path=config_path, debug=debug)
+    ctx.obj = App(config_path=config_path)

@@ -49,7 +49,7 @@ def find(path: Path) -> list[Backup]:
     pattern = re.compile(re.escape(path.name) + r"\.bak-(\d{8}-\d{6})(?:-(\d{1,6}))?")
     found = []
     with os_errors.faults("list", path.parent), suppress(FileNotFoundError):
-        matches = map(pattern.fullmatch, _names(path.parent))
+        matches = map(pattern.fullmatch, os.listdir(path.parent))
         found = [Backup(path.parent / match[0], match[1], int(match[2] or 0)) for match in matches if match]
     found.sort(key=lambda backup: (backup.timestamp, backup.count), reverse=True)
     for number, backup in enumerate(found, 1):
@@ -199,16 +199,11 @@ def _keep(path: Path, data: bytes) -> None:
     for old in find(path)[KEPT:]:
         with suppress(OSError):
             old.path.unlink()
-    for name in _names(
-        path.parent
-    ):  # no other process writes a backup under the lock: these were left by killed writers
+    # No other process writes a backup under the lock: these were left by killed writers
+    for name in os.listdir(path.parent):
         if name.startswith(f".{path.name}.bak-") and name.endswith(".tmp"):
             with suppress(OSError):
                 (path.parent / name).unlink()
-
-
-def _names(folder: Path) -> list[str]:
-    return os.listdir(folder)
 
 
 def _read(path: Path) -> str:

@@ -41,14 +41,6 @@ def edit(path: Path, change: Change, kinds: Kinds) -> bool:
     return True
 
 
-def preview(path: Path, change: Change, kinds: Kinds) -> str:
-    """Return what `edit` would change, as a unified diff with every key masked. Writes nothing."""
-    before, text = _read(path, kinds)
-    return backups.compare(
-        text if before is not None else "", apply(path, text, change, kinds), path.name, path.name
-    )
-
-
 def outcome(path: Path, change: Change, kinds: Kinds) -> Config:
     """Return the configuration that would result from `edit`. Writes nothing; raises as `edit` does."""
     from missy.config.positions import SourceMap
@@ -60,9 +52,9 @@ def outcome(path: Path, change: Change, kinds: Kinds) -> Config:
     return build(parse(text.removeprefix("\ufeff"), source_map), source_map, kinds)
 
 
-def add_entry(path: Path, name: str, entry: Data, kinds: Kinds, *, force: bool = False) -> bool:
-    """Add an entry under `providers`. Raises UsageError if it exists, unless `force` replaces it."""
-    return edit(path, lambda data: put_entry(data, name, entry, force=force), kinds)
+def add_entry(path: Path, name: str, entry: Data, kinds: Kinds) -> bool:
+    """Add an entry under `providers`. Raises UsageError if it exists."""
+    return edit(path, lambda data: put_entry(data, name, entry), kinds)
 
 
 def set_default(path: Path, name: str, kinds: Kinds) -> bool:
@@ -71,7 +63,7 @@ def set_default(path: Path, name: str, kinds: Kinds) -> bool:
 
 
 def put_entry(data: Data, name: str, entry: Data, *, force: bool = False) -> None:
-    """Like `add_entry`, as a part of a larger change."""
+    """Like `add_entry`, as a part of a larger change. `force` replaces an entry that exists."""
     providers = section(data, "providers")
     if name in providers and not force:
         raise UsageError(

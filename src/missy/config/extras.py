@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from missy.charset import is_field_value
-from missy.config.schema import REFERENCES
 from missy.config.values import SECRET_NAME, VARIABLE, Wrong, kind_of
+from missy.masking import REFERENCES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

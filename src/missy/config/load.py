@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def load_chosen(override: str | None, kinds: Kinds) -> Config:
     """Load the file that the user named (`override`, else MISSY_CONFIG), or MISSY_HOME/config.yaml.
 
-    `kinds` is the table of kinds that an entry can be of.     Only the last may be missing. Raises ConfigError.
+    Only the last may be missing. `kinds` is the table of kinds that an entry can be of. Raises ConfigError.
     """
     path = paths.config_file(override)
     config = load(path, kinds)

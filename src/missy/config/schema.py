@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from missy.errors import UsageError
-from missy.masking import names_secret
+from missy.masking import REFERENCES, names_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 # What is stored unasked: conversations of `run`; answers of `ask` too; nothing.
 SAVES = ("run", "all", "none")
-REFERENCES = ("$", "vault://", "keyring://")
 
 # Accepted by the schema but not implemented in this version -> what to do instead.
 # A kind says so itself.

@@ -53,7 +53,7 @@ def build(data: Any, source_map: SourceMap, kinds: Kinds) -> Config:
 def warn(config: Config, mode: int) -> tuple[Caution, ...]:
     """Return the warnings: keys that other users can read, entries that the policy will refuse."""
     warnings = []
-    holders = [entry.entry for entry in config.providers.values() if _holds_key(entry)]
+    holders = [entry.entry for entry in config.providers.values() if entry.literal_keys]
     if mode & 0o044 and holders:
         text = f"{config.path} holds a key and other users can read it: run chmod 600 {config.path}"
         warnings.append(Caution(text, holders))
@@ -68,11 +68,6 @@ def warn(config: Config, mode: int) -> tuple[Caution, ...]:
 
         warnings += [Caution(text) for text in circles(config)]
     return tuple(warnings)
-
-
-def _holds_key(entry: Entry) -> bool:
-    """Tell whether the entry contains a literal key."""
-    return bool(entry.literal_keys)
 
 
 def _entries(found: _Values, source_map: SourceMap, kinds: Kinds) -> dict[str, Entry]:
@@ -103,9 +98,6 @@ def _entry(name: str, data: Any, source_map: SourceMap, kinds: Kinds, table: Seq
     if spec.model and found.get("model") is None:
         found["model"] = spec.model
     _expand(found, "model_path", key_path, source_map)
-    for key in ("api_key", "api_keys"):
-        for text in [found[key]] if isinstance(found.get(key), str) else found.get(key) or ():
-            _refuse_not_yet(text.partition("://")[0] + "://", (*key_path, key), source_map)
     return Entry(entry=name, spec=spec, line=source_map.line(key_path), **found)
 
 
@@ -216,7 +208,7 @@ def _refuse_key_twice(found: _Values, key_path: KeyPath, source_map: SourceMap) 
     header = found.get("api_key_header")
     for name, _ in found.get("headers") or ():
         if header is not None and name.lower() == header.lower():
-            what = "found the header that api_key_header names; allowed one at for the key"
+            what = "found the header that api_key_header names; allowed in one place only"
             raise source_map.error(
                 what, (*key_path, "headers", name), hint="remove it here; the key goes to api_key"
             )
@@ -232,7 +224,7 @@ def _not_yet(feature: str, meanwhile: str, key_path: KeyPath, source_map: Source
 
 
 def _expand(found: _Values, key: str, key_path: KeyPath, source_map: SourceMap) -> None:
-    """Make a path absolute. A relative one starts key_path the file's folder: it means the same everywhere."""
+    """Make a path absolute. A relative one starts at the file's folder: it means the same everywhere."""
     path = found.get(key)
     if path is None:
         return

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from missy import policy
 from missy.charset import is_visible_ascii
 from missy.config.presets import PRESETS
-from missy.config.schema import REFERENCES, nearest
-from missy.masking import mask
+from missy.config.schema import nearest
+from missy.masking import REFERENCES, mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

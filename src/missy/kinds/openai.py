@@ -45,7 +45,7 @@ _TEMPLATE = (
   # Another service with the same protocol. Its host is allowed because the entry names it.
   #groq:
     #name: openai
-    #model: llama-3.1-70b-versatile
+    #model: llama-3.3-70b-versatile
     #api_key: $GROQ_API_KEY
     #base_url: https://api.groq.com/openai/v1
 """,

@@ -13,7 +13,8 @@ from missy.kinds import KINDS
 from missy.services import SERVICES, Service, named, of_url
 from missy.setup import plan
 from missy.setup.pairs import split_pair
-from missy.setup.plan import NEEDS_SECRET, Draft
+from missy.setup.plan import Draft
+from missy.setup.stores import NEEDS_SECRET
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -27,14 +27,6 @@ if TYPE_CHECKING:
 
     Data = dict[str, Any]
 
-# where a key can be stored -> what that means
-STORES: dict[str, str] = {
-    "env": "in your shell's environment; the file names the variable only",
-    "vault": "encrypted in MISSY_HOME; the file says vault://NAME",
-    "keyring": "in the system keyring; the file says keyring://NAME",
-    "config": "readable in config.yaml itself (0600), and in its backups",
-}
-NEEDS_SECRET = ("vault", "keyring", "config")
 _ABOUT_KEYS = ("api_key", "api_keys")
 _ABOUT_ENDPOINT = ("headers", "query", "api_key_header")  # like a key, they belong to one endpoint
 

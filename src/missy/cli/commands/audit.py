@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from missy import audit, files, os_errors, paths
+from missy import audit, os_errors, paths
 from missy.cli.app import App, emit, emit_json, notice
 from missy.cli.output.audit_rows import csv_lines, jsonl_lines, print_rows, rows
 from missy.errors import MissyError, UsageError
@@ -168,11 +168,10 @@ def export(app: App, output_format: str, since: str | None, output: str | None, 
         for line in _unless_missing(copy):
             emit(line, masked=False)
         return
-    target = paths.expand(output)
-    if not force and (target.exists() or target.is_symlink()):
-        raise UsageError(f"{target} exists already", hint="choose another name, or replace it with --force")
-    files.write_private(target, (line.encode() + b"\n" for line in _unless_missing(copy)))
-    notice(f"written to {target}")
+    from missy.cli.new_file import write_new
+
+    write_new(output, (line.encode() + b"\n" for line in _unless_missing(copy)), force=force)
+    notice(f"written to {paths.expand(output)}")
 
 
 def _unless_missing(lines: Iterable[Any]) -> Iterator[Any]:

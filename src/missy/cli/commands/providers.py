@@ -24,8 +24,11 @@ def command(ctx: click.Context, as_json: bool) -> None:
       missy providers
       missy providers switch groq
     """
-    if ctx.invoked_subcommand is None:
-        _list(ctx.obj, as_json=as_json)
+    if ctx.invoked_subcommand is not None:
+        from missy.cli.group_options import refuse_before_subcommand
+
+        return refuse_before_subcommand(ctx)
+    return _list(ctx.obj, as_json=as_json)
 
 
 @command.command("list")

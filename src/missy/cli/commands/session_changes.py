@@ -92,8 +92,8 @@ def export_(
         text = export.as_markdown(every, reasoning=reasoning)
     else:
         text = json.dumps(export.as_json(found, every), indent=2) + "\n"
-    if output is not None:
-        return write_new(output, text.encode(errors="replace"), force=force)
+    if output is not None and output != "-":
+        return write_new(output, (text.encode(errors="replace"),), force=force)
     if sys.stdout.isatty():
         text = sanitize(text)
     sys.stdout.flush()

@@ -36,8 +36,11 @@ def command(ctx: click.Context, limit: int, as_json: bool) -> None:
       missy sessions show holiday
       missy sessions delete holiday --yes
     """
-    if ctx.invoked_subcommand is None:
-        _list(limit, as_json=as_json)
+    if ctx.invoked_subcommand is not None:
+        from missy.cli.group_options import refuse_before_subcommand
+
+        return refuse_before_subcommand(ctx)
+    return _list(limit, as_json=as_json)
 
 
 @command.command("list")

@@ -13,7 +13,7 @@ from missy.cli.app import App, emit, notice
 from missy.cli.interrupts import exit_on_ctrl_c
 from missy.errors import UsageError
 from missy.plural import counted
-from missy.setup.plan import STORES, Draft, Plan
+from missy.setup.stores import STORES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from missy.config.schema import Config
     from missy.secrets.redact import Secret
+    from missy.setup.plan import Draft, Plan
 
     Say = Callable[[str], None]
 
@@ -102,7 +103,8 @@ def _config(app: App, path: Path) -> Config:
 
 
 def _refuse_options(given: dict[str, Any]) -> None:
-    named = [f"--{name.replace('_', '-').removeprefix('as-')}" for name, value in given.items() if value]
+    params = click.get_current_context().command.params
+    named = [param.opts[0] for param in params if given.get(param.name or "")]
     if named:
         raise UsageError(f"{', '.join(named)}: the wizard asks for that itself", hint="add --no-prompt")
     dumb = os.environ.get("TERM") in (None, "", "dumb", "unknown")
@@ -119,6 +121,7 @@ def _run_wizard(path: Path, config: Config) -> None:
     from missy.cli.wizard.steps import Wizard
     from missy.cli.wizard.summary import shorten
     from missy.setup import commit
+    from missy.setup.plan import Draft, Plan
 
     probe = Draft(name=next(iter(config.always_there)), replaces=True)
     commit.outcome(path, Plan((probe,)))  # raises before the questions if the file cannot be changed
@@ -147,6 +150,7 @@ def _log_in(config: Config, entry: str, *, device: bool) -> None:
 def _make_plan(config: Config, *, as_default: bool, check: bool, **given: Any) -> Plan:  # noqa: ARG001
     """Return a plan from the options. Raises UsageError if they do not go together."""
     from missy.setup.flags import Flags, draft_from_flags
+    from missy.setup.plan import Plan
 
     draft = draft_from_flags(Flags(**given), config, _read_key)
     made = Plan((draft,), draft.name if as_default else None)

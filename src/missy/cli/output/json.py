@@ -5,8 +5,7 @@ from __future__ import annotations
 from json import dumps
 from typing import TYPE_CHECKING, Any, TextIO
 
-from missy.cli.output.renderer import Summary
-from missy.cli.output.sanitize import sanitize
+from missy.cli.output.renderer import Summary, write_notice
 from missy.events import Done, Event, Notice, Reasoning, Text, ToolCall, Usage
 from missy.secrets.redact import redact
 
@@ -31,9 +30,6 @@ class JsonObject:
         self._usage: dict[str, int | None] | None = None
         self._done: Done | None = None
 
-    def prepare(self) -> None:
-        """Do nothing: JSON needs no imports."""
-
     def event(self, event: Event) -> None:
         """Collect one event."""
         match event:
@@ -50,7 +46,7 @@ class JsonObject:
             case Done():
                 self._done = event
             case Notice(text=text):
-                self._err.write(sanitize(redact(f"missy: {text}"), newlines=False) + "\n")
+                write_notice(self._err, text)
 
     def finish(self, summary: Summary | None = None) -> None:
         """Print the object."""
@@ -99,9 +95,6 @@ class EventLines:
 
     def start(self) -> None:
         """Do nothing: no state is kept between lines."""
-
-    def prepare(self) -> None:
-        """Do nothing: JSON needs no imports."""
 
     def event(self, event: Event) -> None:
         """Collect one event."""

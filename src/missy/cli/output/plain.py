@@ -5,9 +5,9 @@ from __future__ import annotations
 from json import dumps
 from typing import TYPE_CHECKING, TextIO
 
-from missy.cli.output.sanitize import escape_controls, sanitize
+from missy.cli.output.renderer import write_notice
+from missy.cli.output.sanitize import escape_controls
 from missy.events import Event, Notice, Reasoning, Text, ToolCall
-from missy.secrets.redact import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,9 +37,6 @@ class Plain:
         self._has_text = False
         self._line_is_open = False
         self._newlines = 0
-
-    def prepare(self) -> None:
-        """Do nothing: plain text needs no imports."""
 
     def event(self, event: Event) -> None:
         """Show one event."""
@@ -97,8 +94,7 @@ class Plain:
 
     def note(self, text: str) -> None:
         """Show a notice on stderr."""
-        self._err.write(sanitize(redact(f"missy: {text}"), newlines=False) + "\n")
-        self._err.flush()
+        write_notice(self._err, text)
 
     def end(self) -> None:
         """End the last line."""

@@ -9,7 +9,7 @@ caller does.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,15 +34,10 @@ class Summary:
 
 
 class Renderer(Protocol):
-    """Shows one answer: `start`, then `prepare` once the request is sent, each `event`, and `finish` or `fail` at the
-    end.
-    """
+    """Shows one answer: each `event`, and `finish` or `fail` at the end. `start` begins another one."""
 
     def start(self) -> None:
         """Begin an answer. A renderer may show several, one after the other."""
-
-    def prepare(self) -> None:
-        """Import what is needed to show the answer, while the endpoint works."""
 
     def event(self, event: Event) -> None:
         """Show one event. Raises BrokenPipeError when the reader of the pipe has gone."""
@@ -52,3 +47,12 @@ class Renderer(Protocol):
 
     def fail(self, error: MissyError, text_so_far: str = "", summary: Summary | None = None) -> None:
         """End an answer that failed. The caller prints the error itself."""
+
+
+def write_notice(err: TextIO, text: str) -> None:
+    """Write a notice on one line, secrets masked."""
+    from missy.cli.output.sanitize import sanitize
+    from missy.secrets.redact import redact
+
+    err.write(sanitize(redact(f"missy: {text}"), newlines=False) + "\n")
+    err.flush()

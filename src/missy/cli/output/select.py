@@ -19,13 +19,12 @@ def make_renderer(
     no_stream: bool = False,
     structured: bool = False,
     environ: Mapping[str, str],
-    stderr: TextIO | None = None,
 ) -> Renderer:
-    """Return the renderer for `stdout` and these options; `stderr` defaults to the process's own.
+    """Return the renderer for `stdout` and these options.
 
     `structured`: the answer is JSON, so it is shown as it is, on a terminal too.
     """
-    err = sys.stderr if stderr is None else stderr
+    err = sys.stderr
     if events or json:
         from missy.cli.output.json import EventLines, JsonObject
 

@@ -40,13 +40,6 @@ class Terminal(Plain):
         self._separated = True  # a blank line before the unfinished block is written, or not needed
         self._thinking = False
 
-    def prepare(self) -> None:
-        """Import the Markdown renderer."""
-        if self._painter is None:
-            from missy.cli.output.markdown import Painter
-
-            self._painter = Painter(self._size[0], self._environ)
-
     def write(self, text: str) -> None:
         """Show a piece of the answer, and render the blocks that it completes."""
         self._stop_thinking()
@@ -117,8 +110,10 @@ class Terminal(Plain):
             self._out.write(self._typed.erase_line() if next_seen else self._typed.end_line())
 
     def _paint(self, block: Block) -> None:
-        self.prepare()
-        assert self._painter is not None
+        if self._painter is None:
+            from missy.cli.output.markdown import Painter
+
+            self._painter = Painter(self._size[0], self._environ)
         if block.body:
             self._separate(tight=block.tight)
             self._out.write(self._painter.paint(block))

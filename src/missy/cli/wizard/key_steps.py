@@ -15,7 +15,7 @@ from missy.policy import parse
 from missy.secrets import keystore
 from missy.services import OPENAI, SERVICES, of_url
 from missy.setup import check, plan, signedin
-from missy.setup.plan import STORES
+from missy.setup.stores import STORES
 
 if TYPE_CHECKING:
     from missy.cli.wizard.state import Transition, WizardState
