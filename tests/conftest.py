@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 GUARD = Path(__file__).parent / "guard"
 sys.path.insert(0, str(GUARD))
@@ -32,6 +33,10 @@ from tests.servers import Origin, Proxy  # noqa: E402
 for _number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
+
+# A loaded machine is slow, not wrong.
+settings.register_profile("missy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("missy")
 
 _CLEANED = ("OPENAI_", "MISSY_", "SSL_CERT_")
 _NAMED = {

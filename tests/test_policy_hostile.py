@@ -327,7 +327,7 @@ URLISH = st.one_of(
 )
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 @given(URLISH)
 @example("https://[::ffff:1.2.3.4]:80")
 @example("http://A.Example.:443")
@@ -351,7 +351,7 @@ def test_whatever_parses_is_canonical(url):
         assert str(IPv4Address(target.host)) == target.host
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(HOSTISH)
 def test_an_entry_and_a_url_agree_on_the_host(host):
     """What the configuration lists and what a request asks for go through one reading."""
@@ -367,7 +367,7 @@ def test_an_entry_and_a_url_agree_on_the_host(host):
 LABEL = st.text(st.sampled_from("abcxyz"), min_size=1, max_size=3)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.lists(LABEL, min_size=1, max_size=4), st.lists(LABEL, min_size=1, max_size=4), st.booleans())
 def test_a_domain_matches_by_whole_labels(host, domain, is_wildcard):
     """The same labels from the right, and nothing more unless there is a star: compared with the plainest reading."""
@@ -376,7 +376,7 @@ def test_a_domain_matches_by_whole_labels(host, domain, is_wildcard):
     assert policy.decide(Target("https", ".".join(host), 443)).allowed == fits
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(max_size=20))
 def test_a_domain_entry_is_canonical_or_refused(entry):
     """No text at all breaks the reading of a domain."""
@@ -520,7 +520,7 @@ def test_an_ipv4_address_inside_an_ipv6_one_is_refused(text):
     assert [name for name, number in forms.items() if is_connected(str(IPv6Address(number)))] == []
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.integers(0, 2**32 - 1))
 def test_any_ipv4_address_inside_an_ipv6_one_is_refused(v4):
     """The same for whatever address is hidden, in its short, its long and its dotted spelling."""
@@ -533,7 +533,7 @@ def test_any_ipv4_address_inside_an_ipv6_one_is_refused(v4):
             assert not NAMED.check_addresses(decision.target, decision, [spelling]).allowed
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.one_of(st.ip_addresses().map(str), st.text(max_size=8)), min_size=1, max_size=4))
 def test_a_resolvers_answer_is_as_good_as_its_worst_address(addresses):
     """Mixed answers are refused whenever one of the addresses alone would be; no answer breaks the check."""

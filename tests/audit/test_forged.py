@@ -59,7 +59,6 @@ def test_what_is_no_record_is_not_ok(kind: str) -> None:
 
 
 @given(st.integers(1, len(LINE) - 1), st.integers(0, 4096))
-@settings(deadline=None)
 def test_every_front_of_a_line_is_an_interrupted_one(size: int, zeros: int) -> None:
     """Wherever a writer is killed in its line, what is left is known for what it is; zeros may follow."""
     assert parse_line(LINE[:size]) is None
@@ -76,7 +75,7 @@ NAMES = st.sampled_from(
 
 
 @given(st.lists(st.dictionaries(NAMES, VALUES).map(lambda record: json.dumps(record).encode()) | st.binary()))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_generated_lines_are_never_ok(lines: list[bytes]) -> None:
     """Whatever stands in a line: there is an answer, and no line counts that was not written by a writer."""
     lines = [b'{"time":"x",' + line[1:-1] + b',"hash":"' + b"0" * 64 + b'"}' for line in lines]

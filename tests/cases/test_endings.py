@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from missy import Done, IncompleteError, MissyError, Text
@@ -196,7 +196,7 @@ def read(*choices: dict, marked: bool) -> tuple[str, MissyError | None, list]:
     return "".join(event.text for event in events if isinstance(event, Text)), error, events
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200)
 @given(st.text(max_size=30) | st.sampled_from([*GOOD, *map(str.upper, GOOD), *BAD]), st.booleans())
 def test_any_reason_is_on_the_list_or_is_exit_6(reason, marked):
     """Whatever the word: the text is kept, and only a good end is an answer."""
@@ -214,7 +214,7 @@ def test_any_reason_is_on_the_list_or_is_exit_6(reason, marked):
         assert not any(isinstance(event, Done) for event in events)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(
         st.tuples(st.sampled_from(["", "a", "b"]), st.sampled_from([None, "", "stop", "length"])), max_size=6

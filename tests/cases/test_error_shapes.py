@@ -19,7 +19,7 @@ from missy.secrets.resolve import Credential
 from tests.cases.conftest import Asker, http
 
 WORDS = st.text("abcdefghij klmnop", min_size=3, max_size=40).map(
-    lambda text: f"q{text.strip()}z".replace("  ", " ")
+    lambda text: f"q{' '.join(text.split())}z"  # a message is shown with single blanks
 )
 MESSAGE = st.sampled_from(
     [

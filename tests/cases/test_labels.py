@@ -9,7 +9,7 @@ import json
 import zlib
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from missy import MissyError, Text
@@ -70,7 +70,7 @@ def test_any_answer_is_read_under_any_label(kind, body, asker: Asker):
     assert (done.code, done.text) == (0, "Hello world.\n")
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 @given(
     st.sampled_from([BODY, "\ufeff" + BODY, WHOLE, WHOLE + "data: [DONE]\n\n"]),
     st.text(max_size=20) | st.sampled_from(["text/html", "application/json", "text/event-stream"]),

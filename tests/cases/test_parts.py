@@ -59,7 +59,7 @@ TAGS = {
 }
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.sampled_from([*TAGS]),
     st.text("a<>/think \n", max_size=12),

@@ -72,7 +72,7 @@ def test_broken_arguments_stay_an_error(arguments, asker: Asker):
     assert "not a JSON object" in done.err
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.permutations(range(5)), st.booleans())
 def test_parallel_calls_come_in_the_order_of_their_index(order, twice):
     """Whichever comes first on the wire."""
@@ -212,7 +212,7 @@ def test_halves_are_joined_in_arguments_and_in_the_other_format(asker: Asker):
     assert came[:3] == [Text(SMILE), Reasoning(SMILE), ToolCall("c", "now", {"a": SMILE})]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text("a é\ud83d\ude00\U0001f600", max_size=12), st.lists(st.integers(0, 24), max_size=6))
 def test_wherever_characters_are_cut_the_text_is_the_same(text, places):
     """Cut between any two UTF-16 units, each character comes out whole, and each lone half as one U+FFFD."""

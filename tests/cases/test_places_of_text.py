@@ -176,7 +176,7 @@ def test_thinking_with_a_call_goes_back_under_its_own_name_alone(asker: Asker):
 TEXT = st.text("ab \n😀é", max_size=8)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(
         st.tuples(TEXT, st.integers(0, 8), st.booleans(), st.booleans(), st.booleans()),

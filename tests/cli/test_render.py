@@ -153,19 +153,19 @@ PLACES = st.lists(st.integers(0, 500), max_size=12)
 
 
 class TestTerminal:
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(MARKUP | ANYTHING, PLACES)
     def test_no_text_steers_the_terminal_wherever_it_is_cut(self, text: str, places: list[int]):
         """Whatever a model writes, only text, newlines and our own colours and erasures come out."""
         assert_harmless(show(cut(text, places)))
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(PLACES)
     def test_the_cuts_leave_no_trace(self, places: list[int]):
         """However the answer is split, the final screen is the same."""
         assert seen(cut(DOCUMENT, places)) == seen([DOCUMENT], stream=False)
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(MARKUP, PLACES)
     def test_no_word_is_lost(self, text: str, places: list[int]):
         """Every letter and digit outside of list numbers and code languages is on the screen in the end."""
@@ -260,7 +260,7 @@ class TestTerminal:
         assert text.count("next") == 1
         assert text.endswith("after it\n")
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(st.lists(st.sampled_from(["", "x", "  y = [1]", "# z"]), min_size=1, max_size=60), PLACES)
     def test_code_keeps_every_line(self, lines: list[str], places: list[int]):
         """Indents and blank lines stay, wherever a long block is given out in parts."""
@@ -268,7 +268,7 @@ class TestTerminal:
         expected = [line.rstrip() for line in lines]
         assert seen(cut(source, places)).split("\n")[:-1] == expected
 
-    @settings(max_examples=80, deadline=None)
+    @settings(max_examples=80)
     @given(
         st.lists(
             st.sampled_from(["", "x" * 79, "y" * 80, "z" * 81, "w" * 160, "a b " * 60, "日本" * 45, "q"]),

@@ -209,7 +209,7 @@ def test_references_are_shown(value: str) -> None:
     assert f"+    api_key: {value}  # from there" in shown
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(max_size=200), st.text(max_size=200))
 def test_any_two_texts_can_be_compared(one: str, other: str) -> None:
     """Whatever files hold, comparing them does not fail, and equal ones have no difference."""

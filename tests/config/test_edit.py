@@ -424,7 +424,7 @@ def scribbled(providers: dict[str, Any], seed: int) -> str:
     return text
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(_configs, st.integers(0, 1 << 30), _names, _entries)
 def test_an_addition_only_adds_lines(
     providers: dict[str, Any], seed: int, name: str, entry: dict[str, Any]
@@ -441,7 +441,7 @@ def test_an_addition_only_adds_lines(
     assert all(line in left for line in text.splitlines() if not line.startswith("providers: {")), after
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(_configs, st.integers(0, 1 << 30), _models)
 def test_a_scalar_changes_one_line(providers: dict[str, Any], seed: int, model: str) -> None:
     """Setting a value of one entry changes or adds one line, whatever the value, and nothing else."""
@@ -456,7 +456,7 @@ def test_a_scalar_changes_one_line(providers: dict[str, Any], seed: int, model: 
     assert len(new) <= 1 + (not text.endswith("\n")), (gone, new)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     _configs,
     _configs,

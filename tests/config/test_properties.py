@@ -66,7 +66,7 @@ def _outcome(call: Callable[[], Config]) -> Config | ConfigError:
 
 
 @given(st.binary(max_size=200) | SYNTAX.map(lambda text: text.encode("utf-8", "surrogatepass")))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_junk_is_an_error_of_the_file(data):
     """No bytes bring anything but ConfigError, in one line."""
     _load(data)
@@ -77,7 +77,7 @@ def test_junk_is_an_error_of_the_file(data):
         {}, optional={"providers": ENTRIES, "network": VALUES, "budget": VALUES, "default_provider": VALUES}
     )
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_data_is_an_error_or_a_configuration(data):
     """Well-formed data of any shape is checked to the end, from text and as data; what loads can be shown."""
     config = _load(json.dumps(data, ensure_ascii=False).encode("utf-8", "surrogatepass"))

@@ -69,7 +69,7 @@ def test_a_web_page_is_never_an_answer(kind):
         read(kind, b"\n<!doctype html><title>Log in</title>")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.sampled_from([HELLO, b"\xef\xbb\xbf" + HELLO, b": hi\n\n" + HELLO, b"\r\n\n" + HELLO]),
     st.lists(st.integers(0, 500), max_size=6),
@@ -82,7 +82,7 @@ def test_the_chunks_make_no_difference_to_a_stream(stream, places, kind):
     assert read(kind, *chunks)[0] == "Hello"
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.integers(0, 500), max_size=6), st.sampled_from(["application/json", "", STREAM]))
 def test_the_chunks_make_no_difference_to_a_whole_answer(places, kind):
     """The same for JSON."""

@@ -56,7 +56,7 @@ PIECES = st.sampled_from(
 STREAMS = st.lists(PIECES, max_size=30).map(b"".join) | st.binary(max_size=60)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(STREAMS, st.lists(st.integers(0, 200), max_size=8))
 @example(b"\xef\xbb\xbfdata: x\r\n\r\n", [1, 2, 10, 11, 12])
 @example(b"data: a\r", [8])
@@ -69,7 +69,7 @@ def test_any_stream_in_any_chunks_is_read_as_the_standard_says(stream, places):
     assert decode(*cut(stream, places)) == reference(stream)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(STREAMS)
 @example(b"event: e\r\ndata: a\r\ndata: b\r\n\r\ndata: c\r\n\r\n")
 def test_a_byte_at_a_time_is_no_different(stream):
@@ -88,7 +88,7 @@ BREAKS = st.sampled_from(
 PACKETS = st.lists(st.tuples(LINES, BREAKS).map(b"".join), max_size=12)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(PACKETS, st.lists(st.booleans(), min_size=30, max_size=30))
 @example([b"data: a\n", b"\n", b"data: b\n\n"], [True] * 30)
 @example([b"event: error\n", b"data: a\n\n", b"data: b\n\n"], [True] * 30)

@@ -60,7 +60,7 @@ TEXTS = st.lists(
 ).map("".join)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(TEXTS, st.lists(st.integers(0, 80), max_size=6))
 @example("<think></think>", [7])
 @example("<think>a</think>\n\n\nb", [17, 18, 19])
@@ -71,7 +71,7 @@ def test_the_pieces_make_no_difference(text, places):
     assert split(*pieces) == reference(text)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.text(max_size=12), max_size=8))
 def test_an_answer_without_a_tag_comes_out_as_it_went_in(pieces):
     """No character of an ordinary answer is lost or moved."""

@@ -100,7 +100,7 @@ VALUES = st.recursive(
 ARGUMENTS = st.dictionaries(st.text(max_size=5), VALUES, max_size=3)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(st.tuples(st.text("fgh", min_size=1, max_size=3), ARGUMENTS), min_size=1, max_size=4),
     st.lists(st.integers(0, 60), max_size=5),
@@ -156,7 +156,7 @@ def test_what_is_no_list_of_pieces_is_passed_over(odd):
     assert collector.calls() == []
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(
         st.recursive(

@@ -122,7 +122,7 @@ def test_a_value_that_cannot_be_a_secret_is_refused(home: Path, value: str) -> N
     assert not home.exists()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.text(st.characters(codec="utf-8"), min_size=1, max_size=300),
     st.from_regex(r"[A-Za-z0-9_.-]{1,128}", fullmatch=True),

@@ -29,7 +29,7 @@ DRAFT_7 = "http://json-schema.org/draft-07/schema#"
 CLOSED = {"type": "object", "additionalProperties": False}
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.dictionaries(st.sampled_from(KEYWORDS), values, min_size=1, max_size=5), dialects, st.booleans())
 @example({**CLOSED, "$defs": {"a": {"enum": 5}}}, DRAFT_7, False)
 @example({**CLOSED, "$defs": {"a": {**CLOSED, "required": [[]]}}}, DRAFT_7, False)
