@@ -12,6 +12,7 @@ import struct
 import subprocess
 import termios
 import time
+from collections.abc import Callable
 
 from tests.cli.vt import Terminal
 from tests.command import COMMAND, SAFETY, Command
@@ -66,6 +67,13 @@ class Person:
             self._read(0.5)
         return self.terminal.shown()
 
+    def until(self, told: Callable[[], bool]) -> None:
+        """Wait until something is so, and read the screen meanwhile."""
+        end = time.monotonic() + SAFETY
+        while not told():
+            assert time.monotonic() < end, f"it never is:\n{self.terminal.text()}"
+            self._read(0.05)
+
     def _flat(self) -> str:
         """The screen as one line, so that text is found however it was wrapped."""
         return " ".join(self.terminal.shown().split())
@@ -73,6 +81,19 @@ class Person:
     def press(self, *keys: str) -> None:
         """Press keys, or type text."""
         os.write(self._master, "".join(keys).encode())
+
+    def paste(self, text: str) -> None:
+        """Paste a text, as a terminal does that marks what is pasted."""
+        data, start = f"\x1b[200~{text}\x1b[201~".encode(), 0
+        while start < len(data):  # it takes as much as the program reads
+            start += os.write(self._master, data[start : start + 1024])
+            self._read(0)
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Change the size of the window."""
+        self._read(0.05)
+        self.terminal.resize(columns, rows)
+        fcntl.ioctl(self._slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def signal(self, number: int) -> None:
         """Send a signal to the command."""

@@ -15,9 +15,6 @@ from missy.cli.synonyms import COMMAND_SYNONYMS, ROOT_SYNONYMS
 from tests.command import Command
 from tests.servers import chat_stream
 
-_TALK = (
-    'the interactive conversation is not in this version; a prompt at a time: missy ask --session NAME "..."'
-)
 SOURCE = Path(__file__).parents[2] / "src" / "missy"
 
 
@@ -38,9 +35,9 @@ def refused(missy: Command, *args: str) -> str:
         (["What is 2+2?"], 'a question goes to: missy ask "What is 2+2?"'),
         (["What is 2+2?", "-m", "x"], 'a question goes to: missy ask "What is 2+2?" -m x'),
         (['say "hi" for $5'], "a question goes to: missy ask 'say \"hi\" for $5'"),
-        (["chat"], _TALK),
-        (["run"], _TALK),
-        (["resume"], 'did you mean: missy ask --continue "..."'),
+        (["chat"], "did you mean: missy run"),
+        (["repl"], "did you mean: missy run"),
+        (["resume"], "did you mean: missy run --continue"),
         (["session"], "did you mean: missy sessions"),
         (["sessions", "rm", "x"], "did you mean: missy sessions delete ID"),
         (["login"], "did you mean: missy auth login"),

@@ -6,11 +6,15 @@ Colours, modes and titles change no text and are passed over; a sequence that is
 from __future__ import annotations
 
 import re
+import unicodedata
 
 _PARTS = re.compile(
     r"\x1b\[(?P<args>[0-9;]*)(?P<act>[A-HJKPXm])|\x1b\[[?>][0-9;]*[a-zA-Z]|\x1b\][^\x07]*\x07|\x1b[=>78]|[^\x1b]",
     re.DOTALL,
 )
+
+
+SECOND_CELL = "\0"  # of a wide character
 
 
 class Terminal:
@@ -68,13 +72,15 @@ class Terminal:
             self.column = 0
         elif char == "\b":
             self.column = max(self.column - 1, 0)
-        elif char >= " ":
-            if self.column == self.columns:
+        elif char >= " " and (width := _width(char)):
+            if self.column + width > self.columns:
                 self._down()
                 self.column = 0
             line = self._line()
-            self._line(line[: self.column] + char + line[self.column + 1 :])
-            self.column += 1
+            # A wide character is kept in the first of its two cells.
+            cells = char + SECOND_CELL * (width - 1)
+            self._line(line[: self.column] + cells + line[self.column + width :])
+            self.column += width
 
     def _down(self) -> None:
         if self.row < self.height - 1:
@@ -85,8 +91,31 @@ class Terminal:
 
     def shown(self) -> str:
         """The window's text, without blanks at its ends."""
-        return "\n".join(row.rstrip() for row in self.rows).rstrip("\n")
+        return _text(self.rows)
 
     def text(self) -> str:
         """All text since the start."""
-        return "\n".join(row.rstrip() for row in [*self.past, *self.rows]).rstrip("\n")
+        return _text([*self.past, *self.rows])
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Change the size of the window, as a terminal does that does not wrap old lines again."""
+        while rows < self.height and self.height:
+            if self.row < self.height - 1:
+                self.rows.pop()
+            else:
+                self.past.append(self.rows.pop(0))
+                self.row -= 1
+            self.height -= 1
+        self.rows += [""] * (rows - self.height)
+        self.columns, self.height = columns, rows
+        self.column = min(self.column, columns)
+
+
+def _text(rows: list[str]) -> str:
+    return "\n".join(row.replace(SECOND_CELL, "").rstrip() for row in rows).rstrip("\n")
+
+
+def _width(char: str) -> int:
+    if unicodedata.category(char) in {"Mn", "Me", "Cf"}:
+        return 0
+    return 2 if ord(char) >= 0x1F000 or unicodedata.east_asian_width(char) in "WF" else 1

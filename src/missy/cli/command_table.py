@@ -7,6 +7,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("missy.cli.commands.init", "Write a commented config.yaml and the folders."),
     "setup": ("missy.cli.commands.setup", "The wizard: an entry, its key or login, a live check."),
     "ask": ("missy.cli.commands.ask", "One answer, streamed as it arrives."),
+    "run": ("missy.cli.commands.run", "A conversation on the terminal."),
     "sessions": (
         "missy.cli.commands.sessions",
         "Conversations: list, show, search, rename, fork, export, delete.",
@@ -47,6 +48,7 @@ def first_page() -> str:
 Example:
   missy setup
   missy ask "What is the capital of France?"
+  missy run
   git diff | missy ask "Write a commit message for this"
 
 Options:

@@ -18,6 +18,7 @@ class Place:
 
     def __init__(self, stored: SessionRecord | None, wanted: str | None) -> None:
         self.entry = stored.entry if stored else None
+        self.is_stored = stored is not None
         self._id = stored.id if stored else wanted
 
     def open(self, missy: Missy) -> Any:

@@ -6,10 +6,8 @@ entry that was typed, if it is a known name.
 
 from __future__ import annotations
 
-_NO_DIALOG = (
-    'the interactive conversation is not in this version; a prompt at a time: missy ask --session NAME "..."'
-)
-_CONTINUE = 'missy ask --continue "..."'
+_CONVERSATION = "missy run"
+_CONTINUE = "missy run --continue"
 _NO_TOOLS = 'tools and agents are not in this version; one question: missy ask "..."'
 _HOW_TO_UPDATE = "in the clone: git pull && {python} -m pip install '.[local,keyring]'"
 _HOW_TO_ALLOW = "what may be reached: missy net list; the line that allows one more: missy net explain URL"
@@ -22,7 +20,7 @@ def _one_entry_per_word(table: dict[str, str]) -> dict[str, str]:
 
 ROOT_SYNONYMS = _one_entry_per_word(
     {
-        "chat run talk repl shell converse conversation interactive": _NO_DIALOG,
+        "chat talk repl shell converse conversation dialog interactive interact i console": _CONVERSATION,
         "session conversations chats threads": "missy sessions",
         "resume continue": _CONTINUE,
         "agent agents tool tools mcp plugin plugins skills": _NO_TOOLS,
@@ -144,7 +142,7 @@ COMMAND_SYNONYMS: dict[str, dict[str, str]] = {
             "save dump": "missy sessions export ID",
             "copy branch": "missy sessions fork ID",
             "continue resume": _CONTINUE,
-            "new create start": 'missy ask --session NAME "..."',
+            "new create start": "missy run --session NAME",
             "verify validate": "missy sessions check",
         }
     ),

@@ -22,7 +22,12 @@ if TYPE_CHECKING:
     Table = dict[str, Field]  # the keys of an entry
 
 _PART = re.compile(r'"([^"]*)"|([^."]+)')
-_SECTIONS = {"network": fields.NETWORK, "budget": fields.BUDGET, "sessions": fields.SESSIONS}
+_SECTIONS = {
+    "network": fields.NETWORK,
+    "budget": fields.BUDGET,
+    "sessions": fields.SESSIONS,
+    "run": fields.RUN,
+}
 
 
 class KeyLocation(NamedTuple):

@@ -213,6 +213,31 @@ SESSIONS = (
     ),
 )
 
+RUN = (
+    Field(
+        "history",
+        values.flag,
+        "true or false",
+        _FLAG,
+        "Whether `run` keeps the lines that were typed, for Up.",
+    ),
+    Field(
+        "clipboard",
+        values.flag,
+        "true or false",
+        _FLAG,
+        "Whether /copy may write to the terminal's clipboard.",
+    ),
+    Field(
+        "screen_reader",
+        values.flag,
+        "true or false",
+        _FLAG,
+        "As `run --plain`: nothing is drawn over, no colour.",
+    ),
+    Field("status", values.flag, "true or false", _FLAG, "Whether `run` shows the status line."),
+)
+
 NETWORK = (
     Field("default_deny", values.flag, "true or false", _FLAG, "Refuse what no rule allows."),
     Field(
@@ -263,4 +288,4 @@ NETWORK = (
     ),
 )
 
-SECTIONS = ("default_provider", "providers", "roles", "budget", "sessions", "network")
+SECTIONS = ("default_provider", "providers", "roles", "budget", "sessions", "run", "network")

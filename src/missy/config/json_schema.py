@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from missy.config import fields, values
 from missy.config.kind_spec import usable
 from missy.config.role_fields import ROLE
-from missy.config.schema import Budget, Config, Entry, Keep, Network, Role
+from missy.config.schema import Budget, Config, Conversation, Entry, Keep, Network, Role
 
 if TYPE_CHECKING:
     from missy.config.fields import Field
@@ -41,6 +41,7 @@ def json_schema(kinds: Kinds) -> _Schema:
             },
             "budget": _section(fields.BUDGET, Budget, "object", "null"),
             "sessions": _section(fields.SESSIONS, Keep, "object", "null"),
+            "run": _section(fields.RUN, Conversation, "object", "null"),
             "network": _section(fields.NETWORK, Network, "object", "null"),
         },
     }

@@ -152,6 +152,18 @@ class Role:
     temperature: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """How `missy run` behaves: whether it keeps a history of lines, may write to the terminal's clipboard, draws nothing
+    over (for screen readers), and shows a status line.
+    """
+
+    history: bool = True
+    clipboard: bool = True
+    screen_reader: bool = False
+    status: bool = True
+
+
 class Caution(str):
     """A warning about the file: valid but not recommended; `entries` are the ones concerned."""
 
@@ -181,6 +193,7 @@ class Config:
     budget: Budget = field(default_factory=Budget)
     sessions: Keep = field(default_factory=Keep)
     roles: dict[str, Role] = field(default_factory=dict)
+    run: Conversation = field(default_factory=Conversation)
     warnings: tuple[Caution, ...] = ()
     fingerprint: tuple[int, ...] | None = field(default=None, compare=False, repr=False)
 

@@ -22,6 +22,7 @@ def effective(config: Config) -> dict[str, Any]:
         "roles": {name: _plain(role, list(KEYS)) for name, role in config.roles.items()},
         "budget": _plain(config.budget, [field.name for field in fields.BUDGET]),
         "sessions": _plain(config.sessions, [field.name for field in fields.SESSIONS]),
+        "run": _plain(config.run, [field.name for field in fields.RUN]),
         "network": _plain(config.network, [field.name for field in fields.NETWORK]),
     }
 

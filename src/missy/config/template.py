@@ -35,6 +35,12 @@ sessions:
   save: run                       # which conversations are stored unasked: run | all (those of `ask` too) | none
   keep_days: null                 # delete those that were last used longer ago; null: never
 
+run:                              # the conversation: missy run
+  history: true                   # keep the lines that were typed, for the Up key
+  clipboard: true                 # /copy may write to the terminal's clipboard
+  screen_reader: false            # as --plain: nothing is drawn over, no colour, no status line
+  status: true                    # the line below the input: entry, model, tokens, cost
+
 network:
   default_deny: true              # refuse what no rule allows
   presets: []                     # openai, groq, ollama, github, ...: see `missy presets`

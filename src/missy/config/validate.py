@@ -11,7 +11,18 @@ from missy import paths, policy, services
 from missy.config import fields
 from missy.config.kind_spec import default_kind, kind_of
 from missy.config.positions import dotted
-from missy.config.schema import NOT_YET, Budget, Caution, Config, Entry, Keep, Network, Role, nearest
+from missy.config.schema import (
+    NOT_YET,
+    Budget,
+    Caution,
+    Config,
+    Conversation,
+    Entry,
+    Keep,
+    Network,
+    Role,
+    nearest,
+)
 from missy.config.values import NAME, Wrong, shown
 from missy.errors import ConfigError, MissyError
 from missy.masking import has_form_of_key, may_be_secret
@@ -43,6 +54,7 @@ def build(data: Any, source_map: SourceMap, kinds: Kinds) -> Config:
         budget=_budget(root.get("budget"), source_map),
         sessions=_sessions(root.get("sessions"), source_map),
         roles=_roles(root.get("roles"), source_map),
+        run=_run(root.get("run"), source_map),
     )
     _check_names(config, source_map)
     for entry in config.providers.values():

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from missy.conversation.recorder import Recorder
     from missy.events import Event
     from missy.providers.base import Preview
+    from missy.sessions.listing import Totals
     from missy.sessions.records import SessionRecord, Turn
     from missy.sessions.store import Store
 
@@ -101,6 +102,16 @@ class AsyncSession(SessionBase):
         """Return all turns; `active` says which are on the path to the last one."""
         await self._found()
         return await asyncio.to_thread(self._turns, aside=True)
+
+    async def refresh(self) -> int:
+        """Load what other processes have changed in it; return how many turns they added. Raises UsageError."""
+        await self._found()
+        return await asyncio.to_thread(self._look)
+
+    async def totals(self) -> Totals:
+        """Return the number of its turns, their tokens and their cost, as far as they are known."""
+        await self._found()
+        return await asyncio.to_thread(self._totals)
 
     async def undo(self, count: int = 1) -> int:
         """Make the last turns inactive; return how many active ones are left. Raises UsageError."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from missy.conversation.history import attached, cache_key, messages, question
 from missy.conversation.recorder import Recorder, host_of
 from missy.errors import UsageError
-from missy.sessions import export, find, tree, turns
+from missy.sessions import export, find, listing, tree, turns
 from missy.sessions.records import TurnStart
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from missy.config.schema import Config, Entry
     from missy.events import Message
+    from missy.sessions.listing import Totals
     from missy.sessions.records import SessionRecord, StoredFile, Turn
     from missy.sessions.store import Store
 
@@ -77,6 +78,16 @@ class SessionBase:
         return not self._stored.created_ms
 
     @property
+    def entry(self) -> str | None:
+        """The entry that its next turn asks unless another is given; None before its first turn."""
+        return self._stored.entry
+
+    @property
+    def model(self) -> str | None:
+        """The model that was chosen for it; None if its entry's own is used."""
+        return self._stored.model
+
+    @property
     def system(self) -> str | None:
         """The instructions that its requests begin with."""
         return self._stored.system
@@ -126,6 +137,19 @@ class SessionBase:
             self._stored = find.get(self._store, self.id)
         elif self.name is not None:
             self._stored = find.claim(self._store, self._stored)
+
+    def _look(self) -> int:
+        """Load what other processes have changed; return how many turns they added after the last one known here."""
+        before = self._stored.tip
+        self._refresh()
+        if self._stored.tip == before:
+            return 0
+        with self._store.read() as db:
+            line = tree.line_ids(db, self.id)
+        return len(line) - (line.index(before) + 1 if before in line else 0)
+
+    def _totals(self) -> Totals:
+        return listing.totals(self._store, self.id)
 
     def _messages(self, plan: Plan) -> list[Message]:
         last = plan.after(self._stored)

@@ -66,8 +66,12 @@ class Recorder:
 
     def whole(self, done: Done) -> None:
         """Store a complete answer. Raises NotStored."""
-        self.over = True
-        self._finish(self._tally.whole(self.answer, done))
+        try:
+            self._finish(self._tally.whole(self.answer, done))
+        except MissyError:
+            self.over = True
+            raise
+        self.over = True  # not earlier: Ctrl-C in between must not lose the answer
 
     def ended(self, error: BaseException) -> None:
         """Store the part of an incomplete answer. Raises NotStored."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from missy.conversation.recorder import Recorder
     from missy.events import Event
     from missy.providers.base import Preview
+    from missy.sessions.listing import Totals
     from missy.sessions.records import Turn
 
 
@@ -68,6 +69,14 @@ class Session(SessionBase):
     def all_turns(self) -> list[Turn]:
         """All turns; `active` says which are on the path to the last one."""
         return self._turns(aside=True)
+
+    def refresh(self) -> int:
+        """Load what other processes have changed in it; return how many turns they added. Raises UsageError."""
+        return self._look()
+
+    def totals(self) -> Totals:
+        """Return the number of its turns, their tokens and their cost, as far as they are known."""
+        return self._totals()
 
     def undo(self, count: int = 1) -> int:
         """Make the last turns inactive; return how many active ones are left. Raises UsageError."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MAX_MESSAGE_CHARS = 500  # characters of a server's message that are shown
 _SHORTER = "shorten the prompt or lower --max-tokens"
+_FEWER_TOKENS = "lower --max-tokens, or shorten the prompt"
 _HINTS = {
     Meaning.REGION: REGION_HINT,
     Meaning.FLAGGED: "the endpoint refuses to answer this: rephrase the prompt",
@@ -46,6 +47,11 @@ def shown(text: str) -> str | None:
     return " ".join(redact(text).split())[:MAX_MESSAGE_CHARS] or None
 
 
+def is_too_long(error: MissyError) -> bool:
+    """Tell whether an error made by `to_error` says that the prompt is longer than the model's context."""
+    return error.hint in (_HINTS[Meaning.TOO_LONG], _FEWER_TOKENS)
+
+
 def to_error(
     body: ErrorBody,
     *,
@@ -69,7 +75,7 @@ def to_error(
         return CredentialError(said, hint=hint, status=told, request_id=request_id)
     hint = lacking or _HINTS[what]
     if what is Meaning.TOO_LONG and ("max_tokens" in body.message or "max_completion_tokens" in body.message):
-        hint = "lower --max-tokens, or shorten the prompt"
+        hint = _FEWER_TOKENS
     if told == 500 and what is Meaning.SERVER and not keyed:
         hint = "no key was sent: this endpoint may require one"
     common: dict[str, Any] = {

@@ -1,4 +1,5 @@
-"""Secure deletion: from the tables, from the freed pages, from the write-ahead log (WAL), from backup copies.
+"""Secure deletion: from the tables, from the freed pages, from the write-ahead log (WAL), from backup copies, and the
+prompts from the history of typed lines.
 
 Deleted bytes are overwritten (`secure_delete`), and the WAL is truncated afterwards; until then it may contain them.
 """
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from missy.errors import MissyError
 from missy.sessions import files, locks, tree
+from missy.sessions.input_history import NAME, InputHistory
 
 if TYPE_CHECKING:
     import sqlite3
@@ -29,13 +31,17 @@ class Remains(MissyError):
 def delete(store: Store, ids: Collection[str]) -> int:
     """Delete sessions and the attachments that only they use; return how many. Raises Remains."""
     ids = set(ids)
+    prompts: set[str] = set()
     with store.write() as db:
         _hand_over(db, ids)
         gone = 0
         for id_ in ids:
+            prompts.update(row[0] for row in db.execute("SELECT prompt FROM turn WHERE session = ?", (id_,)))
             gone += db.execute("DELETE FROM session WHERE id = ?", (id_,)).rowcount
             db.execute("UPDATE session SET forked_from = NULL WHERE forked_from = ?", (id_,))
         db.execute("DELETE FROM blob WHERE sha256 NOT IN (SELECT sha256 FROM attachment)")
+    if store.path is not None:
+        InputHistory(store.path.parent / NAME).forget(prompts)
     wipe(store)
     for id_ in ids:
         locks.forget(store, id_)

@@ -48,6 +48,34 @@ class Listed:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """The answered turns of a session's path, and the sums of all its turns; a sum is None if no turn has the number."""
+
+    turns: int
+    in_tok: int | None
+    out_tok: int | None
+    cost_micro: int | None
+    cost_complete: bool
+
+
+def totals(store: Store, session: str) -> Totals:
+    """Return the totals of one session, those of turns that were put aside included: they were paid, too."""
+    with store.read() as db:
+        row = db.execute(
+            "SELECT sum(in_tok), sum(out_tok), sum(cost_micro), count(*) = count(cost_micro) FROM turn WHERE session = ?",
+            (session,),
+        ).fetchone()
+        answered = db.execute(
+            """WITH RECURSIVE line(id, parent) AS (
+            SELECT id, parent FROM turn WHERE id = (SELECT tip FROM session WHERE id = ?)
+            UNION SELECT turn.id, turn.parent FROM turn JOIN line ON turn.id = line.parent)
+            SELECT count(*) FROM line JOIN turn USING (id) WHERE turn.answer != ''""",
+            (session,),
+        ).fetchone()
+    return Totals(answered[0], row[0], row[1], row[2], cost_complete=bool(row[3]))
+
+
 def listing(store: Store, limit: int = 50) -> list[Listed]:
     """Return the most recently used sessions, newest first."""
     with store.read() as db:

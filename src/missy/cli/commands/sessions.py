@@ -40,7 +40,7 @@ def command(ctx: click.Context, limit: int, as_json: bool) -> None:
         from missy.cli.group_options import refuse_before_subcommand
 
         return refuse_before_subcommand(ctx)
-    return _list(limit, as_json=as_json)
+    return show_list(limit, as_json=as_json)
 
 
 @command.command("list")
@@ -54,7 +54,7 @@ def list_(limit: int, as_json: bool) -> None:
       missy sessions list --limit 10
       missy sessions list --json | jq -r '.[].id'
     """
-    _list(limit, as_json=as_json)
+    show_list(limit, as_json=as_json)
 
 
 @command.command()
@@ -98,11 +98,16 @@ def search(words: tuple[str, ...], limit: int, as_json: bool) -> None:
     Example:
       missy sessions search paris hotel
     """
+    show_hits(" ".join(words), limit, as_json=as_json)
+
+
+def show_hits(words: str, limit: int, *, as_json: bool = False) -> None:
+    """Print the turns that hold all words. Raises UsageError."""
     from missy.sessions.records import moment
     from missy.sessions.search import search as find_words
 
     with stored() as store:
-        hits = find_words(store, " ".join(words), limit)
+        hits = find_words(store, words, limit)
     if as_json:
         return emit_json(
             [
@@ -124,7 +129,8 @@ def search(words: tuple[str, ...], limit: int, as_json: bool) -> None:
     return None
 
 
-def _list(limit: int, *, as_json: bool) -> None:
+def show_list(limit: int, *, as_json: bool = False) -> None:
+    """Print the sessions, newest use first."""
     from missy.sessions.listing import listing
 
     with stored() as store:

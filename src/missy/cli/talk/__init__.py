@@ -1,0 +1,1 @@
+"""The interactive conversation: reading input, slash commands, and showing answers."""
