@@ -171,7 +171,7 @@ def test_a_key_is_masked_in_the_history_and_not_sent_without_a_yes(talk, origin,
     person.press("my key is sk-CANARYCANARY1234", ENTER)
     person.see("holds the key of entry test", "yes or no")
     person.press("y", ENTER)
-    person.see("not sent", "> my key is")
+    person.see("not sent")
     assert origin.requests == []
     person.press(ENTER)
     person.see("yes or no")

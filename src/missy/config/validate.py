@@ -149,6 +149,11 @@ def _roles(data: Any, source_map: SourceMap) -> dict[str, Role]:
     return found
 
 
+def _run(data: Any, source_map: SourceMap) -> Conversation:
+    key_path = ("run",)
+    return Conversation(**_section(fields.RUN, _mapping(data, key_path, source_map), key_path, source_map))
+
+
 def _section(table: Sequence[Field], data: _Values, key_path: KeyPath, source_map: SourceMap) -> _Values:
     """Return the checked values that are present; the dataclasses supply the other defaults."""
     known = {field.name: field for field in table}

@@ -31,7 +31,7 @@ from prompt_toolkit.styles import Style
 from prompt_toolkit.widgets import SearchToolbar
 
 from missy.cli.output.sanitize import sanitize
-from missy.cli.talk.key_input import TerminalInput
+from missy.cli.talk.key_input import TerminalInput, hold_text
 from missy.cli.talk.keys import key_bindings
 from missy.cli.talk.line import Line
 
@@ -54,13 +54,14 @@ class Editor:
         self._index = 0  # the history entry that is shown
         self._prompt = ""
         self._status = ""
+        self._input = TerminalInput()
         self._app: Application[Line] = Application(
             layout=self._layout(),
             key_bindings=key_bindings(self, edit_outside),
             style=Style([("prompt", "bold"), ("status", "dim")]),
             color_depth=ColorDepth.DEPTH_1_BIT if os.environ.get("NO_COLOR") else None,
             erase_when_done=True,
-            input=TerminalInput(),
+            input=self._input,
             output=_Output(),
             terminal_size_polling_interval=None,
             include_default_pygments_style=False,
@@ -85,6 +86,10 @@ class Editor:
     def remember(self, lines: Sequence[str]) -> None:
         """Set what the Up key recalls."""
         self.buffer.history = InMemoryHistory([sanitize(line) for line in lines])
+
+    def typed_ahead(self) -> bool:
+        """Whether text was typed while nothing was read."""
+        return hold_text(self._input.ahead())
 
     def interrupt(self) -> None:
         """Handle SIGINT as Ctrl-C."""

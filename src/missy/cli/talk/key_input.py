@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from prompt_toolkit.input.ansi_escape_sequences import ANSI_SEQUENCES
+from prompt_toolkit.input.typeahead import get_typeahead, store_typeahead
 from prompt_toolkit.input.vt100 import Vt100Input
 from prompt_toolkit.key_binding import KeyPress
 from prompt_toolkit.keys import Keys
@@ -42,6 +43,12 @@ class TerminalInput(Vt100Input):
             keys += super().read_keys()
         return merge_burst(keys, 1 if self._strict else _PASTED_LINES)
 
+    def ahead(self) -> list[KeyPress]:
+        """Return the keys that were pressed since the last text was sent, and keep them for the next one."""
+        keys = get_typeahead(self) + (self.read_keys() if self.has_more() else [])
+        store_typeahead(self, keys)
+        return keys
+
     def has_more(self) -> bool:
         """Whether more bytes have arrived."""
         return bool(select.select([self.fileno()], [], [], 0)[0])
@@ -61,6 +68,11 @@ def merge_burst(keys: list[KeyPress], lines: int) -> list[KeyPress]:
     if len(ends) < lines or len(keys) == ends[0] + 1:
         return keys
     return keys if any(key.key == Keys.BracketedPaste for key in keys) else [_paste(keys)]
+
+
+def hold_text(keys: Sequence[KeyPress]) -> bool:
+    """Tell whether keys hold more than Enter."""
+    return any(key.key not in (Keys.ControlM, Keys.ControlJ) for key in keys)
 
 
 def _paste(keys: Sequence[KeyPress]) -> KeyPress:

@@ -54,6 +54,9 @@ class LineReader(Protocol):
     def remember(self, lines: Sequence[str]) -> None:
         """Set what the Up key recalls, oldest first."""
 
+    def typed_ahead(self) -> bool:
+        """Whether any text was typed while nothing was read. Enter alone is none: it sends what the input begins with."""
+
     def interrupt(self) -> None:
         """Handle SIGINT while a text is read."""
 

@@ -81,7 +81,7 @@ class Loop:
     def _read(self) -> Line:
         """Read a line, and write it to the terminal as it is sent."""
         draft, self.talk.draft = self.talk.draft, None
-        if draft is not None and _has_typeahead():
+        if draft is not None and self._reader.typed_ahead():
             notice("the message that was not answered is kept: the Up key brings it back")
             draft, self.talk.edits = None, False
         with self._signals.reading(self._reader.interrupt):
@@ -200,10 +200,3 @@ class Loop:
             except MissyError as error:
                 notice(f"the history is not stored: {error.message}")
                 self._history = None
-
-
-def _has_typeahead() -> bool:
-    """Whether keys were pressed while an answer was shown."""
-    import select
-
-    return bool(select.select([sys.stdin.fileno()], [], [], 0)[0])

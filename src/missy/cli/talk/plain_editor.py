@@ -17,7 +17,7 @@ from prompt_toolkit.keys import Keys
 from prompt_toolkit.utils import get_cwidth
 
 from missy.cli.output.sanitize import sanitize
-from missy.cli.talk.key_input import TerminalInput
+from missy.cli.talk.key_input import TerminalInput, hold_text
 from missy.cli.talk.line import Line, LineCleared
 from missy.cli.talk.paste import clean
 
@@ -70,6 +70,12 @@ class PlainEditor:
     def remember(self, lines: Sequence[str]) -> None:
         """Set what the Up key recalls."""
         self._history = [sanitize(line) for line in lines]
+
+    def typed_ahead(self) -> bool:
+        """Whether text was typed while nothing was read."""
+        if self._input.has_more():
+            self._keys += self._input.read_keys()
+        return hold_text(self._keys)
 
     def interrupt(self) -> None:
         """Handle SIGINT as Ctrl-C."""
