@@ -12,8 +12,9 @@ from missy.cli.talk import slash
 from missy.cli.talk.answering import answer
 from missy.cli.talk.line import Line, LineCleared
 from missy.cli.talk.shell import Leave
-from missy.cli.talk.status import status_line, turns
+from missy.cli.talk.status import status_line
 from missy.errors import MissyError
+from missy.plural import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +73,7 @@ class Loop:
     def recent(self) -> None:
         """Say how many turns other processes added."""
         if self.talk.has_session and (added := self.talk.session.refresh()):
-            notice(f"{turns(added)} {'was' if added == 1 else 'were'} added elsewhere")
+            notice(f"{counted(added, 'turn')} {'was' if added == 1 else 'were'} added elsewhere")
 
     def forget_history(self) -> None:
         """Store no typed line from now on."""

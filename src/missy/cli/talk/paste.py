@@ -9,6 +9,7 @@ from collections import Counter
 from typing import NamedTuple
 
 from missy.cli.output.sanitize import sanitize
+from missy.plural import counted
 
 
 class Pasted(NamedTuple):
@@ -23,9 +24,9 @@ class Pasted(NamedTuple):
         """What was changed, in words."""
         found = []
         if self.escaped:
-            found.append(f"pasted: {_count(self.escaped, 'control character')} written out, as \\x1b is")
+            found.append(f"pasted: {counted(self.escaped, 'control character')} written out, as \\x1b is")
         if self.removed:
-            found.append(f"pasted: {_count(self.removed, 'invisible character')} left out")
+            found.append(f"pasted: {counted(self.removed, 'invisible character')} left out")
         return tuple(found)
 
 
@@ -43,7 +44,3 @@ def clean(text: str) -> Pasted:
         elif new != char:
             escaped += count
     return Pasted(shown, escaped, removed)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' if number > 1 else ''}"

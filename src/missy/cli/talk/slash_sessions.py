@@ -8,6 +8,7 @@ from missy.cli.app import notice
 from missy.cli.talk import status
 from missy.cli.talk.answering import show_turn
 from missy.errors import UsageError
+from missy.plural import counted
 
 if TYPE_CHECKING:
     from missy.cli.talk.shell import Shell
@@ -46,7 +47,7 @@ def introduce(shell: Shell) -> None:
     session = shell.talk.session
     line = session.turns
     named = f" ({session.name})" if session.name else ""
-    notice(f"session {session.id}{named}, {status.turns(len(line))}" + ("; the last one:" if line else ""))
+    notice(f"session {session.id}{named}, {counted(len(line), 'turn')}" + ("; the last one:" if line else ""))
     if line:
         show_turn(shell.talk, line[-1])
 
@@ -78,7 +79,7 @@ def usage(shell: Shell, _argument: str) -> None:
     if talk.has_session:
         totals = talk.session.totals()
         notice(
-            f"{status.turns(totals.turns)}, {status.tokens(totals) or 'tokens unknown'}, {status.cost(totals)}"
+            f"{counted(totals.turns, 'turn')}, {status.tokens(totals) or 'tokens unknown'}, {status.cost(totals)}"
         )
     else:
         notice("nothing was asked yet")

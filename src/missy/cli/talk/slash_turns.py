@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from missy.cli.app import notice
 from missy.cli.talk.line import Line
-from missy.cli.talk.status import turns
 from missy.errors import UsageError
+from missy.plural import counted
 
 if TYPE_CHECKING:
     from missy.cli.talk.shell import Shell
@@ -42,7 +42,7 @@ def undo(shell: Shell, count: str) -> None:
         raise UsageError(f"'{count}' is no number of turns", hint="/undo 2")
     last_turn(shell)
     left = shell.talk.session.undo(number)
-    notice(f"{turns(number)} put aside, {left} left")
+    notice(f"{counted(number, 'turn')} put aside, {left} left")
 
 
 def fork(shell: Shell, name: str) -> None:
@@ -85,7 +85,7 @@ def save(shell: Shell, path: str) -> None:
     format_ = "json" if path.endswith(".json") else "md"
     text = shell.talk.session.export(format_)
     try:
-        write_new(path, text.encode() + (b"\n" if format_ == "json" else b""), force=False)
+        write_new(path, [text.encode(), b"\n" if format_ == "json" else b""], force=False)
     except UsageError as error:
         if "there already" in error.message:
             raise UsageError(error.message, hint="name another file: nothing is written over") from None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from missy.cli.output.sanitize import sanitize
 from missy.errors import MissyError
+from missy.plural import counted
 
 if TYPE_CHECKING:
     from missy.cli.talk.state import Talk
@@ -18,16 +19,11 @@ def status_line(talk: Talk) -> str:
     parts += [talk.entry, *([talk.model] if talk.model else [])]
     if talk.has_session:
         totals = talk.session.totals()
-        parts += [turns(totals.turns), tokens(totals), cost(totals)]
+        parts += [counted(totals.turns, "turn"), tokens(totals), cost(totals)]
     if talk.attachments:
         parts.append(f"{len(talk.attachments)} attached")
     parts += windows(talk)
     return sanitize(" · ".join(part for part in parts if part), newlines=False)
-
-
-def turns(number: int) -> str:
-    """Return a number of turns in words."""
-    return f"{number} turn{'' if number == 1 else 's'}"
 
 
 def tokens(totals: Totals) -> str:
