@@ -34,7 +34,9 @@ ABOUT_BAD, ABOUT_OPEN = "providers.bad: ", "other users can read it"
     [
         (("ask", "hi"), 0, 0),
         (("ask", "--provider", "good", "hi"), 0, 0),
-        (("ask", "--provider", "bad", "hi"), 1, 0),
+        (("ask", "--provider", "bad", "hi"), 0, 0),  # the error says it
+        (("models", "--provider", "bad"), 0, 0),
+        (("providers", "switch", "bad"), 1, 0),
         (("ask", "--provider", "open", "hi"), 0, 1),
         (("models",), 0, 0),
         (("net", "list"), 0, 0),
@@ -55,6 +57,15 @@ def test_a_caution_is_said_where_it_matters_and_once(mixed, args, bad, key):
     said = mixed(*args).err
     assert said.count("providers.bad") == bad, said
     assert said.count(ABOUT_OPEN) == key, said
+
+
+@pytest.mark.parametrize("args", [("ask", "hi"), ("ask", "--json", "hi"), ("models",)], ids=" ".join)
+def test_a_refusal_is_said_once(mixed, args):
+    """The error says what is refused, and what would allow it; no warning before it says the same."""
+    ran = mixed(*args, "--provider", "bad")
+    assert ran.code == 3
+    assert (ran.err + ran.text).count("10.9.8.7 port 8000 is refused") == 1
+    assert "to allow it" in ran.err + ran.text
 
 
 def test_the_doctor_names_the_refused_entry_in_its_walk(mixed):

@@ -127,6 +127,9 @@ def test_a_key_in_the_file_is_found(missy, models):
     missy.entry(models().url, api_key=KEY)
     found = walk(missy)["test: key"]
     assert (found["status"], "missy vault set test" in found["fix"]) == ("warn", True)
+    assert "config.yaml contains a key" in found["detail"]  # there is no backup yet
+    assert missy("config", "set", "providers.test.timeout", "9").code == 0
+    assert "config.yaml and its backups contain a key" in walk(missy)["test: key"]["detail"]
 
 
 def test_a_host_that_the_policy_refuses_is_found(missy):

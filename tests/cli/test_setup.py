@@ -125,6 +125,23 @@ def test_check_asks_before_anything_is_written(missy, serve):
     assert missy("audit", "verify").code == 0
 
 
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [([], "requires a key: give it with --api-key-env VAR"), (["--api-key-stdin"], "refused the key")],
+)
+def test_a_refused_check_names_what_to_give(missy, serve, key, hint):
+    """Nothing is written when the endpoint wants a key or refuses it: the hint names no entry of the file."""
+    server = serve(json_response({"error": {"message": "no"}}, 401))
+    args = ["setup", "--no-prompt", "--entry", "x", "--base-url", server.url, "--model", "m", "--check"]
+    done = missy.inside(*args, *key, stdin=KEY.encode())
+    assert done.code == 4
+    assert hint in done.err
+    assert "nothing was written" in done.err
+    assert "its entry" not in done.err
+    assert "missy providers" not in done.err
+    assert not (missy.home / "config.yaml").exists()
+
+
 def test_check_tells_of_a_model_that_is_not_there(missy, serve):
     """It is written as asked, and said."""
     done = missy(

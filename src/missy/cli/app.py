@@ -43,10 +43,20 @@ class App:
             self._config = load_chosen(self.config_path, KINDS)
         return self._config
 
-    def warn(self, entry: str | None = None) -> None:
-        """Print the warnings about an entry before it is used; None is the default entry."""
+    def warn(self, entry: str | None = None, *, asks: bool = False) -> None:
+        """Print the warnings about an entry before it is used; None is the default entry.
+
+        `asks`: a request to its endpoint follows. If the policy refuses that, the error says so; no warning does.
+        """
         config = self.config()
-        self._notice_once(one for one in config.warnings if (entry or config.default) in one.entries)
+        name = entry or config.default
+        found = config.providers.get(name) if asks and name else None
+        endpoint = found.endpoint if found else None
+        self._notice_once(
+            one
+            for one in config.warnings
+            if name in one.entries and (one.refused is None or one.refused != endpoint)
+        )
 
     def warn_about_all(self) -> None:
         """Print the warnings about all entries."""

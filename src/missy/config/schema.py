@@ -165,14 +165,19 @@ class Conversation:
 
 
 class Caution(str):
-    """A warning about the file: valid but not recommended; `entries` are the ones concerned."""
+    """A warning about the file: valid but not recommended; `entries` are the ones concerned.
 
-    __slots__ = ("entries",)
+    `refused` is the URL that the policy refuses, if that is what the warning says.
+    """
+
+    __slots__ = ("entries", "refused")
     entries: tuple[str, ...]
+    refused: str | None
 
-    def __new__(cls, text: str, entries: Iterable[str] = ()) -> Caution:  # noqa: D102, PYI034
+    def __new__(cls, text: str, entries: Iterable[str] = (), refused: str | None = None) -> Caution:  # noqa: D102, PYI034
         made = super().__new__(cls, text)
         made.entries = tuple(entries)
+        made.refused = refused
         return made
 
 

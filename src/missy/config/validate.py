@@ -71,10 +71,11 @@ def warn(config: Config, mode: int) -> tuple[Caution, ...]:
         warnings.append(Caution(text, holders))
     decider = policy.Policy(config.rules())
     for entry in config.providers.values():
-        urls = entry.endpoints if entry.enabled else ()
-        refused = [d for d in map(decider.decide, map(policy.parse, urls)) if not d.allowed]
         where = f"{config.path}:{entry.line}: providers.{entry.entry}"
-        warnings += [Caution(f"{where}: {one.reason}", [entry.entry]) for one in refused]
+        for url in entry.endpoints if entry.enabled else ():
+            decision = decider.decide(policy.parse(url))
+            if not decision.allowed:
+                warnings.append(Caution(f"{where}: {decision.reason}", [entry.entry], refused=url))
     if any(entry.fallback for entry in config.providers.values()):
         from missy.config.fallbacks import circles
 

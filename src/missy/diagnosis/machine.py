@@ -14,7 +14,7 @@ from missy.errors import MissyError
 from missy.plural import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from missy.config.schema import Config
@@ -68,14 +68,29 @@ def examine_config(config: Config) -> Iterator[Check]:
             yield Check("rights", "warn", detail, f"chmod 600 {shlex.quote(str(config.path))}")
     for entry in config.providers.values():
         if entry.literal_keys:
+            copies = (
+                " and its backups contain" if _in_backups(config.path, entry.literal_keys) else " contains"
+            )
             name, key = (shlex.quote(one) for one in (entry.entry, f"providers.{entry.entry}.api_key"))
             yield Check(
                 f"{entry.entry}: key",
                 "warn",
-                f"{config.path} and its backups contain a key; the vault keeps it encrypted",
+                f"{config.path}{copies} a key; the vault keeps it encrypted",
                 f"missy vault set {name}  # then: missy config set {key} vault://{entry.entry}"
                 "; missy config backups --prune",
             )
+
+
+def _in_backups(path: Path, keys: Iterable[str]) -> bool:
+    """Tell whether a backup of the configuration contains one of these keys."""
+    from missy import files
+    from missy.config import backups
+
+    try:
+        texts = [files.read_private(one.path).decode(errors="replace") for one in backups.find(path)]
+    except MissyError:
+        return False
+    return any(key in text for text in texts for key in keys)
 
 
 def _find_accessible(home: Path) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from missy.errors import ProviderError
+from missy.errors import CredentialError, ProviderError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +30,13 @@ def list_models(config: Config, name: str, notice: Callable[[str], None]) -> Che
     with Missy(config, notice=notice) as missy:
         try:
             return CheckResult(missy.models(name, timeout=TIMEOUT_SECONDS))
+        except CredentialError as error:
+            if error.status is not None:  # its own hint is for an entry that is written
+                keyed = config.providers[name].secrets
+                error.hint = (
+                    "the endpoint refused the key: check it" if keyed else "this endpoint requires a key"
+                )
+            raise
         except ProviderError as error:
             if error.status not in (404, 405):
                 raise

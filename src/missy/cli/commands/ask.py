@@ -108,7 +108,7 @@ def command(
         place = choose(app, session, continued=continued, dry_run=dry_run)
         will_ask = not dry_run and (text.strip() or attach)  # only then is a connection begun early
         entry = provider or of_role or (place.entry if place else None)
-        app.warn(entry)
+        app.warn(entry, asks=True)
         if attach:
             from missy.providers.accepted import require_accepted
 

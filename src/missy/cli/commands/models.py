@@ -21,7 +21,7 @@ def command(app: App, provider: str | None, timeout: float | None, as_json: bool
     Example:
       missy models --provider groq
     """
-    app.warn(provider)
+    app.warn(provider, asks=True)
     with app.assistant() as missy:
         names = missy.models(provider, timeout=timeout)
     save_models(app.config().entry(provider), names)

@@ -11,7 +11,7 @@ import click
 from missy import paths
 from missy.cli.app import App, emit, notice
 from missy.cli.interrupts import exit_on_ctrl_c
-from missy.errors import UsageError
+from missy.errors import CredentialError, UsageError
 from missy.plural import counted
 from missy.setup.stores import STORES
 
@@ -182,7 +182,13 @@ def _check(path: Path, made: Plan) -> None:
 
     draft = made.drafts[0]
     config = commit.outcome(path, made, literal=True)
-    models, better = check.list_models(config, draft.name, notice)
+    try:
+        models, better = check.list_models(config, draft.name, notice)
+    except CredentialError as error:
+        keyed = draft.store or error.status is None
+        give = "" if keyed else ": give it with --api-key-env VAR or --api-key-stdin"
+        error.hint += f"{give}; nothing was written"
+        raise
     if better is not None:
         raise UsageError(better.advice, hint=f"nothing was written; give --base-url {better.url}")
     model = config.providers[draft.name].model

@@ -26,7 +26,7 @@ def command(app: App, provider: str | None, as_json: bool) -> None:
       missy usage --provider openai-codex --json
     """
     entry = logins.find_entry(app.config(), provider)
-    app.warn(entry.entry)
+    app.warn(entry.entry, asks=True)
     page = kind_of(entry).usage_page
     limits = None if page else logins.ask_limits(app.config(), app.audit(), entry, notice=notice)
     if as_json:
