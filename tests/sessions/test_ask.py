@@ -254,3 +254,12 @@ def test_an_answer_that_fits_a_schema_is_kept_as_its_text(missy, serve, database
         assert talk.ask("and now?", schema="age int").value() == {"age": 3}
         assert talk.retry().value() == {"age": 3}
     assert [text for _, _, text in database.turns()] == ['{"age": 3}'] * 3
+
+
+def test_an_answer_that_does_not_fit_its_schema_is_kept_too(missy, serve, database):
+    """Cut off, or of another form: nothing is given out, and what came is stored."""
+    missy.entry(serve(chat_stream('{"age": 3', finish="length"), chat_stream('{"age": "x"}')).url)
+    for prompt in ("one", "two"):
+        ran = missy.inside("ask", "--session", "s", "--schema", "age int", "--no-repair", prompt)
+        assert (ran.code, ran.text) == (6, "")
+    assert database.turns() == [("one", "cut", '{"age": 3'), ("two", "cut", '{"age": "x"}')]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import threading
 
 import pytest
@@ -61,6 +62,46 @@ def test_a_retry_asks_the_same(missy, serve):
         assert first == second
         m.session("s").retry(model="small").text()
         assert origin.last.json() == {**first, "model": "small"}
+
+
+PICTURES = [library.Image(b"\x89PNG\r\n\x1a\n" + bytes([n]) * 40, "image/png") for n in range(2)]
+
+
+def pictures(request):
+    """Which of PICTURES a request holds."""
+    return [n for n, one in enumerate(PICTURES) if base64.b64encode(one.data) in request.body]
+
+
+@pytest.mark.parametrize("kind", [library.Missy, library.AsyncMissy])
+def test_edit_takes_files_as_ask_does(kind, missy, serve):
+    """Edit and retry keep the files of the question, or take others: `attachments` or `images`; `()` is none."""
+    origin = serve(chat_stream("x"))
+    missy.entry(origin.url)
+    first, second = PICTURES
+    asked = (
+        lambda s: s.ask("one", [first]),
+        lambda s: s.edit("two"),
+        lambda s: s.edit("three", attachments=[second]),
+        lambda s: s.edit("four", images=[first, second]),
+        lambda s: s.retry(attachments=()),
+    )
+
+    async def talk() -> None:
+        async with library.AsyncMissy.open() as m:
+            for ask in asked:
+                assert await ask(m.session("s")).text() == "x"
+            with pytest.raises(library.UsageError, match="after"):
+                await m.session("s").edit("five", after=1).text()
+
+    if kind is library.AsyncMissy:
+        asyncio.run(talk())
+    else:
+        with library.Missy.open() as m:
+            for ask in asked:
+                assert ask(m.session("s")).text() == "x"
+            with pytest.raises(library.UsageError, match="after"):
+                m.session("s").edit("five", after=1)
+    assert [pictures(request) for request in origin.requests] == [[0], [0], [1], [0, 1], []]
 
 
 def test_a_session_that_is_not_saved_is_in_memory_alone(origin, home):

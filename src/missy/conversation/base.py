@@ -95,29 +95,36 @@ class SessionBase:
     def _plan(
         self,
         prompt: str,
-        attachments: Sequence[Any] = (),
-        images: Sequence[Any] = (),
+        attachments: Sequence[Any],
+        options: dict[str, Any],
         *,
         after: Callable[[SessionRecord], int | None] | None = None,
-        **request_options: Any,
     ) -> Plan:
         """Check a question before anything is written or sent. Raises UsageError."""
         if not isinstance(prompt, str):
             raise UsageError(
                 "the prompt of a session must be a string", hint="the session adds the earlier turns itself"
             )
+        request_options = dict(options)
         if request_options.get("role") is not None:
             from missy.config.roles import with_role
 
             request_options = with_role(self._missy.config, request_options)
-        plan = Plan(
-            prompt, attached([*images, *attachments]), request_options, after or (lambda stored: stored.tip)
-        )
+        files = attached([*request_options.pop("images", ()), *attachments])
+        plan = Plan(prompt, files, request_options, after or (lambda stored: stored.tip))
         if not prompt.strip() and not plan.files:
             raise UsageError("the prompt is empty", hint="ask something")
         provider, given = self._request_options(plan)
         self._missy.ask([question(prompt, plan.files)], provider=provider, **given)  # sends nothing
         return plan
+
+    def _plan_edit(
+        self, last: Turn, prompt: str, attachments: Sequence[Any] | None, options: dict[str, Any]
+    ) -> Plan:
+        """Plan a question in the place of the last one: with the same files, unless others are given."""
+        if attachments is None:
+            attachments = () if "images" in options else last.attachments
+        return self._plan(prompt, attachments, options, after=lambda _: last.parent)
 
     def _request_options(self, plan: Plan) -> tuple[str | None, dict[str, Any]]:
         """Return the entry and the options of the request: those not given are taken from the last turn."""
@@ -224,8 +231,8 @@ class SessionBase:
 
         return json.dumps(export.as_json(self._stored, found), indent=2)
 
-    def _last(self) -> Turn:
-        line = self._turns()
+    def _last(self, *, data: bool = False) -> Turn:
+        line = tree.turns(self._store, self.id, data=data)
         if not line:
             raise UsageError("this session has no turn yet", hint="ask something")
         return line[-1]

@@ -102,15 +102,17 @@ class Tally:
         known: dict[str, Any] = {}
         if isinstance(error, MissyError):
             known["request_id"] = error.request_id
+        text = answer.so_far
         if isinstance(error, IncompleteError):
             known |= {"finish_reason": error.finish_reason, "model": error.model}
-        return self._outcome(state, answer, **known)
+            text = text or error.text  # held back, because the answer had to fit a schema
+        return self._outcome(state, answer, text=text, **known)
 
-    def _outcome(self, state: str, answer: _Tally, **known: Any) -> Outcome:
+    def _outcome(self, state: str, answer: _Tally, *, text: str | None = None, **known: Any) -> Outcome:
         usage = answer.usage or Usage()
         return Outcome(
             state,
-            answer.so_far,
+            answer.so_far if text is None else text,
             self.reasoning,
             in_tok=usage.input_tokens,
             out_tok=usage.output_tokens,

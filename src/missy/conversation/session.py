@@ -39,22 +39,20 @@ class Session(SessionBase):
 
         The entry, the model and the system text are those of the last turn unless they are given.
         """
-        return self._answer(self._plan(prompt, attachments, **options))
+        return self._answer(self._plan(prompt, attachments, options))
 
-    def retry(self, **options: Any) -> SessionAnswer:
+    def retry(self, *, attachments: Sequence[Any] | None = None, **options: Any) -> SessionAnswer:
         """Ask the last question again, with the same options unless others are given. The old turn becomes inactive."""
-        last = self._last()
-        return self.edit(last.prompt, **again(last, options))
+        last = self._last(data=True)
+        return self._answer(self._plan_edit(last, last.prompt, attachments, again(last, options)))
 
-    def edit(self, prompt: str, **options: Any) -> SessionAnswer:
-        """Replace the last question, with the same files. The old turn becomes inactive."""
-        last = self._last()
-        files = next(turn for turn in self._files() if turn.id == last.id).attachments
-        return self._answer(self._plan(prompt, files, after=lambda _: last.parent, **options))
+    def edit(self, prompt: str, attachments: Sequence[Any] | None = None, **options: Any) -> SessionAnswer:
+        """Replace the last question, with the same files unless others are given. The old turn becomes inactive."""
+        return self._answer(self._plan_edit(self._last(data=True), prompt, attachments, options))
 
     def preview(self, prompt: str, attachments: Sequence[Any] = (), **options: Any) -> Preview:
         """Return the exact request that `ask` would send, secrets masked; writes and sends nothing."""
-        plan = self._plan(prompt, attachments, **options)
+        plan = self._plan(prompt, attachments, options)
         provider, request_options = self._request_options(plan)
         missy: Any = self._missy
         preview: Preview = missy.preview(self._messages(plan), provider=provider, **request_options)
@@ -93,11 +91,6 @@ class Session(SessionBase):
     def export(self, format: str = "md", *, reasoning: bool = False, aside: bool = False) -> str:  # noqa: A002
         """Return the conversation as a document: `md` or `json`."""
         return self._export(format, reasoning=reasoning, aside=aside)
-
-    def _files(self) -> list[Turn]:
-        from missy.sessions import tree
-
-        return tree.turns(self._store, self.id, data=True)
 
     def _answer(self, plan: Plan) -> SessionAnswer:
         entry = self._missy.entry(self._request_options(plan)[0])
