@@ -11,7 +11,20 @@ from typing import Any
 import pytest
 
 import missy
-from missy import Attachment, Done, Image, Message, Notice, Reasoning, Replay, Text, Tool, ToolCall, Usage
+from missy import (
+    Attachment,
+    Citation,
+    Done,
+    Image,
+    Message,
+    Notice,
+    Reasoning,
+    Replay,
+    Text,
+    Tool,
+    ToolCall,
+    Usage,
+)
 
 VALUES = [
     Text("a"),
@@ -21,6 +34,7 @@ VALUES = [
     Usage(1, 2, 3),
     Done("stop", model="m"),
     Image(b"x", "image/png"),
+    Citation("https://example.com/", "Example"),
     Attachment(b"x", "text/plain", "x.txt"),
     Tool("now", "The time.", {}),
     Message("user", "hi"),
@@ -93,6 +107,7 @@ def test_what_is_public_is_pinned():
         ),
         *(
             "Attachment",
+            "Citation",
             "read_attachment",
             "Notice",
             "PolicyError",

@@ -12,6 +12,7 @@ import missy
 from missy import (
     AskOptions,
     AsyncMissy,
+    Citation,
     Done,
     Event,
     Message,
@@ -37,6 +38,8 @@ def events_are_matched(event: Event) -> str:
             return assert_type(id, str) + name
         case Usage(input_tokens=tokens):
             return str(assert_type(tokens, int | None))
+        case Citation(url, title):
+            return assert_type(url, str) + assert_type(title, str)
         case Done(reason):
             return str(assert_type(reason, str | None))
         case _:

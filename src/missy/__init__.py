@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     )
     from missy.events import (
         Attachment,
+        Citation,
         Done,
         Event,
         Image,
@@ -74,6 +75,7 @@ _ROOMS = {
     "missy.attachments.reading": ("read_attachment",),
     "missy.events": (
         "Attachment",
+        "Citation",
         "Done",
         "Event",
         "Image",
@@ -101,6 +103,7 @@ __all__ = [
     "AsyncSession",
     "Attachment",
     "BadReply",
+    "Citation",
     "ConfigError",
     "ConnectionFailed",
     "CredentialError",

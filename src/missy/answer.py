@@ -7,7 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
 from missy.errors import UsageError
-from missy.events import Done, Notice, Reasoning, Text, ToolCall, Usage
+from missy.events import Citation, Done, Notice, Reasoning, Text, ToolCall, Usage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -47,6 +47,7 @@ class _Tally:
         self.usage: Usage | None = None
         self.done: Done | None = None
         self.tool_calls: list[ToolCall] = []
+        self.citations: list[Citation] = []
         self.ttft_ms: int | None = None
         self._started = monotonic()
         self._ended: float | None = None
@@ -65,6 +66,8 @@ class _Tally:
             self._take_over()
         elif isinstance(event, Usage):
             self.usage = event
+        elif isinstance(event, Citation):
+            self.citations.append(event)
         elif isinstance(event, ToolCall):
             self.tool_calls.append(event)
         elif isinstance(event, Done):

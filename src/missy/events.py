@@ -202,6 +202,18 @@ class Usage(FrozenValue):
         set_field(self, "reasoning_tokens", reasoning_tokens)
 
 
+class Citation(FrozenValue):
+    """A source that the answer names: an http(s) URL, and its title, "" if the endpoint sent none."""
+
+    __slots__ = ("url", "title")  # noqa: RUF023
+    url: str
+    title: str
+
+    def __init__(self, url: str, title: str = "") -> None:
+        set_field(self, "url", url)
+        set_field(self, "title", title)
+
+
 class Notice(FrozenValue):
     """Something the user should know that is not part of the answer, e.g. that another model answered."""
 
@@ -241,4 +253,4 @@ class Done(FrozenValue):
         set_field(self, "refusal", refusal)
 
 
-Event = Text | Reasoning | ToolCall | Usage | Notice | Done
+Event = Text | Reasoning | ToolCall | Citation | Usage | Notice | Done

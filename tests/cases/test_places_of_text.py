@@ -128,8 +128,9 @@ COMMENTARY = data(
 
 
 def test_two_messages_stand_apart_and_commentary_is_not_the_answer(asker: Asker):
-    """A blank line between them; `--json` has the answer alone as text, and the commentary beside it."""
-    assert asker(http(COMMENTARY), codex=True).text == "Let me look.\n\nIt is 4.\n"
+    """Stdout has the answer alone, stderr the commentary; `--json` has the one as text, and the other beside it."""
+    done = asker(http(COMMENTARY), codex=True)
+    assert (done.text, done.err) == ("It is 4.\n", "missy: the model comments: Let me look.\n")
     code, answer = asker.json(http(COMMENTARY), codex=True)
     assert (code, answer["text"], answer["commentary"].strip()) == (0, "It is 4.", "Let me look.")
     *texts, done = asker.events(http(COMMENTARY), codex=True)

@@ -215,6 +215,7 @@ def test_json_is_one_object_with_all_its_keys(missy, serve):
         "usage",
         "reasoning",
         "tool_calls",
+        "citations",
         "value",
         "attachments",
         "session",

@@ -445,8 +445,9 @@ class TestJson:
         Done("stop", "m-1", "req"),
     )
     KEYS = (
-        *("text", "provider", "model", "finish_reason", "complete", "usage", "reasoning", "tool_calls"),
-        *("value", "attachments", "session", "turn", "request_id", "ttft_ms", "duration_ms", "error"),
+        *("text", "provider", "fallback_from", "model", "finish_reason", "complete", "usage", "reasoning"),
+        *("tool_calls", "citations", "value", "attachments", "session", "turn", "request_id", "ttft_ms"),
+        *("duration_ms", "error"),
     )
 
     def test_success_is_one_object_with_every_key(self):
@@ -463,6 +464,7 @@ class TestJson:
         assert answer == {
             "text": "a\x1bé\u202e",
             "provider": "openai",
+            "fallback_from": None,
             "model": "m-1",
             "finish_reason": "stop",
             "complete": True,
@@ -475,6 +477,7 @@ class TestJson:
             },
             "reasoning": "hm",
             "tool_calls": [{"id": "1", "name": "f", "arguments": {"x": [1]}}],
+            "citations": [],
             "value": None,
             "attachments": [],
             "session": "s",

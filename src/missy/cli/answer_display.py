@@ -56,11 +56,11 @@ class AnswerDisplay:
     @staticmethod
     def _formatted(event: Event) -> Event:
         """Return a piece of text as its value is shown; other events as they are."""
-        if not isinstance(event, Text):
+        if not isinstance(event, Text) or event.commentary:
             return event
         from missy.cli.output.value import format_value
 
-        return Text("" if event.commentary else format_value(event.text, indented=sys.stdout.isatty()))
+        return Text(format_value(event.text, indented=sys.stdout.isatty()))
 
     def fail(self, error: MissyError) -> None:
         """Show that there is no answer, or only a part of one."""

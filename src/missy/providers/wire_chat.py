@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from missy.errors import BadReply, IncompleteError
 from missy.events import Done, Notice, Reasoning, Text
 from missy.providers import faults
+from missy.providers.citations import Citations
 from missy.providers.closing import ClosingMessage
 from missy.providers.content import read_content
 from missy.providers.counts import Length, chat_usage, other_model, place_number
@@ -63,6 +64,7 @@ class ChatReply:
         self._length = Length()
         self._others: dict[str, None] = {}
         self._refused = False
+        self._citations = Citations()
         self.text_seen = False
         self.failure: MissyError | None = None
 
@@ -132,6 +134,8 @@ class ChatReply:
             if isinstance(choice, dict) and self._is_first(choice, choices):
                 events += self._choice(choice, part)
                 complaint = complaint or _complaint_in(choice)
+        if "citations" in data or "search_results" in data:
+            self._citations.take_lists(data)
         usage = data.get("usage")
         if isinstance(usage, dict) and usage:
             self._usage = chat_usage(usage)
@@ -191,6 +195,8 @@ class ChatReply:
         events: list[Event] = []
         said = read_content(message)
         self._returned.take(message, said)
+        if message.get("annotations"):
+            self._citations.take_annotations(message["annotations"])
         if said.thinking:
             self._length.add(said.thinking)
             thought = self._thought_halves.feed(said.thinking)
@@ -215,7 +221,7 @@ class ChatReply:
         return events, bool(text or said.thinking or calls or legacy)
 
     def flush(self) -> list[Event]:
-        """Output what was kept: surrogates, text that might have been a tag, and the usage."""
+        """Output what was kept: surrogates, text that might have been a tag, the sources, and the usage."""
         events: list[Event] = []
         if thought := self._thought_halves.flush():
             events.append(Reasoning(thought))
@@ -223,6 +229,7 @@ class ChatReply:
             events += self._thinking.feed(half)
         events += self._thinking.flush()
         self.text_seen = self.text_seen or _is_visible(events)
+        events += self._citations.events()
         if self._usage is not None:
             events.append(self._usage)
         return events

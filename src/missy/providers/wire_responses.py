@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from missy.errors import BadReply, IncompleteError
 from missy.events import Done, Notice, Reasoning
+from missy.providers.asides import Asides
 from missy.providers.counts import Length, other_model, responses_usage
 from missy.providers.finish_reasons import WHOLE, explain_status, shown, status_of
 from missy.providers.output_items import (
@@ -66,7 +67,7 @@ class ResponsesReply:
         self._thought_halves = Halves()
         self._summaries = 0
         self._refused = False
-        self._noticed: set[str] = set()
+        self._asides = Asides()
         self.failure: MissyError | None = None
 
     @property
@@ -131,7 +132,7 @@ class ResponsesReply:
             data
         ):  # for example the message of a proxy
             raise self._classified(data)
-        return []
+        return self._asides.event(str(kind).removeprefix("response."), data)
 
     def parse_complete(self, data: dict[str, Any]) -> list[Event]:
         """Parse a complete response object."""
@@ -186,8 +187,9 @@ class ResponsesReply:
 
     def _keep(self, item: Item, fields: dict[str, Any], *, is_done: bool) -> list[Event]:
         self._items.keep(item, fields)
+        asides = self._asides.item(fields, is_done=is_done)
         if not is_done:
-            return []
+            return asides
         item.done = True
         status = fields.get("status")
         if item.type in ("message", "function_call") and status is not None and status not in WHOLE:
@@ -196,17 +198,12 @@ class ResponsesReply:
             case "message":
                 text, refused = text_of(fields)
                 self._refused = self._refused or refused
-                return self._speech.complete(item, None, text)
+                return asides + self._speech.complete(item, None, text)
             case "reasoning" if not item.thoughts and (text := thoughts_of(fields)):
                 item.thoughts.add(("item", 0))
                 self._length.add(text)
                 return [Reasoning(joined(text))]
-            case "image_generation_call" | "custom_tool_call" as kind if kind not in self._noticed:
-                self._noticed.add(kind)
-                return [
-                    Notice(f"the answer contains a part of type {kind}, which Missy cannot show: left out")
-                ]
-        return []
+        return asides
 
     def _note_model(self, response: object) -> list[Event]:
         model = response.get("model") if isinstance(response, dict) else None
@@ -245,9 +242,10 @@ class ResponsesReply:
         )
 
     def flush(self) -> list[Event]:
-        """Output kept surrogates, and the usage."""
+        """Output kept surrogates, the sources and the usage."""
         thought = self._thought_halves.flush()
         events = [*([Reasoning(thought)] if thought else []), *self._speech.flush()]
+        events += self._asides.citations.events()
         return [*events, self._usage] if self._usage is not None else events
 
     def end(self) -> list[Event]:

@@ -6,7 +6,7 @@ from json import dumps
 from typing import TYPE_CHECKING, Any, TextIO
 
 from missy.cli.output.renderer import Summary, write_notice
-from missy.events import Done, Event, Notice, Reasoning, Text, ToolCall, Usage
+from missy.events import Citation, Done, Event, Notice, Reasoning, Text, ToolCall, Usage
 from missy.secrets.redact import redact
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ class JsonObject:
         self._reasoning: list[str] = []
         self._commentary: list[str] = []
         self._calls: list[dict[str, Any]] = []
+        self._citations: list[dict[str, Any]] = []
         self._usage: dict[str, int | None] | None = None
         self._done: Done | None = None
 
@@ -41,6 +42,8 @@ class JsonObject:
                 self._reasoning.append(text)
             case ToolCall():
                 self._calls.append(_fields(event))
+            case Citation():
+                self._citations.append(_fields(event))
             case Usage():
                 self._usage = event.as_dict()
             case Done():
@@ -70,6 +73,7 @@ class JsonObject:
             "usage": self._usage,
             "reasoning": "".join(self._reasoning),
             "tool_calls": self._calls,
+            "citations": self._citations,
             "value": summary.value,
             "attachments": list(summary.attachments),
             "session": summary.session,
@@ -128,6 +132,7 @@ _EVENT_NAMES: dict[type, str] = {
     Text: "text",
     Reasoning: "reasoning",
     ToolCall: "tool_call",
+    Citation: "citation",
     Usage: "usage",
     Notice: "notice",
     Done: "done",

@@ -6,8 +6,8 @@ from json import dumps
 from typing import TYPE_CHECKING, TextIO
 
 from missy.cli.output.renderer import write_notice
-from missy.cli.output.sanitize import escape_controls
-from missy.events import Event, Notice, Reasoning, Text, ToolCall
+from missy.cli.output.sanitize import escape_controls, sanitize
+from missy.events import Citation, Done, Event, Notice, Reasoning, Text, ToolCall
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,14 +34,20 @@ class Plain:
         """Begin an answer."""
         self._held: list[str] = []
         self._calls: list[ToolCall] = []
+        self._citations: list[Citation] = []
+        self._comments: list[str] = []
         self._has_text = False
+        self._refused = False
         self._line_is_open = False
         self._newlines = 0
 
     def event(self, event: Event) -> None:
         """Show one event."""
         match event:
+            case Text(text=text, commentary=True):
+                self.comment(text)
             case Text(text=text) if text:
+                self._show_comments()
                 self._has_text = True
                 if self._stream:
                     self.write(text)
@@ -51,13 +57,18 @@ class Plain:
                 self.think(text)
             case ToolCall():
                 self._calls.append(event)
+            case Citation():
+                self._citations.append(event)
             case Notice(text=text):
                 self.note(text)
+            case Done(refusal=True):
+                self._refused = True
             case _:
                 pass
 
     def finish(self, summary: Summary | None = None) -> None:  # noqa: ARG002  plain text shows no summary
         """End the text, and show the tool calls: on stdout if there is no text, else as notices."""
+        self._show_comments()
         self._write_held()
         for call in self._calls:
             line = dumps({"name": call.name, "arguments": call.arguments})
@@ -66,11 +77,19 @@ class Plain:
             else:
                 self._out.write(line + "\n")
         self._out.flush()
+        if self._refused:
+            self.note("the model refused to answer")
+        if self._citations:
+            self.note("sources:")
+        for number, source in enumerate(self._citations, 1):
+            self._err.write(f"  [{number}] {_line(source.url)} {_line(source.title)}".rstrip() + "\n")
+        self._err.flush()
 
     def fail(self, error: MissyError, text_so_far: str = "", summary: Summary | None = None) -> None:  # noqa: ARG002
         """End the last line of the text, so that the error gets its own line."""
         if text_so_far and not self._has_text:
             self._held.append(text_so_far)
+        self._show_comments()
         self._write_held()
 
     def _write_held(self) -> None:
@@ -92,6 +111,17 @@ class Plain:
     def think(self, text: str) -> None:
         """Do nothing: plain text does not show reasoning."""
 
+    def comment(self, text: str) -> None:
+        """Take a piece of the model's comment on its work, which is no part of the answer."""
+        self._comments.append(text)
+
+    def _show_comments(self) -> None:
+        """Show the comments up to now on stderr: they are about what comes before the answer."""
+        said = "".join(self._comments).strip()
+        self._comments.clear()
+        if said:
+            self.note(f"the model comments: {said}")
+
     def note(self, text: str) -> None:
         """Show a notice on stderr."""
         write_notice(self._err, text)
@@ -103,3 +133,10 @@ class Plain:
             self._out.flush()
             self._line_is_open = False
         self._newlines = 0
+
+
+def _line(text: str) -> str:
+    """Return a text from outside as it is shown on one line."""
+    from missy.secrets.redact import redact
+
+    return sanitize(redact(text), newlines=False)

@@ -64,6 +64,13 @@ class Terminal(Plain):
             self._err.write(f"\x1b[2m{sanitize(text)}\x1b[0m")
             self._err.flush()
 
+    def comment(self, text: str) -> None:
+        """Show the model's comment on its work as its thinking is shown."""
+        if self._err.isatty():
+            self.think(text)
+        else:
+            super().comment(text)
+
     def note(self, text: str) -> None:
         """Show a notice on stderr, on its own line."""
         self._stop_thinking()
