@@ -7,7 +7,7 @@ import inspect
 
 import pytest
 
-from missy.net import bodies, core, scoped, transport, watched_body
+from missy.net import bodies, connection, core, openers, scoped, transport, watched_body
 from missy.providers import driver
 
 # async name -> sync name, besides a leading Async
@@ -85,6 +85,9 @@ def plain(thing: object) -> str:
     [
         (core.Core, core.AsyncCore),
         (bodies.SyncBody, bodies.AsyncBody),
+        (connection.Connection, connection.AsyncConnection),
+        (openers.Direct, openers.AsyncDirect),
+        (openers.Tunnelled, openers.AsyncTunnelled),
         (transport.send, transport.asend),
         (transport.Transport, transport.AsyncTransport),
         (scoped.ScopedTransport, scoped.AsyncScopedTransport),

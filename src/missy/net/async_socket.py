@@ -1,4 +1,4 @@
-"""A TCP connection for asyncio with httpcore2's stream interface: read, write, TLS, and whether input is waiting.
+"""A TCP connection for asyncio: read, write, TLS, and whether input is waiting. Timeouts are in seconds.
 
 It uses asyncio's transports directly: asyncio's stream classes cannot report unread bytes, and an idle connection on
 which the server has sent something must not be reused.
@@ -10,7 +10,14 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
-import httpcore2
+from missy.net.transport_errors import (
+    ConnectError,
+    ConnectTimeout,
+    ReadError,
+    ReadTimeout,
+    WriteError,
+    WriteTimeout,
+)
 
 if TYPE_CHECKING:
     import ssl
@@ -62,55 +69,78 @@ class _Protocol(asyncio.Protocol):
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
-    async def read(self, most: int) -> bytes:
-        if not self.held and not self.ended:
-            self._reader = asyncio.get_running_loop().create_future()
-            await self._reader
-        if not self.held and self.error is not None:
+    def take(self, most: int) -> bytes:
+        """Return bytes that have come; b"" at the end. Raises the error that ended the connection."""
+        held = self.held
+        if not held and self.error is not None:
             raise self.error
-        data = bytes(self.held[:most])
-        del self.held[:most]
-        if self._full and len(self.held) <= HIGH_WATER_BYTES and not self.ended:
+        if len(held) <= most:
+            data = bytes(held)
+            held.clear()
+        else:
+            data = bytes(held[:most])
+            del held[:most]
+        if self._full and len(held) <= HIGH_WATER_BYTES and not self.ended:
             self._full = False
             self._transport.resume_reading()
         return data
 
-    async def drained(self) -> None:
+    async def came(self, seconds: float) -> None:
+        """Wait for bytes, or for the end. Raises TimeoutError."""
+        loop = asyncio.get_running_loop()
+        self._reader = waiter = loop.create_future()
+        await _within(loop, waiter, seconds)
+
+    async def drained(self, seconds: float) -> None:
+        """Wait until more may be written. Raises TimeoutError, or the error that ended the connection."""
         if self._writer is not None:
-            await self._writer
+            await _within(asyncio.get_running_loop(), self._writer, seconds)
         if self.error is not None:
             raise self.error
 
 
-class AsyncSocket(httpcore2.AsyncNetworkStream):
-    """One connection. Timeouts are in seconds; errors are httpcore2's."""
+async def _within(loop: asyncio.AbstractEventLoop, waiter: asyncio.Future[None], seconds: float) -> None:
+    """Wait for a future, with one timer: asyncio.timeout costs several times as much. Raises TimeoutError."""
+    timer = loop.call_later(seconds, _expire, waiter)
+    try:
+        await waiter
+    finally:
+        timer.cancel()
+
+
+def _expire(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_exception(TimeoutError())
+
+
+class AsyncSocket:
+    """One connection. Errors are those of missy.net.transport_errors."""
 
     def __init__(self, transport: Any, protocol: _Protocol) -> None:
         self._transport = transport
         self._protocol = protocol
 
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
-        """Read available bytes. Raises ReadTimeout, ReadError."""
+    async def read(self, max_bytes: int, timeout: float) -> bytes:  # noqa: ASYNC109
+        """Read available bytes; b"" at the end. Raises ReadTimeout, ReadError."""
+        protocol = self._protocol
         try:
-            if self._protocol.held:
-                return await self._protocol.read(max_bytes)
-            async with asyncio.timeout(timeout):
-                return await self._protocol.read(max_bytes)
+            if not protocol.held and not protocol.ended:
+                await protocol.came(timeout)
+            return protocol.take(max_bytes)
         except TimeoutError as error:
-            raise httpcore2.ReadTimeout(str(error)) from error
+            raise ReadTimeout(str(error)) from error
         except OSError as error:
-            raise httpcore2.ReadError(str(error)) from error
+            raise ReadError(str(error)) from error
 
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+    async def write(self, buffer: bytes, timeout: float) -> None:  # noqa: ASYNC109
         """Write all of `buffer`. Raises WriteTimeout, WriteError."""
         try:
             self._transport.write(buffer)
-            async with asyncio.timeout(timeout):
-                await self._protocol.drained()
+            await self._protocol.drained(timeout)
         except TimeoutError as error:
-            raise httpcore2.WriteTimeout(str(error)) from error
+            raise WriteTimeout(str(error)) from error
         except OSError as error:
-            raise httpcore2.WriteError(str(error)) from error
+            raise WriteError(str(error)) from error
 
     async def aclose(self) -> None:
         """Close the connection: send TLS close_notify, and do not wait for the reply."""
@@ -123,9 +153,9 @@ class AsyncSocket(httpcore2.AsyncNetworkStream):
 
     async def start_tls(
         self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109
+        context: ssl.SSLContext,
+        name: str,
+        timeout: float,  # noqa: ASYNC109
     ) -> AsyncSocket:
         """Start TLS with a server name (SNI). Raises ConnectTimeout, ConnectError."""
         loop = asyncio.get_running_loop()
@@ -133,42 +163,36 @@ class AsyncSocket(httpcore2.AsyncNetworkStream):
             self._protocol.held
         ):  # sent unencrypted by a proxy: after the handshake it would be taken for the origin's data
             self._transport.abort()
-            raise httpcore2.ConnectError("bytes came before TLS began")
+            raise ConnectError("bytes came before TLS began")
         try:
             async with asyncio.timeout(timeout):
                 transport = await loop.start_tls(
-                    self._transport, self._protocol, ssl_context, server_hostname=server_hostname
+                    self._transport, self._protocol, context, server_hostname=name
                 )
         except TimeoutError as error:
             self._transport.abort()
-            raise httpcore2.ConnectTimeout(str(error)) from error
+            raise ConnectTimeout(str(error)) from error
         except OSError as error:  # ssl.SSLError is one
             self._transport.abort()
-            raise httpcore2.ConnectError(str(error)) from error
+            raise ConnectError(str(error)) from error
         protocol = self._protocol
         protocol.connection_made(cast(asyncio.BaseTransport, transport))
         return AsyncSocket(transport, protocol)
 
     def get_extra_info(self, info: str) -> Any:
-        """Return httpcore2's extra information: `is_readable` is true if the peer has sent data or closed the connection."""
+        """Return `ssl_object` (None without TLS), `server_addr`, or `is_readable`: the peer has sent data, or closed."""
         if info == "is_readable":
             return bool(self._protocol.held) or self._protocol.ended or self._transport.is_closing()
-        names = {
-            "ssl_object": "ssl_object",
-            "server_addr": "peername",
-            "client_addr": "sockname",
-            "socket": "socket",
-        }
-        return self._transport.get_extra_info(names[info]) if info in names else None
+        return self._transport.get_extra_info("peername" if info == "server_addr" else info)
 
 
 async def connect(address: str, port: int, timeout: float) -> AsyncSocket:  # noqa: ASYNC109
-    """Connect to an address. Raises httpcore2.ConnectTimeout, ConnectError."""
+    """Connect to an address. Raises ConnectTimeout, ConnectError."""
     try:
         async with asyncio.timeout(timeout):
             transport, protocol = await asyncio.get_running_loop().create_connection(_Protocol, address, port)
     except TimeoutError as error:
-        raise httpcore2.ConnectTimeout(str(error)) from error
+        raise ConnectTimeout(str(error)) from error
     except OSError as error:
-        raise httpcore2.ConnectError(str(error)) from error
+        raise ConnectError(str(error)) from error
     return AsyncSocket(transport, protocol)

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import errno
-import ssl
 
 from missy.errors import BadReply, ConnectionFailed, MissyError, ProviderError, TimedOut
+from missy.net.transport_errors import (
+    ConnectError,
+    Expired,
+    LocalProtocolError,
+    NetworkError,
+    ProxyError,
+    RemoteProtocolError,
+)
 
 _WORDS = {
     errno.ECONNREFUSED: ("connection refused", "is the server running, and is the port right?"),
@@ -32,6 +39,8 @@ def broken(host: str, port: int, error: OSError) -> ConnectionFailed:
 
 def untrusted(host: str, port: int, error: Exception) -> ConnectionFailed:
     """Return the error for a TLS handshake that failed."""
+    import ssl
+
     if isinstance(error, ssl.SSLCertVerificationError):
         return ConnectionFailed(
             f"the certificate of {host}:{port} is not trusted: {error.verify_message}",
@@ -47,34 +56,32 @@ def untrusted(host: str, port: int, error: Exception) -> ConnectionFailed:
 
 
 def translate(error: BaseException, host: str, port: int) -> BaseException:
-    """Return the typed error for an error of httpcore2; our own errors and signals are returned unchanged."""
-    import httpcore2
-
+    """Return the typed error for a TransportError; our own errors and signals are returned unchanged."""
     if isinstance(error, MissyError) or not isinstance(error, Exception):
         return error
-    if isinstance(error, httpcore2.TimeoutException):
+    if isinstance(error, Expired):
         return TimedOut(f"{host}:{port} did not answer in time")
-    if isinstance(error, httpcore2.RemoteProtocolError):
+    if isinstance(error, RemoteProtocolError):
         text = str(error)
-        if "peer closed" in text or "incomplete" in text:
+        if "incomplete" in text:
             return ConnectionFailed(f"{host}:{port} broke off in the middle of its reply", hint="try again")
-        if "without sending" in text or "without response" in text:
+        if "without sending" in text:
             return ConnectionFailed(
                 f"{host}:{port} closed the connection without an answer", hint="try again"
             )
         return BadReply(
             f"{host}:{port} does not answer in HTTP: {text[:200]}", hint="check the port in base_url"
         )
-    if isinstance(error, httpcore2.LocalProtocolError):
+    if isinstance(error, LocalProtocolError):
         return ProviderError(f"the request cannot be sent as HTTP: {str(error)[:200]}")
-    if isinstance(error, httpcore2.ProxyError):
+    if isinstance(error, ProxyError):
         return ConnectionFailed(
             f"the proxy refused to connect to {host}:{port}: {str(error)[:200]}", hint="see network.proxy"
         )
-    if isinstance(error, (httpcore2.NetworkError, OSError)):
+    if isinstance(error, (NetworkError, OSError)):
         cause = error.__cause__
         if isinstance(cause, OSError) and cause.errno:
-            is_new = isinstance(error, httpcore2.ConnectError)
+            is_new = isinstance(error, ConnectError)
             return (unreachable if is_new else broken)(host, port, cause)
         return ConnectionFailed(
             f"the connection to {host}:{port} broke: {str(error)[:200] or 'closed'}", hint="try again"

@@ -172,7 +172,6 @@ def drive(adapter: ProviderAdapter, request: Request) -> Iterator[Event]:
     """Yield the answer's events as they arrive. Raises MissyError."""
     steps = answer_steps(adapter, request)
     response: HttpResponse | None = None
-    chunks: Any = None
     outcome, failure = None, None
     try:
         while True:
@@ -183,7 +182,7 @@ def drive(adapter: ProviderAdapter, request: Request) -> Iterator[Event]:
             outcome, failure = None, None
             try:
                 if isinstance(step, _Read):
-                    outcome = next(chunks, None)
+                    outcome = response.body.read() if response is not None else None
                 elif not isinstance(step, _STEPS):
                     yield step
                 elif isinstance(step, _Run):
@@ -197,7 +196,6 @@ def drive(adapter: ProviderAdapter, request: Request) -> Iterator[Event]:
                         time.sleep(step.seconds)
                     else:
                         outcome = response = adapter.endpoint.core().send(step.request, step.attribution)
-                        chunks = iter(response.body)
             except MissyError as error:
                 failure = error
     finally:
@@ -211,7 +209,6 @@ async def adrive(adapter: ProviderAdapter, request: Request) -> AsyncIterator[Ev
 
     steps = answer_steps(adapter, request)
     response: HttpResponse | None = None
-    chunks: Any = None
     outcome, failure = None, None
     try:
         while True:
@@ -222,7 +219,7 @@ async def adrive(adapter: ProviderAdapter, request: Request) -> AsyncIterator[Ev
             outcome, failure = None, None
             try:
                 if isinstance(step, _Read):
-                    outcome = await anext(chunks, None)
+                    outcome = await response.body.read() if response is not None else None
                 elif not isinstance(step, _STEPS):
                     yield step
                 elif isinstance(step, _Run):
@@ -238,7 +235,6 @@ async def adrive(adapter: ProviderAdapter, request: Request) -> AsyncIterator[Ev
                         outcome = response = await adapter.endpoint.async_core().send(
                             step.request, step.attribution
                         )
-                        chunks = aiter(response.body)
             except MissyError as error:
                 failure = error
     finally:
