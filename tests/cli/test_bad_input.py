@@ -245,6 +245,15 @@ def test_stdin_that_is_not_utf8_is_told_and_not_sent(missy, serve):
     assert origin.connections == 0
 
 
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["plain", "byte-order-mark"])
+def test_the_place_of_a_byte_that_is_no_text_counts_from_the_first_one(mark, missy, serve):
+    """Also after a byte order mark, which is no part of the text: the place and the byte are those of the file."""
+    missy.entry(serve(chat_stream("hello")).url)
+    ran = missy("ask", stdin=mark + b"good \xfe line")
+    assert ran.code == 2
+    assert f"byte {len(mark) + 5} is 0xfe" in ran.err
+
+
 def test_an_argument_that_is_not_utf8_is_told(missy, serve):
     """The same for the command line itself."""
     origin = serve(chat_stream("hello"))

@@ -7,6 +7,7 @@ import stat
 
 import pytest
 
+import missy as library
 from tests.cli.person import ENTER, Person
 from tests.servers import chat_stream
 from tests.sessions.conftest import as_json
@@ -101,6 +102,37 @@ def test_a_name_is_changed_and_is_of_one_session_alone(missy, talked):
     assert missy.inside("sessions", "show", "Łódź 2026", "--json").json()["id"] == talked["holiday"]
     for name in ("work", "", "two\nlines"):
         assert missy.inside("sessions", "rename", talked["holiday"], name).code == 2
+    for args in (["rename", "work", talked["work"]], ["fork", "work", "--name", talked["work"]]):
+        ran = missy.inside("sessions", *args)
+        assert (ran.code, "must not look like an id" in ran.err) == (2, True)
+    ran = missy.inside("ask", "--session", "0123456789ab", "hi")
+    assert (ran.code, "no session has it" in ran.err) == (2, True)
+
+
+def test_an_unnamed_session_has_one_title_everywhere(missy, origin):
+    """The first question of its active turns, in the list, in show and in export, whichever turn is shown."""
+    with library.Missy.open() as m:
+        s = m.session()
+        for prompt in ("wrong", "two"):
+            s.ask(prompt).text()
+        s.undo(2)
+        for prompt in ("first", "second"):
+            s.ask(prompt).text()
+    (row,) = missy.inside("sessions", "--json").json()
+    assert row["name"] == "first"
+    for args in (
+        ["show"],
+        ["show", "--turn", "4"],
+        ["show", "--turn", "1"],
+        ["show", "--all"],
+        ["export", "--format", "json"],
+    ):
+        shown = missy.inside(
+            "sessions", args[0], row["id"], *args[1:], *(["--json"] if args[0] == "show" else [])
+        ).json()
+        assert shown["name"] == "first", args
+        if "--turn" in args:
+            assert [turn["n"] for turn in shown["turns"]] == [int(args[-1])]
 
 
 def test_a_prefix_that_fits_several_lists_them(missy, talked, database):

@@ -82,6 +82,10 @@ def test_a_reader_in_the_way_is_told(full, missy, home):
         assert ran.code == 1
         assert "gone" not in ran.err
         assert "sessions.db-wal" in ran.err
+        ran = missy.inside("sessions", "check")
+        assert ran.code == 1
+        assert "could not be cleared now: another process is reading" in ran.text
+        assert "wrong: deleted" not in ran.text
         assert missy.inside("sessions", "--json").json() == []
     finally:
         other.close()

@@ -44,8 +44,9 @@ def read_piped(*, optional: bool) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        at = len(data) - len(error.object) + error.start  # the decoder counts from after the byte order mark
         raise UsageError(
-            f"stdin is not UTF-8 text: byte {error.start} is {data[error.start]:#04x}",
+            f"stdin is not UTF-8 text: byte {at} is {data[at]:#04x}",
             hint="convert it first, for example: iconv -f latin1 -t utf-8",
         ) from None
 

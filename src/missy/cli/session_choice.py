@@ -40,7 +40,7 @@ def choose(app: App, session: str | None, *, continued: bool, dry_run: bool = Fa
             return Place(find.latest(store), None)
         found = find.find(store, session)
     if found is None:
-        name = find.check_name(session)
+        name = find.new_name(session)
         if not dry_run:
             notice(f"a new session: {name}")
         return None if dry_run else Place(None, name)

@@ -36,6 +36,12 @@ def check(path: Path) -> Report:
         with Store(path) as store:
             _look(store, report)
             delete.wipe(store)  # what an earlier delete could not clear because of a reader
+    except delete.Remains:
+        # Whether there is anything to clear is not known: it counts as a problem until it is cleared.
+        report.problems.append(
+            f"what was deleted earlier could not be cleared now: another process is reading {path}; "
+            "check again when that has ended"
+        )
     except MissyError as error:
         report.problems.append(error.message)
     for part, size in zip(files.parts(path)[:2], ("bytes", "wal_bytes"), strict=True):

@@ -21,14 +21,18 @@ _ENDED = {
 }
 
 
-def as_json(session: SessionRecord, turns: Sequence[Turn]) -> dict[str, Any]:
-    """Return the object of `export --format json` and `show --json`."""
+def as_json(session: SessionRecord, turns: Sequence[Turn], *, only: int | None = None) -> dict[str, Any]:
+    """Return the object of `export --format json` and `show --json`; `only`: with this turn alone.
+
+    Without a name of its own it has its title: that of its first active turn, as in the list.
+    """
+    first = next((turn for turn in turns if turn.active), None)
     return {
         "version": VERSION,
         "id": session.id,
-        "name": session.name or (title(turns[0].prompt) if turns else None),
+        "name": session.name or (first and title(first.prompt)) or None,
         "system": session.system,
-        "turns": [_turn(turn) for turn in turns],
+        "turns": [_turn(turn) for turn in turns if only in (None, turn.n)],
     }
 
 

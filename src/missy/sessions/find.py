@@ -40,8 +40,15 @@ def check_name(name: str) -> str:
             "that is no name for a session", hint=f"1 to {LONGEST_NAME} characters, no line end among them"
         )
     if _ID.fullmatch(kept):
-        raise UsageError(f"'{kept}' looks like the id of a session, and there is none with it", hint=_LIST)
+        raise UsageError(f"a name must not look like an id, as '{kept}' does", hint="choose another name")
     return kept
+
+
+def new_name(wanted: str) -> str:
+    """Return the name of a new session, where no session was found by that word. Raises UsageError."""
+    if _ID.fullmatch(wanted.strip()):
+        raise UsageError(f"'{wanted.strip()}' looks like an id, and no session has it", hint=_LIST)
+    return check_name(wanted)
 
 
 def free_name(db: sqlite3.Connection, name: str | None, *, owner: str | None = None) -> None:
@@ -89,7 +96,7 @@ def find(store: Store, wanted: str) -> SessionRecord | None:
 def find_or_new(store: Store, wanted: str | None) -> SessionRecord:
     """Return the session, else a new one with that name or without a name. Raises UsageError."""
     found = None if wanted is None else find(store, wanted)
-    return found or fresh(wanted)
+    return found or fresh(None if wanted is None else new_name(wanted))
 
 
 def require(store: Store, wanted: str) -> SessionRecord:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from missy.sessions import tree
 from missy.sessions.records import SessionRecord, moment
 
 if TYPE_CHECKING:
@@ -92,18 +93,14 @@ def _listed(db: sqlite3.Connection, session: SessionRecord) -> Listed:
         f"SELECT {', '.join(f'sum({name})' for name in _SUMS)}, count(*), count(cost_micro) FROM turn WHERE session = ?",
         (session.id,),
     ).fetchone()
-    line = db.execute(
-        """WITH RECURSIVE line(id, parent) AS (SELECT id, parent FROM turn WHERE id = ?
-        UNION SELECT turn.id, turn.parent FROM turn JOIN line ON turn.id = line.parent)
-        SELECT count(*), min(id) FROM line""",
-        (session.tip,),
-    ).fetchone()
-    first = db.execute("SELECT substr(prompt, 1, 400) FROM turn WHERE id = ?", (line[1],)).fetchone()
+    line = tree.line_ids(db, session.id)
+    query = "SELECT substr(prompt, 1, 400) FROM turn WHERE id = ?"
+    first = db.execute(query, (line[0],)).fetchone() if line else None
     last = db.execute("SELECT model FROM turn WHERE id = ?", (session.tip,)).fetchone()
     return Listed(
         session,
         title(first[0]) if first else "",
-        line[0],
+        len(line),
         (last and last[0]) or session.model,
         in_tok=own[0],
         out_tok=own[1],

@@ -77,11 +77,11 @@ def show(session: str, turn: int | None, aside: bool, as_json: bool) -> None:
         if turn is not None:
             tree.turn_id(store, found.id, turn)
         every = tree.turns(store, found.id, aside=aside or turn is not None)
-    wanted = [one for one in every if turn is None or one.n == turn]
     if as_json:
-        return emit_json(export.as_json(found, wanted))
+        return emit_json(export.as_json(found, every, only=turn))
     notice(f"session {found.id}" + (f" ({found.name})" if found.name else ""))
     clean = sanitize if sys.stdout.isatty() else escape_controls
+    wanted = every if turn is None else [one for one in every if one.n == turn]
     for one in wanted:
         sys.stdout.write(f"[{_about(one)}]\n\n" + clean(export.as_markdown([one])) + "\n")
     return None
