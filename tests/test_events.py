@@ -85,6 +85,7 @@ def test_what_is_public_is_pinned():
         *(
             "Answer",
             "AskOptions",
+            "BudgetError",
             "AsyncAnswer",
             "AsyncMissy",
             "AsyncSession",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from missy.conversation.session import Session
     from missy.errors import (
         BadReply,
+        BudgetError,
         ConfigError,
         ConnectionFailed,
         CredentialError,
@@ -60,6 +61,7 @@ _ROOMS = {
     "missy.conversation.asession": ("AsyncSession",),
     "missy.errors": (
         "BadReply",
+        "BudgetError",
         "ConfigError",
         "ConnectionFailed",
         "CredentialError",
@@ -103,6 +105,7 @@ __all__ = [
     "AsyncSession",
     "Attachment",
     "BadReply",
+    "BudgetError",
     "Citation",
     "ConfigError",
     "ConnectionFailed",

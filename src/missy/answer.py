@@ -10,9 +10,11 @@ from missy.errors import UsageError
 from missy.events import Citation, Done, Notice, Reasoning, Text, ToolCall, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from decimal import Decimal
 
     from missy.events import Event
+    from missy.spending.meter import Meter
     from missy.structured.schema import Schema
 
 
@@ -30,6 +32,10 @@ class Asked(Protocol):
     @property
     def fallback_from(self) -> str | None:
         """The entry that was asked first, None if it is still asked."""
+
+    @property
+    def meter(self) -> Meter | None:
+        """What counts the cost; None before the answer begins."""
 
 
 class _Tally:
@@ -88,6 +94,35 @@ class _Tally:
     def so_far(self) -> str:
         """The text received so far; after an error, the text before it."""
         return self._text.getvalue()
+
+    @property
+    def cost(self) -> Decimal | None:
+        """What the answer cost, in US dollars, with its retries and repairs; None if it has not ended or is not known."""
+        meter = self._asked.meter
+        return None if meter is None else meter.cost
+
+    @property
+    def cost_estimated(self) -> bool:
+        """Whether the cost is an estimate from above: a stopped answer comes without counts of tokens."""
+        meter = self._asked.meter
+        return meter is not None and meter.estimated
+
+    @property
+    def price_from(self) -> str | None:
+        """What the price is from: `endpoint`, `config`, `free`, or the table; `~` before it for an estimate."""
+        meter = self._asked.meter
+        return None if meter is None else meter.price_from
+
+    def charge_to(self, session: str | None, spent_in_memory: Callable[[], int]) -> None:
+        """Charge the answer to a session before it begins: a stored one, or (None) one in memory."""
+        if self._asked.meter is not None:
+            self._asked.meter.session = session
+            self._asked.meter.spent_in_memory = spent_in_memory if session is None else None
+
+    def stop_meter(self, error: BaseException) -> None:
+        """Count what the answer has cost up to now, because `error` ended it."""
+        if self._asked.meter is not None:
+            self._asked.meter.stop(error)
 
     def _value(self) -> Any:
         if self._schema is None:

@@ -11,6 +11,7 @@ from missy.config.load import load_chosen
 from missy.conversation.methods import AsyncSessionMethods, SessionMethods, StoreHandle
 from missy.kinds import KINDS
 from missy.runtime import Runtime
+from missy.spending.ledger import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,6 +38,7 @@ class _Face:
     ) -> None:
         self._runtime = Runtime(config, audit=audit, notice=notice)
         self._keeping = StoreHandle()
+        self._ledger = Ledger(self._keeping.to_record, self._runtime.notice)
 
     @classmethod
     def open(cls, config: str | Path | None = None, *, notice: Callable[[str], None] | None = None) -> Self:
@@ -55,7 +57,12 @@ class _Face:
         """Return an entry of the configuration as its file is now, the default one without a name. Raises UsageError."""
         return self._runtime.entry(name)
 
+    def record_at_close(self) -> None:
+        """Record what answers cost when this is closed, and not after each one."""
+        self._ledger.deferred = True
+
     def _close_sessions(self) -> None:
+        self._ledger.flush()
         self._keeping.close(self.config.sessions.keep_days, self._runtime.notice)
 
     def door(self) -> Door:
@@ -87,7 +94,7 @@ class Missy(_Face, SessionMethods):
 
         `provider` names an entry and is binding. Raises UsageError; the answer itself raises MissyError.
         """
-        route = Route(self._runtime, prompt, provider, options)
+        route = Route(self._runtime, self._ledger, prompt, provider, options)
         return Answer(events(self._runtime, route), asked=route, schema=route.request.schema)
 
     def preview(
@@ -154,7 +161,7 @@ class AsyncMissy(_Face, AsyncSessionMethods):
         self, prompt: str | Sequence[Message], *, provider: str | None = None, **options: Unpack[AskOptions]
     ) -> AsyncAnswer:
         """Ask; see Missy.ask."""
-        route = Route(self._runtime, prompt, provider, options)
+        route = Route(self._runtime, self._ledger, prompt, provider, options)
         return AsyncAnswer(aevents(self._runtime, route), asked=route, schema=route.request.schema)
 
     async def log_in(
@@ -221,7 +228,7 @@ class AsyncMissy(_Face, AsyncSessionMethods):
         """Close every connection and every client that was lent, and stop the local model if it was started here."""
         for door in self._runtime.end():
             await door.aclose()
-        if self._keeping.is_open:
+        if self._keeping.is_open or self._ledger.is_pending:
             import asyncio
 
             await asyncio.to_thread(self._close_sessions)

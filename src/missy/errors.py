@@ -10,6 +10,7 @@ MissyError                      1   a fault of Missy's own, or of the machine un
  |   +- TimedOut                5   no data for `timeout`, no progress for `patience`, or the `deadline` passed
  |   +- BadReply                5   the reply violates the protocol
  |   +- LimitError              7   a rate or usage limit; `resets_at` if the server sent it
+ +- BudgetError                 7   the call could pass a spending limit: nothing was sent
  +- IncompleteError             6   an answer came, but not all of it
      +- SchemaMismatch          6   an answer came, and does not fit the schema that was asked for
 """
@@ -140,6 +141,31 @@ class BadReply(ProviderError):
 
     type = "bad_reply"
     usual_hint = "the fault is at the endpoint: ask again, or ask another one"
+
+
+class BudgetError(MissyError):
+    """The call could pass a spending limit, so it was not sent.
+
+    `spent` and `limit` are in US dollars: what counts towards the limit so far, reservations included, and the limit.
+    `spent` is None where the price of the call is not known. `resets_at` is in Unix seconds, for a limit of a day.
+    """
+
+    exit_code = 7
+    type = "budget"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        spent: float | None = None,
+        limit: float | None = None,
+        resets_at: float | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.spent = spent
+        self.limit = limit
+        self.resets_at = resets_at
 
 
 class IncompleteError(MissyError):

@@ -7,6 +7,7 @@ from missy.frozen import FrozenValue, set_field
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from decimal import Decimal
     from typing import Any, Literal
 
     Role = Literal["system", "user", "assistant", "tool"]
@@ -178,14 +179,22 @@ class Reasoning(FrozenValue):
 
 
 class Usage(FrozenValue):
-    """Token counts from the endpoint. None means that it sent no count, which is not 0."""
+    """Token counts from the endpoint. None means that it sent no count, which is not 0.
 
-    __slots__ = ("input_tokens", "output_tokens", "total_tokens", "cached_tokens", "reasoning_tokens")  # noqa: RUF023
+    `cached_tokens` and `cache_write_tokens` are part of the input, `reasoning_tokens` of the output. `cost` is what the
+    endpoint itself says that the call costs, in US dollars.
+    """
+
+    __slots__ = (  # noqa: RUF023
+        "input_tokens", "output_tokens", "total_tokens", "cached_tokens", "reasoning_tokens", "cache_write_tokens", "cost",
+    )  # fmt: skip
     input_tokens: int | None
     output_tokens: int | None
     total_tokens: int | None
     cached_tokens: int | None
     reasoning_tokens: int | None
+    cache_write_tokens: int | None
+    cost: Decimal | None
 
     def __init__(
         self,
@@ -194,12 +203,16 @@ class Usage(FrozenValue):
         total_tokens: int | None = None,
         cached_tokens: int | None = None,
         reasoning_tokens: int | None = None,
+        cache_write_tokens: int | None = None,
+        cost: Decimal | None = None,
     ) -> None:
         set_field(self, "input_tokens", input_tokens)
         set_field(self, "output_tokens", output_tokens)
         set_field(self, "total_tokens", total_tokens)
         set_field(self, "cached_tokens", cached_tokens)
         set_field(self, "reasoning_tokens", reasoning_tokens)
+        set_field(self, "cache_write_tokens", cache_write_tokens)
+        set_field(self, "cost", cost)
 
 
 class Citation(FrozenValue):

@@ -17,7 +17,8 @@ else:
 
 
 set_field = object.__setattr__
-_MARKS = ("attachments", "commentary", "extra", "refusal")  # rarely set, and shown in `repr` only if they are
+# rarely set, and shown in `repr` only if they are
+_MARKS = ("attachments", "commentary", "extra", "refusal", "cache_write_tokens", "cost")
 
 
 class _Fields:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from decimal import Decimal
 
     from missy.events import Attachment, Image, Tool
 
@@ -43,5 +44,7 @@ class AskOptions(TypedDict, total=False):
     """Whether an answer that does not fit its schema is asked for once more. Default: True."""
     cache_key: str | None
     """What names the conversation to the endpoint's cache, where it has such a thing; it says nothing else."""
+    max_cost: float | Decimal | None
+    """The most that the answer may cost, in US dollars. It is not sent if it could cost more; see docs/cost.md."""
     stream: bool
     """Whether the answer is streamed. Default: True."""

@@ -213,6 +213,7 @@ def test_json_is_one_object_with_all_its_keys(missy, serve):
         "finish_reason",
         "complete",
         "usage",
+        "cost_usd",
         "reasoning",
         "tool_calls",
         "citations",

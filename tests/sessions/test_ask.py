@@ -6,6 +6,7 @@ import os
 import resource
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -17,11 +18,14 @@ from tests.sessions.worker import answer_of
 
 
 def test_an_answer_without_a_session_is_written_nowhere(missy, origin, home):
-    """`ask` alone makes no database."""
-    assert missy.inside("ask", "hi").code == 0
-    assert not (home / "sessions.db").exists()
+    """`ask` alone stores numbers: neither the question nor the answer is in any file of the home."""
+    assert missy.inside("ask", "zanzibar").code == 0
     assert missy.inside("sessions", "list", "--json").json() == []
-    assert not (home / "sessions.db").exists()
+    assert (home / "sessions.db").exists()
+    for path in filter(Path.is_file, home.rglob("*")):
+        data = path.read_bytes()
+        assert b"zanzibar" not in data, path
+        assert answer_of("zanzibar").encode() not in data, path
 
 
 def test_a_session_goes_on_where_it_was(missy, origin):

@@ -31,13 +31,13 @@ def test_list_shows_the_newest_use_first(missy, talked):
         "id", "name", "created", "updated", "turns", "entry", "model", "usage", "cost_usd", "cost_complete",
     }  # fmt: skip
     assert [(row["turns"], row["entry"], row["model"], row["cost_usd"]) for row in rows] == [
-        (1, "test", "m", None),
-        (2, "test", "m", None),
+        (1, "test", "m", 0),
+        (2, "test", "m", 0),
     ]
     assert rows[1]["usage"] == {
         "input_tokens": 6, "output_tokens": 8, "total_tokens": 14, "cached_tokens": None, "reasoning_tokens": None,
     }  # fmt: skip
-    assert rows[0]["cost_complete"] is False
+    assert rows[0]["cost_complete"] is True
     lines = missy.inside("sessions").text.splitlines()
     assert lines[0].split() == ["ID", "NAME", "LAST", "USED", "TURNS", "MODEL", "COST"]
     assert lines[1].split()[:2] == [rows[0]["id"], "work"]

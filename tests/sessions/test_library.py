@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import sqlite3
 import threading
 
 import pytest
@@ -105,7 +106,7 @@ def test_edit_takes_files_as_ask_does(kind, missy, serve):
 
 
 def test_a_session_that_is_not_saved_is_in_memory_alone(origin, home):
-    """`save=False`: history goes along, and there is no file."""
+    """`save=False`: history goes along, and nothing of it is in the file, which has the numbers alone."""
     with library.Missy.open() as m:
         s = m.session(save=False)
         s.ask("one").text()
@@ -115,7 +116,13 @@ def test_a_session_that_is_not_saved_is_in_memory_alone(origin, home):
         assert m.sessions.list() == []
         with pytest.raises(library.UsageError):
             m.session("s", save=False)
-    assert not (home / "sessions.db").exists()
+    with sqlite3.connect(home / "sessions.db") as db:
+        counts = [
+            db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+            for table in ("session", "turn", "spend")
+        ]
+    db.close()
+    assert counts == [0, 0, 2]
 
 
 def test_an_answer_that_is_closed_is_kept_as_stopped(missy, serve):

@@ -55,7 +55,7 @@ def events(runtime: Runtime, route: Route) -> Iterator[Event]:
                 provider = runtime.provider(route.entry)
                 for text in _cautions(route.entry, route.request):
                     yield Notice(text)
-                stream = checked_stream(provider, route.request)
+                stream = checked_stream(route.meter.on(provider, route.entry), route.request)
                 for event in stream:
                     is_begun = is_begun or is_shown(event)
                     yield event
@@ -87,7 +87,7 @@ async def aevents(runtime: Runtime, route: Route) -> AsyncIterator[Event]:
                 provider = await _provider(runtime, route.entry)
                 for text in _cautions(route.entry, route.request):
                     yield Notice(text)
-                stream = checked_astream(provider, route.request)
+                stream = checked_astream(route.meter.on(provider, route.entry), route.request)
                 async for event in stream:
                     is_begun = is_begun or is_shown(event)
                     yield event

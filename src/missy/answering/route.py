@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from missy.config.fallbacks import in_cidrs, is_private
 from missy.errors import CredentialError, LimitError, MissyError, ProviderError, UsageError
 from missy.events import Notice, Usage
+from missy.spending.meter import Meter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from missy.events import Event, Message
     from missy.options import AskOptions
     from missy.runtime import Runtime
+    from missy.spending.ledger import Ledger
 
 LOOKUP_SECONDS = 5.0  # for the addresses of a name
 _PLANNED = "budget"  # the type of an error that says to spend no more, and not only here
@@ -29,12 +31,18 @@ class Route:
     """The entry that is asked now, and what it is asked. See `missy.answer.Asked`."""
 
     def __init__(
-        self, runtime: Runtime, prompt: str | Sequence[Message], provider: str | None, options: AskOptions
+        self,
+        runtime: Runtime,
+        ledger: Ledger,
+        prompt: str | Sequence[Message],
+        provider: str | None,
+        options: AskOptions,
     ) -> None:
         name, self._options = runtime.resolve(provider, options)
         self._runtime = runtime
         self._prompt = prompt
         self.entry, self.request = runtime.plan(prompt, name, cast("AskOptions", self._options))
+        self.meter = Meter(ledger, runtime.config)
         self._first = self.entry
         self._left = list(dict.fromkeys(self.entry.fallback))
         self.has_others = bool(self._left)

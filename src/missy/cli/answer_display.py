@@ -85,6 +85,8 @@ class AnswerDisplay:
             turn=getattr(answer, "turn", None),
             ttft_ms=answer.ttft_ms,
             duration_ms=answer.duration_ms,
+            cost_usd=None if answer.cost is None else float(answer.cost),
+            cost_estimated=answer.cost_estimated,
             value=value,
             attachments=attachments,
         )

@@ -29,6 +29,7 @@ class Number(click.FloatRange):
 
 SECONDS = Number(0, 1_000_000, min_open=True)
 TEMPERATURE = Number(0, 2)
+DOLLARS = Number(0, 1_000_000, max_open=True)
 
 
 def seconds_of_age(text: str) -> int:

@@ -1,6 +1,7 @@
 """The table of every key: its check, what is allowed, its text.
 
 Validation and the JSON Schema (`json_schema`) are both read off it. The defaults stand in missy.config.schema, once.
+One file, since it is one table.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from missy.config import extras, values
 from missy.config.kind_spec import Kinds, default_kind, usable
 from missy.config.presets import PRESETS
-from missy.config.schema import NOT_YET, SAVES
+from missy.config.schema import SAVES
 
 if TYPE_CHECKING:
     import re
@@ -36,6 +37,14 @@ def _pairs(name: re.Pattern[str], longest: int) -> _Schema:
         "propertyNames": {"pattern": f"^{name.pattern}$"},
         "additionalProperties": {"type": "string", "minLength": 1, "maxLength": longest},
     }
+
+
+_AMOUNT: _Schema = {"type": ["number", "null"], "minimum": 0, "maximum": values.MAX_PRICE}
+_PRICE: _Schema = {
+    "type": ["object", "null"],
+    "additionalProperties": False,
+    "properties": dict.fromkeys(("input", "cached_input", "output"), _AMOUNT),
+}
 
 
 def _above_zero(most: int, *types: str) -> _Schema:
@@ -161,6 +170,13 @@ _ENTRY = (
         _TEXT_OR_NULL,
         "Another model file. A relative path starts at the file's folder.",
     ),
+    Field(
+        "price",
+        values.price,
+        f"{{input, cached_input, output}}: numbers from 0 to {values.MAX_PRICE}, or null",
+        _PRICE,
+        "US dollars for a million tokens, in place of the known price; cached_input null: as input.",
+    ),
 )
 
 
@@ -187,10 +203,16 @@ def entry_fields(kinds: Kinds) -> tuple[Field, ...]:
     return (kind, model, *others)
 
 
-_MONEY: _Schema = {"type": "null"} if "budget" in NOT_YET else _above_zero(1_000_000, "null")
+_MONEY = _above_zero(1_000_000, "null")
 _DOLLARS = "an amount in US dollars above 0, or null"
 BUDGET = (
-    Field("day_usd", values.optional(values.dollars), _DOLLARS, _MONEY, "The most to spend in a day."),
+    Field(
+        "day_usd",
+        values.optional(values.dollars),
+        _DOLLARS,
+        _MONEY,
+        "The most to spend in a day, which ends at local midnight.",
+    ),
     Field(
         "session_usd", values.optional(values.dollars), _DOLLARS, _MONEY, "The most to spend in a session."
     ),

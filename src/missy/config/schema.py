@@ -1,7 +1,7 @@
 """The configuration as typed, frozen dataclasses with every default filled in.
 
 Nothing here reads a file or the environment (except that a hint checks for the local model), and `repr` of an entry
-never shows a key.
+never shows a key. One file, since it is one structure.
 """
 
 from __future__ import annotations
@@ -22,11 +22,14 @@ if TYPE_CHECKING:
 # What is stored unasked: conversations of `run`; answers of `ask` too; nothing.
 SAVES = ("run", "all", "none")
 
-# Accepted by the schema but not implemented in this version -> what to do instead.
-# A kind says so itself.
-NOT_YET: dict[str, str] = {
-    "budget": "leave day_usd and session_usd at null",
-}
+
+@dataclass(frozen=True, slots=True)
+class TokenPrice:
+    """What a million tokens cost, in US dollars. `cached_input` is None where cached tokens cost as much as others."""
+
+    input: float
+    output: float
+    cached_input: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ class Entry:
     fallback: tuple[str, ...] = ()
     accepts: tuple[str, ...] | None = None
     model_path: str | None = None
+    price: TokenPrice | None = None
     line: int = 0
 
     @property

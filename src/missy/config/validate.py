@@ -12,7 +12,6 @@ from missy.config import fields
 from missy.config.kind_spec import default_kind, kind_of
 from missy.config.positions import dotted
 from missy.config.schema import (
-    NOT_YET,
     Budget,
     Caution,
     Config,
@@ -123,11 +122,7 @@ def _network(data: Any, source_map: SourceMap) -> Network:
 
 def _budget(data: Any, source_map: SourceMap) -> Budget:
     key_path = ("budget",)
-    found = _section(fields.BUDGET, _mapping(data, key_path, source_map), key_path, source_map)
-    for key, amount in found.items():
-        if amount is not None:
-            _refuse_not_yet("budget", (*key_path, key), source_map)
-    return Budget(**found)
+    return Budget(**_section(fields.BUDGET, _mapping(data, key_path, source_map), key_path, source_map))
 
 
 def _sessions(data: Any, source_map: SourceMap) -> Keep:
@@ -230,11 +225,6 @@ def _refuse_key_twice(found: _Values, key_path: KeyPath, source_map: SourceMap) 
             raise source_map.error(
                 what, (*key_path, "headers", name), hint="remove it here; the key goes to api_key"
             )
-
-
-def _refuse_not_yet(feature: str, key_path: KeyPath, source_map: SourceMap) -> None:
-    if feature in NOT_YET:
-        raise _not_yet(feature, NOT_YET[feature], key_path, source_map)
 
 
 def _not_yet(feature: str, meanwhile: str, key_path: KeyPath, source_map: SourceMap) -> ConfigError:

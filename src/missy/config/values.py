@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from missy import policy
 from missy.charset import is_visible_ascii
 from missy.config.presets import PRESETS
-from missy.config.schema import nearest
+from missy.config.schema import TokenPrice, nearest
 from missy.masking import REFERENCES, mask
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ MAX_SECONDS = 86_400  # a day; anything longer is a typing error, or meant as mi
 MAX_RETRIES = 100
 MAX_DAYS = 36_500
 MAX_PROSE = 65_536  # characters
+MAX_PRICE = 1_000_000  # US dollars for a million tokens
+_PRICES = ("input", "cached_input", "output")
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 VARIABLE = re.compile(r"\$[A-Za-z_][A-Za-z0-9_]*")
 SECRET_NAME = re.compile(r"(vault|keyring)://[A-Za-z0-9._/-]{1,128}")
@@ -122,6 +124,30 @@ def _number(value: Any, most: int) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= most:
         raise Wrong(shown(value))
     return float(value)
+
+
+def price(value: Any) -> TokenPrice | None:
+    """Check a price. null, and a mapping in which all is null, is none."""
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise Wrong(kind_of(value), "write a mapping: {input: 2.5, output: 10}")
+    for name, amount in value.items():
+        if name not in _PRICES:
+            raise Wrong("an unknown part", nearest(str(name), _PRICES), key=name)
+        if amount is not None and (
+            isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 <= amount <= MAX_PRICE
+        ):
+            raise Wrong(shown(amount), key=name)
+    given, cached, made = (value.get(name) for name in _PRICES)
+    if given is None and made is None and cached is None:
+        return None
+    if given is None or made is None:
+        missing = "input" if given is None else "output"
+        raise Wrong(
+            f"a price without {missing}", "write both input and output; 0 is a price too", key=missing
+        )
+    return TokenPrice(float(given), float(made), None if cached is None else float(cached))
 
 
 def retries(value: Any) -> int:

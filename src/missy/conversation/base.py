@@ -185,6 +185,7 @@ class SessionBase:
         )
         turn, n = turns.begin(self._store, self._stored, asked, parent=plan.after(self._stored))
         self._stored = find.get(self._store, self.id)
+        answer.charge_to(self.id if self._store.path else None, lambda: self._totals().cost_micro or 0)
         return Recorder(self._store, turn, n, answer, asked)
 
     def _tell(self, text: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
+from missy.cost.price import to_micro
 from missy.errors import IncompleteError, MissyError
 from missy.events import Attachment, Done, Message, Reasoning, Replay, Usage
 from missy.sessions.records import Outcome, StoredFile
@@ -109,7 +110,7 @@ class Tally:
         return self._outcome(state, answer, text=text, **known)
 
     def _outcome(self, state: str, answer: _Tally, *, text: str | None = None, **known: Any) -> Outcome:
-        usage = answer.usage or Usage()
+        usage, cost = answer.usage or Usage(), answer.cost
         return Outcome(
             state,
             answer.so_far if text is None else text,
@@ -118,5 +119,7 @@ class Tally:
             out_tok=usage.output_tokens,
             cached_tok=usage.cached_tokens,
             reasoning_tok=usage.reasoning_tokens,
+            cost_micro=None if cost is None else to_micro(cost),
+            price_from=answer.price_from,
             **known,
         )

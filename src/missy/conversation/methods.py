@@ -23,9 +23,15 @@ class StoreHandle:
     def __init__(self) -> None:
         self._mutex = threading.Lock()
         self._store: Store | None = None
+        self._has_sessions = False  # whether a session was stored, or could have been
 
     def to_write(self) -> Store:
-        """Return the store, created if it is missing."""
+        """Return the store for sessions, created if it is missing."""
+        self._has_sessions = True
+        return self.to_record()
+
+    def to_record(self) -> Store:
+        """Return the store for what calls cost, created if it is missing."""
         from missy.sessions.store import Store
 
         with self._mutex:
@@ -54,7 +60,7 @@ class StoreHandle:
         if store is None:
             return
         try:
-            if keep_days is not None and store.path is not None:
+            if keep_days is not None and self._has_sessions and store.path is not None:
                 _expire(store, keep_days, notice)
         except MissyError as error:  # not an error of the user's command; it is tried again the next time
             notice(error.message)

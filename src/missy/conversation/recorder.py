@@ -24,7 +24,7 @@ _EVERY = 2.0  # seconds between two intermediate stores of an unfinished answer
 class Unasked:
     """Who will be asked for an answer that has not begun. See `missy.answer.Asked`."""
 
-    model = fallback_from = None
+    model = fallback_from = meter = None
 
     def __init__(self, provider: str = "") -> None:
         self.provider = provider
@@ -77,6 +77,7 @@ class Recorder:
         """Store the part of an incomplete answer. Raises NotStored."""
         if not self.over:
             self.over = True
+            self.answer.stop_meter(error)
             self._finish(self._tally.ended(self.answer, error))
 
     def _finish(self, outcome: Outcome) -> None:

@@ -39,6 +39,7 @@ _TEMPLATE = (
     max_retries: 2
     enabled: true
     accepts: null                 # files besides text: [image], [image, pdf]; null: pdf at api.openai.com only
+    price: null                   # {input: 2.5, cached_input: 1.25, output: 10}: US dollars for a million tokens
     fallback: []                  # entries to try instead, in order; off unless written here
 """,
     """\

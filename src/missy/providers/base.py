@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from decimal import Decimal
 
     from missy.events import Event, Message, Tool
     from missy.net.client_lease import Account
@@ -18,6 +19,7 @@ class Request(NamedTuple):
     In seconds: `timeout` is the idle timeout, `patience` the time without progress (None: a multiple of `timeout`),
     `deadline` the time for the whole answer. The answer must fit `schema`; `repair`: ask again once if it does not.
     `cache_key` is the same for all requests of one conversation. `fallback_from` is the entry that failed before.
+    `max_cost` is in US dollars, for all calls of the answer.
     """
 
     messages: tuple[Message, ...]
@@ -36,6 +38,7 @@ class Request(NamedTuple):
     repair: bool = True
     cache_key: str | None = None
     fallback_from: str | None = None
+    max_cost: float | Decimal | None = None
 
 
 class Preview(NamedTuple):
@@ -48,7 +51,7 @@ class Preview(NamedTuple):
     credential: str = "none"
 
 
-class Provider(Protocol):
+class Answering(Protocol):
     """Answers requests. Closing a generator early closes its connection."""
 
     def stream(self, request: Request) -> Iterator[Event]:
@@ -56,6 +59,10 @@ class Provider(Protocol):
 
     def astream(self, request: Request) -> AsyncIterator[Event]:
         """Like `stream`, for async code."""
+
+
+class Provider(Answering, Protocol):
+    """The model calls of one entry."""
 
     def models(self, timeout: float) -> list[str]:
         """Return the endpoint's live list of models. Raises MissyError."""

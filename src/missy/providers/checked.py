@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from missy.events import Event
-    from missy.providers.base import Provider, Request
+    from missy.providers.base import Answering, Request
     from missy.structured.schema import Schema
 
 
@@ -123,21 +123,21 @@ def _sum(first: Usage, second: Usage) -> Usage:
     )
 
 
-def checked_stream(provider: Provider, request: Request) -> Iterator[Event]:
+def checked_stream(provider: Answering, request: Request) -> Iterator[Event]:
     """Return the answer's events; with a schema, its text comes once it was checked. They raise MissyError."""
     if request.schema is None:
         return provider.stream(request)
     return _stream(provider, CheckedAnswer(request, request.schema))
 
 
-def checked_astream(provider: Provider, request: Request) -> AsyncIterator[Event]:
+def checked_astream(provider: Answering, request: Request) -> AsyncIterator[Event]:
     """Like `checked_stream`, for async code."""
     if request.schema is None:
         return provider.astream(request)
     return _astream(provider, CheckedAnswer(request, request.schema))
 
 
-def _stream(provider: Provider, checked: CheckedAnswer) -> Iterator[Event]:
+def _stream(provider: Answering, checked: CheckedAnswer) -> Iterator[Event]:
     while checked.request is not None:
         try:
             for event in provider.stream(checked.request):
@@ -149,7 +149,7 @@ def _stream(provider: Provider, checked: CheckedAnswer) -> Iterator[Event]:
         yield from checked.finish()
 
 
-async def _astream(provider: Provider, checked: CheckedAnswer) -> AsyncIterator[Event]:
+async def _astream(provider: Answering, checked: CheckedAnswer) -> AsyncIterator[Event]:
     while checked.request is not None:
         try:
             async for event in provider.astream(checked.request):

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from missy.errors import BadReply
 from missy.events import Usage
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+MAX_USD = 1_000_000  # of one call; more is no price
 
 MAX_TEXT = 8 << 20  # characters of one answer, including thinking; a non-ASCII character counts as eight
 
@@ -53,6 +58,8 @@ def chat_usage(usage: dict[str, Any]) -> Usage:
         total_tokens=_count(usage.get("total_tokens")),
         cached_tokens=_count(cached),
         reasoning_tokens=_count(thought),
+        cache_write_tokens=_cache_writes(usage, prompt),
+        cost=_told_cost(usage),
     )
 
 
@@ -65,7 +72,44 @@ def responses_usage(usage: dict[str, Any]) -> Usage:
         total_tokens=_count(usage.get("total_tokens")),
         cached_tokens=_count(given.get("cached_tokens")) if isinstance(given, dict) else None,
         reasoning_tokens=_count(made.get("reasoning_tokens")) if isinstance(made, dict) else None,
+        cache_write_tokens=_cache_writes(usage, given),
+        cost=_told_cost(usage),
     )
+
+
+def _cache_writes(usage: dict[str, Any], details: object) -> int | None:
+    """Return the input tokens that were written to the cache: OpenRouter's, LiteLLM's and Anthropic's names."""
+    inside = details if isinstance(details, dict) else {}
+    found = (
+        inside.get("cache_write_tokens"),
+        inside.get("cache_creation_tokens"),
+        usage.get("cache_creation_input_tokens"),
+    )
+    return next((count for count in map(_count, found) if count is not None), None)
+
+
+def _told_cost(usage: dict[str, Any]) -> Decimal | None:
+    """Return the cost that the endpoint tells, in US dollars: `usage.cost` of OpenRouter, an object at Perplexity.
+
+    With a key of one's own at the provider behind it, OpenRouter tells its fee, and the provider's part beside it.
+    """
+    told = usage.get("cost")
+    if isinstance(told, dict):
+        told = told.get("total_cost")
+    cost = _amount(told)
+    details = usage.get("cost_details")
+    if cost is None or usage.get("is_byok") is not True or not isinstance(details, dict):
+        return cost
+    return cost + (_amount(details.get("upstream_inference_cost")) or 0)
+
+
+def _amount(value: object) -> Decimal | None:
+    """Return an amount of money that is a finite number and not negative, else None."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < MAX_USD:
+        return None
+    from decimal import Decimal
+
+    return Decimal(str(value))
 
 
 def _count(value: object) -> int | None:

@@ -11,6 +11,7 @@ from missy.config.schema import nearest
 from missy.errors import UsageError
 from missy.events import Message
 from missy.providers.base import Request
+from missy.providers.counts import MAX_USD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,6 +40,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "schema": (dict, str, type),
     "repair": (bool,),
     "cache_key": (str,),
+    "max_cost": _NUMBER,
     "stream": (bool,),
 }
 
@@ -82,6 +84,7 @@ def build_request(entry: Entry, prompt: str | Sequence[Message], options: AskOpt
         schema=None if schema is None else _read_schema(schema),
         repair=options.get("repair") is not False,
         cache_key=options.get("cache_key"),
+        max_cost=options.get("max_cost"),
     )
 
 
@@ -111,6 +114,8 @@ def _check_types(options: Mapping[str, Any]) -> None:
     for name, value in options.items():
         if name == "schema" and type(value).__module__ == "missy.structured.schema":
             continue  # read already
+        if name == "max_cost" and type(value).__module__ == "decimal":
+            continue  # a number too, whose type takes long to import
         allowed = _TYPES.get(name)
         if allowed is None:
             near = nearest(name, _TYPES)
@@ -135,6 +140,9 @@ def _check_values(options: AskOptions) -> None:
         raise UsageError(f"the temperature {temperature} is impossible", hint="0 to 2 is allowed")
     if tokens is not None and tokens < 1:
         raise UsageError(f"an answer of {tokens} tokens is impossible", hint="1 or more is allowed")
+    cost = options.get("max_cost")
+    if cost is not None and not 0 <= cost < MAX_USD:
+        raise UsageError(f"a cost of {cost} US dollars is impossible", hint=f"0 to {MAX_USD} is allowed")
     times = (options.get("timeout"), options.get("deadline"))
     if not all(seconds is None or seconds > 0 for seconds in times):
         raise UsageError("a time of 0 seconds or less is impossible", hint="give more than 0 seconds")

@@ -53,6 +53,7 @@ def _turn(turn: Turn) -> dict[str, Any]:
         "finish_reason": turn.finish_reason,
         "usage": usage(turn.in_tok, turn.out_tok, turn.cached_tok, turn.reasoning_tok),
         "cost_usd": dollars(turn.cost_micro),
+        **({"cost_estimated": True} if (turn.price_from or "").startswith("~") else {}),
         "request_id": turn.request_id,
         "active": turn.active,
     }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from missy.sessions import tree
 from missy.sessions.records import SessionRecord, moment
+from missy.sessions.totals import ESTIMATED, UNPRICED_TURNS
 
 if TYPE_CHECKING:
     import sqlite3
@@ -19,7 +20,10 @@ _SUMS = ("in_tok", "out_tok", "cached_tok", "reasoning_tok", "cost_micro")
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A session and its totals. A total is None if no turn has the number; `cost_complete`: every turn has a cost."""
+    """A session and its totals. A total is None if no turn has the number.
+
+    `cost_complete`: every turn has a cost; `cost_estimated`: some have only an estimate.
+    """
 
     session: SessionRecord
     title: str
@@ -31,6 +35,7 @@ class Listed:
     reasoning_tok: int | None
     cost_micro: int | None
     cost_complete: bool
+    cost_estimated: bool
 
     def as_dict(self) -> dict[str, Any]:
         """Return the object of `sessions list --json`."""
@@ -46,6 +51,7 @@ class Listed:
             "usage": usage(self.in_tok, self.out_tok, self.cached_tok, self.reasoning_tok),
             "cost_usd": dollars(self.cost_micro),
             "cost_complete": self.cost_complete,
+            **({"cost_estimated": True} if self.cost_estimated else {}),
         }
 
 
@@ -58,13 +64,14 @@ class Totals:
     out_tok: int | None
     cost_micro: int | None
     cost_complete: bool
+    cost_estimated: bool
 
 
 def totals(store: Store, session: str) -> Totals:
     """Return the totals of one session, those of turns that were put aside included: they were paid, too."""
     with store.read() as db:
         row = db.execute(
-            "SELECT sum(in_tok), sum(out_tok), sum(cost_micro), count(*) = count(cost_micro) FROM turn WHERE session = ?",
+            f"SELECT sum(in_tok), sum(out_tok), sum(cost_micro), {UNPRICED_TURNS}, {ESTIMATED} FROM turn WHERE session = ?",
             (session,),
         ).fetchone()
         answered = db.execute(
@@ -74,7 +81,7 @@ def totals(store: Store, session: str) -> Totals:
             SELECT count(*) FROM line JOIN turn USING (id) WHERE turn.answer != ''""",
             (session,),
         ).fetchone()
-    return Totals(answered[0], row[0], row[1], row[2], cost_complete=bool(row[3]))
+    return Totals(answered[0], row[0], row[1], row[2], cost_complete=not row[3], cost_estimated=bool(row[4]))
 
 
 def listing(store: Store, limit: int = 50) -> list[Listed]:
@@ -90,7 +97,7 @@ def listing(store: Store, limit: int = 50) -> list[Listed]:
 
 def _listed(db: sqlite3.Connection, session: SessionRecord) -> Listed:
     own = db.execute(
-        f"SELECT {', '.join(f'sum({name})' for name in _SUMS)}, count(*), count(cost_micro) FROM turn WHERE session = ?",
+        f"SELECT {', '.join(f'sum({name})' for name in _SUMS)}, {UNPRICED_TURNS}, {ESTIMATED} FROM turn WHERE session = ?",
         (session.id,),
     ).fetchone()
     line = tree.line_ids(db, session.id)
@@ -107,7 +114,8 @@ def _listed(db: sqlite3.Connection, session: SessionRecord) -> Listed:
         cached_tok=own[2],
         reasoning_tok=own[3],
         cost_micro=own[4],
-        cost_complete=own[5] == own[6],
+        cost_complete=not own[5],
+        cost_estimated=bool(own[6]),
     )
 
 

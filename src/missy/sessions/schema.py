@@ -44,7 +44,10 @@ STEPS: tuple[Step, ...] = (
         "CREATE INDEX attachment_blob ON attachment(sha256)",
         """CREATE TABLE spend (
             id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, entry TEXT, model TEXT, in_tok INTEGER, out_tok INTEGER,
-            cost_micro INTEGER, reserved INTEGER, pid INTEGER, boot TEXT) STRICT""",
+            cached_tok INTEGER, cost_micro INTEGER, price_from TEXT, reserved INTEGER, pid INTEGER, boot TEXT,
+            session TEXT REFERENCES session ON DELETE SET NULL) STRICT""",
+        "CREATE INDEX spend_at ON spend(at_ms)",
+        "CREATE INDEX spend_session ON spend(session) WHERE session IS NOT NULL",
     ),
 )
 

@@ -8,7 +8,7 @@ import click
 
 from missy.cli.answer_display import AnswerDisplay
 from missy.cli.app import App
-from missy.cli.param_types import SECONDS, TEMPERATURE
+from missy.cli.param_types import DOLLARS, SECONDS, TEMPERATURE
 from missy.cli.prompt import read_prompt
 from missy.cli.session_choice import choose
 from missy.errors import MissyError, UsageError
@@ -38,6 +38,7 @@ from missy.events import Message
 )
 @click.option("--temperature", metavar="T", type=TEMPERATURE, help="0 to 2.")
 @click.option("--max-tokens", metavar="N", type=click.IntRange(1), help="The longest answer, in tokens.")
+@click.option("--max-cost", metavar="USD", type=DOLLARS, help="Do not ask if it could cost more.")
 @click.option("--timeout", metavar="S", type=SECONDS, help="The idle timeout, in seconds.")
 @click.option(
     "--schema",
@@ -114,6 +115,7 @@ def command(
 
             require_accepted(app.config().entry(entry), [Message("user", attachments=options["attachments"])])
         with app.assistant(preconnect=entry if will_ask else False) as missy:
+            missy.record_at_close()  # what it cost, after it is shown
             asked = place.open(missy) if place else missy
             if dry_run:
                 from missy.cli.request_preview import print_preview

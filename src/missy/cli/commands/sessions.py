@@ -12,6 +12,8 @@ from missy.cli.app import emit_json, notice
 from missy.cli.commands.session_changes import check, delete, export_, fork, rename, stored
 from missy.cli.output.sanitize import escape_controls, sanitize
 from missy.cli.output.table import show_table
+from missy.cost.money import format_usd
+from missy.sessions.listing import dollars
 
 if TYPE_CHECKING:
     from missy.sessions.listing import Listed
@@ -144,9 +146,7 @@ def show_list(limit: int, *, as_json: bool = False) -> None:
 
 
 def _row(one: Listed) -> tuple[Any, ...]:
-    cost = "$?" if one.cost_micro is None else f"${one.cost_micro / 1_000_000:.4f}"
-    if one.cost_micro is not None and not one.cost_complete:
-        cost += "+"  # at least
+    cost = format_usd(dollars(one.cost_micro), estimated=one.cost_estimated, at_least=not one.cost_complete)
     name = _short(one.session.name or one.title)
     return one.session.id, name, _local(one.session.updated_ms), one.turns, one.model, cost
 

@@ -6,6 +6,7 @@ from json import dumps
 from typing import TYPE_CHECKING, Any, TextIO
 
 from missy.cli.output.renderer import Summary, write_notice
+from missy.errors import BudgetError
 from missy.events import Citation, Done, Event, Notice, Reasoning, Text, ToolCall, Usage
 from missy.secrets.redact import redact
 
@@ -45,7 +46,7 @@ class JsonObject:
             case Citation():
                 self._citations.append(_fields(event))
             case Usage():
-                self._usage = event.as_dict()
+                self._usage = _fields(event)
             case Done():
                 self._done = event
             case Notice(text=text):
@@ -71,6 +72,7 @@ class JsonObject:
             "finish_reason": done.finish_reason if done else getattr(error, "finish_reason", None),
             "complete": done is not None and error is None,
             "usage": self._usage,
+            "cost_usd": summary.cost_usd,
             "reasoning": "".join(self._reasoning),
             "tool_calls": self._calls,
             "citations": self._citations,
@@ -83,6 +85,8 @@ class JsonObject:
             "duration_ms": summary.duration_ms,
             "error": _describe(error) if error else None,
         }
+        if summary.cost_estimated:
+            answer["cost_estimated"] = True
         if self._commentary:
             answer["commentary"] = "".join(self._commentary)
         if done is not None and done.refusal:
@@ -140,11 +144,14 @@ _EVENT_NAMES: dict[type, str] = {
 
 
 def _fields(event: Event) -> dict[str, Any]:
-    """Return the fields of an event to show: without `extra`, which is opaque, and without a false `commentary`."""
+    """Return the fields of an event to show: without `extra`, which is opaque, and those that are rarely set.
+
+    The cost that an endpoint tells is shown with the answer's, as `cost_usd`.
+    """
     return {
         name: value
         for name, value in event.as_dict().items()
-        if name != "extra" and (name != "commentary" or value)
+        if name not in ("extra", "cost") and (name not in ("commentary", "cache_write_tokens") or value)
     }
 
 
@@ -156,6 +163,8 @@ def _masked(text: str | None) -> str | None:
 def _describe(error: MissyError) -> dict[str, Any]:
     message, hint = redact(error.message), redact(error.hint)
     described: dict[str, Any] = {"type": error.type, "message": message, "hint": hint, "status": error.status}
+    if isinstance(error, BudgetError):
+        described |= {"spent_usd": error.spent, "limit_usd": error.limit, "resets_at": error.resets_at}
     if faults := getattr(error, "faults", ()):
         described["faults"] = [{"pointer": redact(at), "message": redact(said)} for at, said in faults]
     return described

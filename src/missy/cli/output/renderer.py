@@ -29,6 +29,8 @@ class Summary:
     turn: int | None = None
     ttft_ms: int | None = None
     duration_ms: int | None = None
+    cost_usd: float | None = None
+    cost_estimated: bool = False
     value: Any = None
     attachments: Sequence[dict[str, Any]] = ()
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from missy.cli.output.sanitize import sanitize
+from missy.cost.money import format_usd
 from missy.errors import MissyError
 from missy.plural import counted
+from missy.sessions.listing import dollars
 
 if TYPE_CHECKING:
     from missy.cli.talk.state import Talk
@@ -34,10 +36,9 @@ def tokens(totals: Totals) -> str:
 
 
 def cost(totals: Totals) -> str:
-    """Return what a session cost: `$?` if it is not known, `+` after a lower bound."""
-    if totals.cost_micro is None:
-        return "$?"
-    return f"${totals.cost_micro / 1_000_000:.4f}" + ("" if totals.cost_complete else "+")
+    """Return what a session cost: `$?` if it is not known, `+` after a lower bound, `~` before an estimate."""
+    amount = dollars(totals.cost_micro)
+    return format_usd(amount, estimated=totals.cost_estimated, at_least=not totals.cost_complete)
 
 
 def _short(number: int | None) -> str:
