@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 from missy.errors import IncompleteError, TimedOut
@@ -33,6 +34,7 @@ class Call:
         self._usage: Usage | None = None
         self._bytes = 0  # of output
         self._events = 0
+        self._mutex = threading.RLock()
         self._ended = False
         self._settled = False
         self.row: int | None = None  # its reservation
@@ -69,14 +71,15 @@ class Call:
             from missy.policy import parse
 
             if not parse(entry.endpoint).is_loopback:
-                import threading
-
                 threading.Thread(target=self._find_price, args=(self._request.model,), daemon=True).start()
 
     def end(self, error: BaseException | None) -> None:
         """Say what the call cost, once. `error` is what ended it before its end."""
-        if self._ended:
-            return
+        with self._mutex:
+            if not self._ended:
+                self._end(error)
+
+    def _end(self, error: BaseException | None) -> None:
         self._ended = True
         stopped = error is not None and not isinstance(error, Exception)
         self.was_answered = self._events > 0 or stopped or isinstance(error, (IncompleteError, TimedOut))
@@ -127,9 +130,12 @@ class Call:
 
     def settle(self) -> None:
         """Record the call, once. Raises nothing: the answer is there."""
-        if self._settled:
-            return
-        self._settled = True
+        with self._mutex:
+            if self._settled:
+                return
+            self._settled = True
+            if not self._ended:  # a task that is cancelled twice does not wait for `end`
+                self._end(GeneratorExit())
         self._ledger.settle(self.as_spent() if self.was_answered else None, self.row)
 
     def as_spent(self) -> Spent:
