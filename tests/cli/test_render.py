@@ -286,6 +286,51 @@ class TestTerminal:
             "Before.", *(line.rstrip() for line in lines if line), "After.",
         ]  # fmt: skip
 
+    @settings(max_examples=80)
+    @given(
+        st.lists(
+            st.sampled_from(
+                ["", "x" * 79, "y" * 80, "  z" * 40, "\tw", "a b " * 60, "日本" * 45, "- q", "1. q"]
+            ),
+            min_size=1,
+            max_size=8,
+        ),
+        PLACES,
+        st.booleans(),
+        st.sampled_from(["1. ", "- ", "* x\n  - "]),
+    )
+    def test_code_in_a_list_is_copied_as_it_is(
+        self, lines: list[str], places: list[int], stream: bool, marker: str
+    ):
+        """Code inside a list item has no indent, no padding and no line break of ours, as any other code."""
+        indent = " " * len(marker.rpartition("\n")[2])
+        code = "".join(f"{indent}{line}\n" for line in ["begin", *lines, "end"])
+        source = f"{marker}First **do**:\n{indent}```\n{code}{indent}```\n{indent}then that\n\nAfter.\n"
+        shown = re.sub(r"\x1b\[[0-9;]*m", "", show(cut(source, places), stream=stream))
+        assert "\n" + "\n".join(["begin", *lines, "end"]) + "\n" in shown
+        screen = Screen(wide=True, rows=200)
+        screen.feed(show(cut(source, places), stream=stream))
+        copied = [line for line in screen.copied() if line]
+        at = copied.index("begin")
+        assert copied[at : copied.index("end")] == [
+            "begin",
+            *(line.expandtabs().rstrip() for line in lines if line),
+        ]
+        assert "do:" in copied[at - 1]
+        assert [line.strip() for line in copied[copied.index("end") + 1 :]] == ["then that", "After."]
+
+    @pytest.mark.parametrize("size", [1, 7, 1000])
+    def test_a_list_that_outgrows_the_screen_breaks_no_line_of_its_code(self, size: int):
+        """An item that stays as it was typed, since it is higher than the screen, has its code in whole lines too."""
+        command = "curl -sS " + "https://api.example.com/" + "v1/" * 900
+        source = f"- Do:\n  ```sh\n  {command}\n  echo done\n  ```\n\nAfter **all**.\n"
+        screen = Screen(rows=24)
+        screen.feed(show([source[at : at + size] for at in range(0, len(source), size)]))
+        copied = [line.strip() for line in screen.copied()]
+        assert command in copied
+        assert copied[copied.index(command) + 1] == "echo done"
+        assert copied[-2:] == ["After all.", ""]
+
     @pytest.mark.parametrize("size", [1, 7, 1000])
     def test_a_command_that_outgrows_the_screen_is_still_one_line(self, size: int):
         """Code that stays as it was typed, since it is higher than the screen, has no line break of ours either."""

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Kind = Literal["text", "item", "code"]
+Piece = tuple[str, bool]  # text of one source line, and whether it is code inside a list item
 
 _FENCE = re.compile(r"( *)(`{3,}|~{3,})([^\n]*)\n?\Z")
 _ITEM = re.compile(r"( {0,3})([-*+]|(\d{1,9})[.)])( +|\t|$)", re.MULTILINE)
@@ -55,7 +59,8 @@ class BlockSplitter:
         self.seen = 0  # how much of the unfinished block was returned by take_new_text()
         self._lines: list[str] = []
         self._code: list[str] = []
-        self._new_text: list[str] = []  # what take_new_text() has not returned yet
+        self._new_text: list[Piece] = []  # what take_new_text() has not returned yet
+        self._item_fence = ""  # the fence of the code inside the current list item; "" outside of code
         self._item_indent = 0  # the column at which the text of a list item begins
 
     def feed(self, piece: str) -> list[Block]:
@@ -78,25 +83,25 @@ class BlockSplitter:
         self._finish_block(done)
         return done
 
-    def take_new_text(self) -> str:
+    def take_new_text(self) -> list[Piece]:
         """Return what was added to the unfinished block since the last call."""
         if not self._lines and not "".join(self._partial[:8]).strip():
-            return ""  # only spaces so far: perhaps there will be no block
-        text = "".join(self._new_text)
-        self._new_text.clear()
-        self.seen += len(text)
+            return []  # only spaces so far: perhaps there will be no block
+        pieces, self._new_text = self._new_text, []
+        self.seen += sum(len(text) for text, _ in pieces)
         self._seen_of_line = self._partial_length
-        return text
+        return pieces
 
     def rewind(self) -> None:
         """Start the unfinished block again: `take_new_text` will return all of it again."""
-        self._new_text = [*self._lines, *self._partial]
+        self._new_text = mark_code(self.kind, self._lines)
+        self._new_text += [(text, bool(self._item_fence)) for text in self._partial]
         self.seen = self._seen_of_line = 0
 
     def _append(self, text: str) -> None:
         self._partial.append(text)
         self._partial_length += len(text)
-        self._new_text.append(text)
+        self._new_text.append((text, bool(self._item_fence)))
 
     def _end_line(self, done: list[Block]) -> None:
         """Add the line, which is now complete, to its block, and finish the blocks that it ends."""
@@ -106,6 +111,8 @@ class BlockSplitter:
             self._place_code(line, done)
         elif self._lines and self._continues(line):
             self._lines.append(line)
+            if self.kind == "item":
+                self._item_fence = _next_fence(self._item_fence, line)
         elif line.strip():
             self._start_block(line, done)
         else:
@@ -130,9 +137,10 @@ class BlockSplitter:
         self.seen -= carried
         self._finish_block(done)
         self._reset_block("item" if item else "text", tight=tight)
-        self._lines, self._new_text, self.seen = [line], [line[carried:]], carried
+        self._lines, self._new_text, self.seen = [line], [(line[carried:], False)], carried
         if item:
             self._start_list_item(item, same=same)
+            self._item_fence = _next_fence("", line)
         elif (fence := _match_fence(line)) and len(fence[1]) < 4:
             self.kind, self._closing_fence = "code", fence[2]
             self._language = (fence[3].split() or [""])[0]
@@ -183,7 +191,7 @@ class BlockSplitter:
 
     def _reset_block(self, kind: Kind, *, tight: bool) -> None:
         self.kind, self.tight, self.seen = kind, tight, 0
-        self._lines, self._code, self._new_text = [], [], []
+        self._lines, self._code, self._new_text, self._item_fence = [], [], [], ""
 
     def _text_to_render(self, raw: str) -> str:
         if self.kind == "code":
@@ -191,6 +199,27 @@ class BlockSplitter:
         if self.kind == "item" and self._number is not None:
             return re.sub(r"\d+", str(self._number), raw, count=1)
         return raw
+
+
+def mark_code(kind: Kind, lines: Iterable[str]) -> list[Piece]:
+    """Return the lines of a block, each with whether it is code inside a list item."""
+    fence, marked = "", []
+    for line in lines:
+        marked.append((line, bool(fence)))
+        if kind == "item":
+            fence = _next_fence(fence, line)
+    return marked
+
+
+def _next_fence(fence: str, line: str) -> str:
+    """Return the fence of the code that is open after a line of a list item, "" for none. `fence` is that before it."""
+    if fence:
+        return "" if _is_closing_fence(fence, line) else fence
+    text = line.lstrip()
+    while item := _match_item(text):
+        text = text[item.end() :]
+    found = _match_fence(text)
+    return found[2] if found else ""
 
 
 def _match_fence(line: str) -> re.Match[str] | None:

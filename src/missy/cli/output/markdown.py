@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from rich.console import Console
-from rich.markdown import Heading, Markdown
+from rich.markdown import CodeBlock, Heading, Markdown
 from rich.segment import Segment, Segments
+from rich.style import Style
 from rich.syntax import Syntax
 from rich.text import Text
 from rich.theme import Theme
@@ -34,6 +35,7 @@ _STYLES = Theme({"markdown.code": "bold cyan", "markdown.code_block": "cyan"})  
 _MAX_BLOCK_CHARS = (
     20_000  # of one block; a longer one is shown as plain text, since parsing hostile text is not linear
 )
+_CODE = "code"  # the name of the mark on the line that stands for a code block
 _MAX_NESTING = 12  # levels of lists and quotes; deeper ones have no room left on the line
 
 
@@ -46,8 +48,22 @@ class _Heading(Heading):
         yield text
 
 
+class _CodeBlock(CodeBlock):
+    """Code inside a list item or a quote: one line that stands for it, which `Painter` replaces by the code."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Segment("\n")
+        yield Segment(".", Style(meta={_CODE: (self.lexer_name, str(self.text))}))
+        yield Segment("\n\n")
+
+
 class _Markdown(Markdown):
-    elements = {**Markdown.elements, "heading_open": _Heading}  # noqa: RUF012  the base class declares it
+    elements = {  # noqa: RUF012  the base class declares it
+        **Markdown.elements,
+        "heading_open": _Heading,
+        "fence": _CodeBlock,
+        "code_block": _CodeBlock,
+    }
 
 
 class Painter:
@@ -82,15 +98,15 @@ class Painter:
             return plain
         try:
             if block.kind == "code":
-                return self._print_lines(self._code(block))
+                return self._print_lines(self._code(block.body, block.language))
             return self._print(self._markdown(block.body)).strip("\n") + "\n"
         except Exception:  # an error in the renderer must not lose the answer
             return plain
 
-    def _code(self, block: Block) -> Text:
+    def _code(self, code: str, language: str) -> Text:
         """Return the code in colours, character by character as it is, so that it can be copied."""
-        syntax = Syntax("", block.language, theme=_THEME, background_color="default", tab_size=0)
-        text = syntax.highlight(block.body.removesuffix("\n") + "\n")  # it would add a missing one
+        syntax = Syntax("", language, theme=_THEME, background_color="default", tab_size=0)
+        text = syntax.highlight(code.removesuffix("\n") + "\n")  # it would add a missing one
         text.remove_suffix("\n")
         return text
 
@@ -115,9 +131,18 @@ class Painter:
         lines = self._console.render_lines(renderable, pad=False)
         with self._console.capture() as capture:
             self._console.print(
-                Segments([part for line in lines for part in _strip_padding(line)]), end="", crop=False
+                Segments([part for line in lines for part in self._line(line)]), end="", crop=False
             )
         return capture.get()
+
+    def _line(self, line: list[Segment]) -> Iterator[Segment]:
+        """Yield a line without padding; in place of the line that stands for code, the code, at the left margin."""
+        for segment in line:
+            if segment.style is not None and (code := segment.style.meta.get(_CODE)):
+                language, text = code
+                yield from self._code(text, language).render(self._console, end="\n")
+                return
+        yield from _strip_padding(line)
 
 
 def _make_all_visible(tokens: list[Token]) -> Iterator[Token]:

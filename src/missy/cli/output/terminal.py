@@ -12,13 +12,14 @@ import os
 import unicodedata
 from typing import TYPE_CHECKING, TextIO
 
-from missy.cli.output.blocks import Block, BlockSplitter
+from missy.cli.output.blocks import Block, BlockSplitter, mark_code
 from missy.cli.output.plain import Plain
 from missy.cli.output.sanitize import sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from missy.cli.output.blocks import Kind, Piece
     from missy.cli.output.markdown import Painter
 
 
@@ -45,9 +46,7 @@ class Terminal(Plain):
         self._stop_thinking()
         self._show_blocks(self._blocks.feed(self._show(text)))
         if self._stream:
-            self._type(
-                self._blocks.take_new_text(), tight=self._blocks.tight, code=self._blocks.kind == "code"
-            )
+            self._type(self._blocks.take_new_text(), tight=self._blocks.tight, kind=self._blocks.kind)
         self._out.flush()
 
     def end(self) -> None:
@@ -110,7 +109,11 @@ class Terminal(Plain):
 
     def _finish_as_typed(self, block: Block, next_seen: int) -> None:
         """Show the rest of a block as plain text, and erase what was already shown of the next block."""
-        self._type(block.raw[block.seen :].rstrip(), tight=block.tight, code=block.kind == "code")
+        seen, rest = block.seen, []
+        for line, is_code in mark_code(block.kind, block.raw.rstrip().splitlines(keepends=True)):
+            rest.append((line[seen:], is_code))
+            seen = max(0, seen - len(line))
+        self._type(rest, tight=block.tight, kind=block.kind)
         self._separated = False
         self._is_final = bool(next_seen) and not self._typed.can_erase_line()
         if not self._is_final:
@@ -126,12 +129,15 @@ class Terminal(Plain):
             self._out.write(self._painter.paint(block))
             self._separated = False
 
-    def _type(self, text: str, *, tight: bool, code: bool) -> None:
+    def _type(self, pieces: list[Piece], *, tight: bool, kind: Kind) -> None:
         """Show more of the unfinished block as plain text."""
-        if text:
+        for text, is_code in pieces:
+            if not text:
+                continue
             if not self._typed.has_text:
                 self._separate(tight=tight)
-            self._out.write(self._typed.type_code(text) if code else self._typed.type_text(text))
+            whole = is_code or kind == "code"
+            self._out.write(self._typed.type_code(text) if whole else self._typed.type_text(text))
             self._is_final = self._is_final or self._typed.is_full()
 
     def _separate(self, *, tight: bool) -> None:
