@@ -224,6 +224,7 @@ def test_a_stdout_that_does_not_block_gets_everything(ready: Command) -> None:
 
 
 READING = [
+    ("run",),
     ("ask",),
     ("ask", "-"),
     ("vault", "set", "Y"),

@@ -60,7 +60,7 @@ def command(
       missy run --continue
       missy run --temp --provider local
     """
-    if sys.stdin is None or not sys.stdin.isatty() or not sys.stdout.isatty():
+    if not sys.stdin.isatty() or not sys.stdout.isatty():
         raise UsageError("a conversation needs a terminal", hint="use missy ask")
     if temp and (session is not None or continued):
         raise click.UsageError("--temp stores nothing, and --session and --continue name what is stored")
