@@ -7,6 +7,7 @@ import inspect
 
 import pytest
 
+from missy.answering import driving
 from missy.net import bodies, connection, core, openers, scoped, transport, watched_body
 from missy.providers import driver
 
@@ -14,6 +15,10 @@ from missy.providers import driver
 _NAMES = {
     "aclose": "close",
     "adrive": "drive",
+    "aevents": "events",
+    "async_answering": "answering",
+    "checked_astream": "checked_stream",
+    "_aprovider": "_provider",
     "aiter": "iter",
     "anext": "next",
     "aread": "read",
@@ -94,6 +99,7 @@ def plain(thing: object) -> str:
         (scoped.ScopedClient, scoped.AsyncScopedClient),
         (watched_body.SyncWatched, watched_body.AsyncWatched),
         (driver.drive, driver.adrive),
+        (driving.events, driving.aevents),
     ],
     ids=lambda thing: thing.__name__,
 )

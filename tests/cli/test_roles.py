@@ -118,3 +118,17 @@ def test_a_wrong_role_is_an_error_of_the_file(missy, origins, role, word):
     assert "roles.r" in ran.err
     missy.config({"roles": {"a b": {"system": "x"}}})
     assert missy.inside("config", "validate").code == 2
+
+
+def test_a_role_is_set_by_its_dotted_key(missy, origins):
+    """`config set roles.NAME.KEY` writes and checks one key of a role; a misspelt one names the nearest."""
+    assert missy.inside("config", "set", "roles.new.one.system", "Say no more.").code == 0
+    assert missy.inside("config", "set", "roles.new.one.provider", "b").code == 0
+    assert missy.inside("ask", "--role", "new.one", "hi").text == "from b\n"
+    assert origins[1].last.json()["messages"][0]["content"] == "Say no more."
+    ran = missy.inside("config", "set", "roles.new.one.sytem", "x")
+    assert ran.code == 2
+    assert "did you mean roles.new.one.system?" in ran.err
+    assert missy.inside("config", "set", "roles.new.one.provider", "nobody").code == 2
+    assert missy.inside("config", "unset", 'roles."new.one"').code == 0
+    assert missy.inside("ask", "--role", "new.one", "hi").code == 2

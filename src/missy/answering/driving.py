@@ -52,7 +52,7 @@ def events(runtime: Runtime, route: Route) -> Iterator[Event]:
         while True:
             is_begun, stream = False, None
             try:
-                provider = runtime.provider(route.entry)
+                provider = _provider(runtime, route.entry)
                 for text in _cautions(route.entry, route.request):
                     yield Notice(text)
                 stream = checked_stream(route.meter.on(provider, route.entry), route.request)
@@ -84,7 +84,7 @@ async def aevents(runtime: Runtime, route: Route) -> AsyncIterator[Event]:
         while True:
             is_begun, stream = False, None
             try:
-                provider = await _provider(runtime, route.entry)
+                provider = await _aprovider(runtime, route.entry)
                 for text in _cautions(route.entry, route.request):
                     yield Notice(text)
                 stream = checked_astream(route.meter.on(provider, route.entry), route.request)
@@ -110,7 +110,12 @@ async def aevents(runtime: Runtime, route: Route) -> AsyncIterator[Event]:
                     await aclose()
 
 
-async def _provider(runtime: Runtime, entry: Entry) -> Provider:
+def _provider(runtime: Runtime, entry: Entry) -> Provider:
+    return runtime.provider(entry)
+
+
+async def _aprovider(runtime: Runtime, entry: Entry) -> Provider:
+    """Return the provider; getting one that starts a server takes seconds, so it is done in a thread."""
     ready = runtime.ready_provider(entry)
     if ready is not None:
         return ready

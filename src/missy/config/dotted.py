@@ -58,6 +58,8 @@ def find_key(key: str, entries: Collection[str], kinds: Kinds) -> KeyLocation:
         return KeyLocation(parts, fields.DEFAULT_PROVIDER)
     if root in _SECTIONS:
         return _in_section(root, rest, key, table)
+    if root == "roles":
+        return _in_role(rest, key, table)
     if root == "providers":
         return _in_entry(rest, entries, key, table, quoted=quoted)
     raise _unknown(key, [one for _, one in _every_key(table)], table)
@@ -80,6 +82,18 @@ def _in_section(root: str, rest: list[str], key: str, table: Table) -> KeyLocati
     if len(rest) > 1 or rest[0] not in own:
         raise _unknown(key, [f"{root}.{name}" for name in own], table)
     return KeyLocation([root, rest[0]], own[rest[0]])
+
+
+def _in_role(rest: list[str], key: str, table: Table) -> KeyLocation:
+    """Return the location of a role or of one of its keys. The last part decides: a role's name may hold dots."""
+    from missy.config.role_fields import ROLE
+
+    own = {field.name: field for field in ROLE}
+    if len(rest) > 1:
+        if rest[-1] not in own:
+            raise _unknown(key, [f"roles.{'.'.join(rest[:-1])}.{name}" for name in own], table)
+        return KeyLocation(["roles", ".".join(rest[:-1]), rest[-1]], own[rest[-1]])
+    return KeyLocation(["roles", *rest], None)
 
 
 def _in_entry(

@@ -130,7 +130,7 @@ def _formatted(event: Text) -> Text:
     """Return the text of a checked answer as its value is shown."""
     from missy.cli.output.value import format_value
 
-    return Text("" if event.commentary else format_value(event.text, indented=True))
+    return event if event.commentary else Text(format_value(event.text, indented=True))
 
 
 def show_turn(talk: Talk, turn: Any) -> None:
