@@ -490,8 +490,18 @@ class TestJson:
         Done("stop", "m-1", "req"),
     )
     KEYS = (
-        *("text", "provider", "fallback_from", "model", "finish_reason", "complete", "usage", "reasoning"),
-        *("tool_calls", "citations", "value", "attachments", "session", "turn", "request_id", "ttft_ms"),
+        *("text", "provider", "fallback_from", "model", "finish_reason", "complete", "usage", "cost_usd"),
+        *(
+            "reasoning",
+            "tool_calls",
+            "citations",
+            "value",
+            "attachments",
+            "session",
+            "turn",
+            "request_id",
+            "ttft_ms",
+        ),
         *("duration_ms", "error"),
     )
 
@@ -520,6 +530,7 @@ class TestJson:
                 "cached_tokens": None,
                 "reasoning_tokens": 0,
             },
+            "cost_usd": None,
             "reasoning": "hm",
             "tool_calls": [{"id": "1", "name": "f", "arguments": {"x": [1]}}],
             "citations": [],
