@@ -84,6 +84,8 @@ def test_what_is_public_is_pinned():
     assert set(missy.__all__) == {
         *(
             "Answer",
+            "ApprovalQuestion",
+            "ApprovalReply",
             "AskOptions",
             "BudgetError",
             "AsyncAnswer",
@@ -123,6 +125,9 @@ def test_what_is_public_is_pinned():
             "TimedOut",
             "Tool",
             "ToolCall",
+            "ToolLimits",
+            "ToolResult",
+            "Toolbox",
         ),
         *("Usage", "UsageError", "__version__"),
     }

@@ -10,6 +10,7 @@ import pytest
 from missy.answering import driving
 from missy.net import bodies, connection, core, openers, scoped, transport, watched_body
 from missy.providers import driver
+from missy.toolbox import drive
 
 # async name -> sync name, besides a leading Async
 _NAMES = {
@@ -29,6 +30,9 @@ _NAMES = {
     "AsyncIterator": "Iterator",
     "RuntimeError": "ValueError",  # what a generator says that is running already
     "asyncio": "time",
+    "_astream": "_stream",
+    "checked_astream": "checked_stream",
+    "tool_astream": "tool_stream",
 }
 
 
@@ -100,6 +104,7 @@ def plain(thing: object) -> str:
         (watched_body.SyncWatched, watched_body.AsyncWatched),
         (driver.drive, driver.adrive),
         (driving.events, driving.aevents),
+        (drive.tool_stream, drive.tool_astream),
     ],
     ids=lambda thing: thing.__name__,
 )

@@ -22,6 +22,7 @@ from missy import (
     Reasoning,
     Text,
     ToolCall,
+    ToolResult,
     Usage,
 )
 
@@ -34,7 +35,7 @@ def events_are_matched(event: Event) -> str:
     match event:
         case Text(text) | Reasoning(text) | Notice(text):
             return assert_type(text, str)
-        case ToolCall(id, name):
+        case ToolResult(id, name) | ToolCall(id, name):
             return assert_type(id, str) + name
         case Usage(input_tokens=tokens):
             return str(assert_type(tokens, int | None))

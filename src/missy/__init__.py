@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from missy.attachments.reading import read_attachment
     from missy.auth.prompter import Prompter
     from missy.auth.ways import LoginStatus
+    from missy.config.tool_schema import ToolLimits
     from missy.conversation.asession import AsyncSession
     from missy.conversation.session import Session
     from missy.errors import (
@@ -48,10 +49,13 @@ if TYPE_CHECKING:
         Text,
         Tool,
         ToolCall,
+        ToolResult,
         Usage,
     )
     from missy.options import AskOptions
     from missy.providers.base import Preview
+    from missy.toolbox.base import ApprovalQuestion, ApprovalReply
+    from missy.toolbox.box import Toolbox
 
 _ROOMS = {
     "missy._version": ("__version__",),
@@ -88,17 +92,23 @@ _ROOMS = {
         "Text",
         "Tool",
         "ToolCall",
+        "ToolResult",
         "Usage",
     ),
     "missy.auth.prompter": ("Prompter",),
     "missy.auth.ways": ("LoginStatus",),
     "missy.options": ("AskOptions",),
     "missy.providers.base": ("Preview",),
+    "missy.config.tool_schema": ("ToolLimits",),
+    "missy.toolbox.base": ("ApprovalQuestion", "ApprovalReply"),
+    "missy.toolbox.box": ("Toolbox",),
 }
 _PLACES = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = [
     "Answer",
+    "ApprovalQuestion",
+    "ApprovalReply",
     "AskOptions",
     "AsyncAnswer",
     "AsyncMissy",
@@ -132,6 +142,9 @@ __all__ = [
     "TimedOut",
     "Tool",
     "ToolCall",
+    "ToolLimits",
+    "ToolResult",
+    "Toolbox",
     "Usage",
     "UsageError",
     "__version__",

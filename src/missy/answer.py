@@ -7,7 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
 from missy.errors import UsageError
-from missy.events import Citation, Done, Notice, Reasoning, Text, ToolCall, Usage
+from missy.events import Citation, Done, Notice, Reasoning, Text, ToolCall, ToolResult, Usage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -41,6 +41,7 @@ class Asked(Protocol):
 class _Tally:
     """Common part of Answer and AsyncAnswer: `so_far` is the text received so far, without commentary.
 
+    `tool_calls` are those that the caller is to run; those that a toolbox dealt with are in `tool_results`.
     `provider` is the entry that answers; `fallback_from` is the one that was asked first, None where that is the same.
     """
 
@@ -54,6 +55,7 @@ class _Tally:
         self.done: Done | None = None
         self.tool_calls: list[ToolCall] = []
         self.citations: list[Citation] = []
+        self.tool_results: list[ToolResult] = []
         self.ttft_ms: int | None = None
         self._started = monotonic()
         self._ended: float | None = None
@@ -76,6 +78,9 @@ class _Tally:
             self.citations.append(event)
         elif isinstance(event, ToolCall):
             self.tool_calls.append(event)
+        elif isinstance(event, ToolResult):
+            self.tool_calls = [call for call in self.tool_calls if call.id != event.id]
+            self.tool_results.append(event)
         elif isinstance(event, Done):
             self.done = event
             self.model = event.model or self.model

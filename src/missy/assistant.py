@@ -16,7 +16,7 @@ from missy.spending.ledger import Ledger
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
-    from typing import Unpack
+    from typing import Any, Unpack
 
     import openai
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from missy.net.door import Door
     from missy.options import AskOptions
     from missy.providers.base import Preview, Provider
+    from missy.toolbox.box import Toolbox
 
 
 class _Face:
@@ -76,6 +77,12 @@ class _Face:
     def connect_ahead(self, name: str | None = None) -> None:
         """Begin the connection that an answer of this entry will need. Raises nothing: asking tells what is wrong."""
         self._runtime.connect_ahead(name)
+
+    def toolbox(self, **changes: Any) -> Toolbox:
+        """Return the tools of the configuration, with changes: `m.ask("...", toolbox=m.toolbox(use=["read"]))`."""
+        from missy.toolbox.box import Toolbox
+
+        return Toolbox.of(self.config.tools, **changes)
 
     def login_status(self, entry: str | None = None) -> LoginStatus:
         """Look at an entry's login as its file has it; nothing is sent. Raises UsageError for an entry without one."""

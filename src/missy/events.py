@@ -46,13 +46,15 @@ class ToolCall(FrozenValue):
     """A tool call by the model. `arguments` is the JSON object that it sent, never a guessed one.
 
     `extra` are fields of the call that the endpoint requires back unchanged (for example a reasoning signature).
+    `problem` says why the call cannot be run, for example because what came is not a JSON object.
     """
 
-    __slots__ = ("id", "name", "arguments", "extra")  # noqa: RUF023 in the order of the constructor
+    __slots__ = ("id", "name", "arguments", "extra", "problem")  # noqa: RUF023 in the order of the constructor
     id: str
     name: str
     arguments: dict[str, Any]
     extra: dict[str, Any] | None
+    problem: str
 
     def __init__(
         self,
@@ -60,11 +62,32 @@ class ToolCall(FrozenValue):
         name: str,
         arguments: dict[str, Any],
         extra: dict[str, Any] | None = None,
+        problem: str = "",
     ) -> None:
         set_field(self, "id", id)
         set_field(self, "name", name)
         set_field(self, "arguments", arguments)
         set_field(self, "extra", extra)
+        set_field(self, "problem", problem)
+
+
+class ToolResult(FrozenValue):
+    """What came of a tool call that a toolbox ran or refused; `text` is what the model is told.
+
+    `outcome` is ok, failed, denied, unapproved (there was nobody to ask) or cancelled.
+    """
+
+    __slots__ = ("id", "name", "outcome", "text")
+    id: str
+    name: str
+    outcome: str
+    text: str
+
+    def __init__(self, id: str, name: str, outcome: str, text: str) -> None:  # noqa: A002
+        set_field(self, "id", id)
+        set_field(self, "name", name)
+        set_field(self, "outcome", outcome)
+        set_field(self, "text", text)
 
 
 class Replay(FrozenValue):
@@ -266,4 +289,4 @@ class Done(FrozenValue):
         set_field(self, "refusal", refusal)
 
 
-Event = Text | Reasoning | ToolCall | Citation | Usage | Notice | Done
+Event = Text | Reasoning | ToolCall | ToolResult | Citation | Usage | Notice | Done

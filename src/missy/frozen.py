@@ -18,7 +18,7 @@ else:
 
 set_field = object.__setattr__
 # rarely set, and shown in `repr` only if they are
-_MARKS = ("attachments", "commentary", "extra", "refusal", "cache_write_tokens", "cost")
+_MARKS = ("attachments", "commentary", "extra", "problem", "refusal", "cache_write_tokens", "cost")
 
 
 class _Fields:

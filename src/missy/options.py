@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from decimal import Decimal
 
     from missy.events import Attachment, Image, Tool
+    from missy.toolbox.base import ApprovalQuestion
+    from missy.toolbox.box import Toolbox
 
 
 class AskOptions(TypedDict, total=False):
@@ -48,3 +50,7 @@ class AskOptions(TypedDict, total=False):
     """The most that the answer may cost, in US dollars. It is not sent if it could cost more; see docs/cost.md."""
     stream: bool
     """Whether the answer is streamed. Default: True."""
+    toolbox: Toolbox | None
+    """The tools that Missy runs for the model, by their rules; see `Missy.toolbox`."""
+    approve: Callable[[ApprovalQuestion], Any] | None
+    """Answers the questions about tool calls: True, False or an `ApprovalReply`. Without it, what is asked is denied."""

@@ -196,7 +196,16 @@ class Runtime:
     ) -> tuple[Entry, Request]:
         """Return an entry and the request to it. Raises UsageError."""
         entry = self.entry(name)
-        return entry, kind_of(entry).adapt(build_request(entry, prompt, options))
+        request = build_request(entry, prompt, options)
+        toolbox = options.get("toolbox")
+        if toolbox is None:
+            return entry, kind_of(entry).adapt(request)
+        from missy.toolbox.bench import offer
+
+        request = kind_of(entry).adapt(offer(request, toolbox))
+        if toolbox.use and not request.tools:
+            raise UsageError(f"the model of entry {entry.entry} cannot use tools", hint="name another entry")
+        return entry, request
 
     def preview(self, prompt: str | Sequence[Message], name: str | None, options: AskOptions) -> Preview:
         """Return the exact request that would be sent, secrets masked. Raises PolicyError where it would be refused."""

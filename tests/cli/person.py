@@ -13,6 +13,7 @@ import subprocess
 import termios
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from tests.cli.vt import Terminal
 from tests.command import COMMAND, SAFETY, Command
@@ -30,6 +31,7 @@ class Person:
         columns: int = 80,
         rows: int = 24,
         env: dict[str, str | None] | None = None,
+        cwd: Path | None = None,
     ) -> None:
         self.terminal = Terminal(columns, rows)
         self.raw = ""
@@ -42,7 +44,7 @@ class Person:
             stdin=slave,
             stdout=slave,
             stderr=slave,
-            cwd=missy.home.parent,
+            cwd=cwd or missy.home.parent,
             env=missy.env(**{"TERM": "xterm", **(env or {})}),
             start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from missy.answering.route import Route
     from missy.config.schema import Entry
     from missy.events import Event
-    from missy.providers.base import Provider, Request
+    from missy.providers.base import Answering, Provider, Request
     from missy.runtime import Runtime
 
 
@@ -55,7 +55,7 @@ def events(runtime: Runtime, route: Route) -> Iterator[Event]:
                 provider = _provider(runtime, route.entry)
                 for text in _cautions(route.entry, route.request):
                     yield Notice(text)
-                stream = checked_stream(route.meter.on(provider, route.entry), route.request)
+                stream = _stream(route.meter.on(provider, route.entry), route)
                 for event in stream:
                     is_begun = is_begun or is_shown(event)
                     yield event
@@ -87,7 +87,7 @@ async def aevents(runtime: Runtime, route: Route) -> AsyncIterator[Event]:
                 provider = await _aprovider(runtime, route.entry)
                 for text in _cautions(route.entry, route.request):
                     yield Notice(text)
-                stream = checked_astream(route.meter.on(provider, route.entry), route.request)
+                stream = _astream(route.meter.on(provider, route.entry), route)
                 async for event in stream:
                     is_begun = is_begun or is_shown(event)
                     yield event
@@ -108,6 +108,23 @@ async def aevents(runtime: Runtime, route: Route) -> AsyncIterator[Event]:
                 aclose = getattr(stream, "aclose", None)
                 if aclose is not None:
                     await aclose()
+
+
+def _stream(provider: Answering, route: Route) -> Iterator[Event]:
+    if not route.request.in_loop:
+        return checked_stream(provider, route.request)
+    from missy.toolbox.drive import tool_stream
+
+    return tool_stream(provider, route.request, *route.tool_run())
+
+
+def _astream(provider: Answering, route: Route) -> AsyncIterator[Event]:
+    if not route.request.in_loop:
+        return checked_astream(provider, route.request)
+    from missy.toolbox.drive import tool_astream
+
+    run, around = route.tool_run()
+    return tool_astream(provider, route.request, run.on_loop(), around)
 
 
 def _provider(runtime: Runtime, entry: Entry) -> Provider:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from missy.options import AskOptions
     from missy.runtime import Runtime
     from missy.spending.ledger import Ledger
+    from missy.toolbox.bench import Surroundings, ToolRun
 
 LOOKUP_SECONDS = 5.0  # for the addresses of a name
 _PLANNED = "budget"  # the type of an error that says to spend no more, and not only here
@@ -59,6 +60,14 @@ class Route:
     def model(self) -> str | None:
         """The model that it is asked for."""
         return self.request.model
+
+    def tool_run(self) -> tuple[ToolRun, Surroundings]:
+        """Return what the tools of the answer stand on. Only for a request that offers them."""
+        from missy.toolbox.bench import Surroundings, ToolRun
+
+        runtime = self._runtime
+        around = Surroundings(runtime.config, runtime.audit, runtime.door, self.provider)
+        return ToolRun(self._options["toolbox"], self._options.get("approve")), around
 
     def move(self, error: MissyError) -> tuple[list[str], MissyError | None]:
         """Go on to the next entry after a failure; may look up a name.

@@ -47,11 +47,15 @@ class AnswerDisplay:
                 if not gc.isenabled():
                     gc.freeze()  # loaded modules stay: the collector need not look at them
                     gc.enable()
-                self._renderer().event(self._formatted(event) if self._is_shown_as_value else event)
+                self.event(event)
         finally:
             answer.close()  # a session keeps what came of an answer that was stopped
         value = answer.value() if self._output_options["structured"] and not answer.tool_calls else None
         self._renderer().finish(self._summary(value))
+
+    def event(self, event: Event) -> None:
+        """Show one event."""
+        self._renderer().event(self._formatted(event) if self._is_shown_as_value else event)
 
     @staticmethod
     def _formatted(event: Event) -> Event:

@@ -310,4 +310,4 @@ NETWORK = (
     ),
 )
 
-SECTIONS = ("default_provider", "providers", "roles", "budget", "sessions", "run", "network")
+SECTIONS = ("default_provider", "providers", "roles", "budget", "sessions", "run", "network", "tools")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import MISSING
 from typing import TYPE_CHECKING, Any
 
-from missy.config import fields, values
+from missy.config import fields, tool_fields, values
 from missy.config.kind_spec import usable
 from missy.config.role_fields import ROLE
 from missy.config.schema import Budget, Config, Conversation, Entry, Keep, Network, Role
+from missy.config.tool_schema import SandboxRules, ToolLimits, Tools
 
 if TYPE_CHECKING:
     from missy.config.fields import Field
@@ -43,8 +44,18 @@ def json_schema(kinds: Kinds) -> _Schema:
             "sessions": _section(fields.SESSIONS, Keep, "object", "null"),
             "run": _section(fields.RUN, Conversation, "object", "null"),
             "network": _section(fields.NETWORK, Network, "object", "null"),
+            "tools": _tools(),
         },
     }
+
+
+def _tools() -> _Schema:
+    section = _section(tool_fields.TOOLS, Tools, "object", "null")
+    section["properties"] |= {
+        "sandbox": _section(tool_fields.SANDBOX, SandboxRules, "object", "null"),
+        "limits": _section(tool_fields.LIMITS, ToolLimits, "object", "null"),
+    }
+    return section
 
 
 def _section(table: tuple[Field, ...], owner: type, *types: str) -> _Schema:

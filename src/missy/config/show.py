@@ -12,6 +12,7 @@ from missy.masking import MASK
 if TYPE_CHECKING:
     from missy.config.kind_spec import Kinds
     from missy.config.schema import Config, Entry
+    from missy.config.tool_schema import Tools
 
 
 def effective(config: Config) -> dict[str, Any]:
@@ -24,6 +25,16 @@ def effective(config: Config) -> dict[str, Any]:
         "sessions": _plain(config.sessions, [field.name for field in fields.SESSIONS]),
         "run": _plain(config.run, [field.name for field in fields.RUN]),
         "network": _plain(config.network, [field.name for field in fields.NETWORK]),
+        "tools": _tools(config.tools),
+    }
+
+
+def _tools(tools: Tools) -> dict[str, Any]:
+    from missy.config import tool_fields
+
+    return _plain(tools, [field.name for field in tool_fields.TOOLS]) | {
+        "sandbox": _plain(tools.sandbox, [field.name for field in tool_fields.SANDBOX]),
+        "limits": _plain(tools.limits, [field.name for field in tool_fields.LIMITS]),
     }
 
 

@@ -51,6 +51,15 @@ network:
   allowed_cidrs: []               # addresses that a name may resolve to although they are not public
   proxy: null                     # http(s)://host:port, the only way to use one
   ca_bundle: null                 # PEM file added to the trusted roots
+
+tools:                            # what the model may do: docs/tools.md
+  workspace: .                    # the one folder that tools reach; . is the folder that Missy is started in
+  use: []                         # unasked: read, list, search, write, edit, run, fetch; none without --tools
+  approve: ask                    # what no rule allows: ask | never
+  allow: []                       # rules such as "read: docs/**" or "run: git status"
+  deny: []                        # the same; these come first
+  sandbox: {read: [], write: [], network: none}   # for commands; network: none | tool (through the policy)
+  limits: {rounds: 20, calls: 50, seconds: 600, output: 64KiB, command_seconds: 120, tokens: null}
 """
 
 

@@ -22,12 +22,14 @@ from missy.config.schema import (
     Role,
     nearest,
 )
-from missy.config.values import NAME, Wrong, shown
+from missy.config.sections import check, mapping, read_section, refuse_unknown
+from missy.config.tool_schema import SandboxRules, ToolLimits, Tools
+from missy.config.values import NAME, shown
 from missy.errors import ConfigError, MissyError
-from missy.masking import has_form_of_key, may_be_secret
+from missy.masking import has_form_of_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from missy.config.fields import Field
     from missy.config.kind_spec import Kinds, KindSpec
@@ -39,10 +41,10 @@ _NAMES = "1 to 64 letters, digits, - _ ."
 
 def build(data: Any, source_map: SourceMap, kinds: Kinds) -> Config:
     """Return the validated configuration. Raises ConfigError for the first problem."""
-    root = _mapping(data, (), source_map)
-    _refuse_unknown(root, fields.SECTIONS, (), source_map)
-    default = _check(fields.DEFAULT_PROVIDER, root.get("default_provider"), (), source_map)
-    entries = _mapping(root.get("providers"), ("providers",), source_map)
+    root = mapping(data, (), source_map)
+    refuse_unknown(root, fields.SECTIONS, (), source_map)
+    default = check(fields.DEFAULT_PROVIDER, root.get("default_provider"), (), source_map)
+    entries = mapping(root.get("providers"), ("providers",), source_map)
     config = Config(
         path=source_map.file,
         kinds=kinds,
@@ -53,6 +55,7 @@ def build(data: Any, source_map: SourceMap, kinds: Kinds) -> Config:
         budget=_budget(root.get("budget"), source_map),
         sessions=_sessions(root.get("sessions"), source_map),
         roles=_roles(root.get("roles"), source_map),
+        tools=_tools(root.get("tools"), source_map),
         run=_run(root.get("run"), source_map),
     )
     _check_names(config, source_map)
@@ -100,7 +103,7 @@ def _entry(name: str, data: Any, source_map: SourceMap, kinds: Kinds, table: Seq
     if not isinstance(data, dict):
         hint = "indent its keys below it; {} stands for an entry without any"
         raise source_map.error(f"found {shown(data)}; allowed a mapping of keys", key_path, hint=hint)
-    found = _section(table, data, key_path, source_map)
+    found = read_section(table, data, key_path, source_map)
     given = found.pop("name", None)
     spec = kind_of(name, given, kinds)
     if spec.not_yet:
@@ -115,23 +118,23 @@ def _entry(name: str, data: Any, source_map: SourceMap, kinds: Kinds, table: Seq
 
 def _network(data: Any, source_map: SourceMap) -> Network:
     key_path = ("network",)
-    found = _section(fields.NETWORK, _mapping(data, key_path, source_map), key_path, source_map)
+    found = read_section(fields.NETWORK, mapping(data, key_path, source_map), key_path, source_map)
     _expand(found, "ca_bundle", key_path, source_map)
     return Network(**found)
 
 
 def _budget(data: Any, source_map: SourceMap) -> Budget:
     key_path = ("budget",)
-    return Budget(**_section(fields.BUDGET, _mapping(data, key_path, source_map), key_path, source_map))
+    return Budget(**read_section(fields.BUDGET, mapping(data, key_path, source_map), key_path, source_map))
 
 
 def _sessions(data: Any, source_map: SourceMap) -> Keep:
     key_path = ("sessions",)
-    return Keep(**_section(fields.SESSIONS, _mapping(data, key_path, source_map), key_path, source_map))
+    return Keep(**read_section(fields.SESSIONS, mapping(data, key_path, source_map), key_path, source_map))
 
 
 def _roles(data: Any, source_map: SourceMap) -> dict[str, Role]:
-    given = _mapping(data, ("roles",), source_map)
+    given = mapping(data, ("roles",), source_map)
     if not given:
         return {}
     from missy.config.role_fields import ROLE
@@ -141,51 +144,34 @@ def _roles(data: Any, source_map: SourceMap) -> dict[str, Role]:
         key_path: KeyPath = ("roles", name)
         if not NAME.fullmatch(name):
             raise source_map.error(f"found {shown(name)} as the name of a role; allowed {_NAMES}", key_path)
-        found[name] = Role(**_section(ROLE, _mapping(value, key_path, source_map), key_path, source_map))
+        found[name] = Role(**read_section(ROLE, mapping(value, key_path, source_map), key_path, source_map))
     return found
 
 
 def _run(data: Any, source_map: SourceMap) -> Conversation:
     key_path = ("run",)
-    return Conversation(**_section(fields.RUN, _mapping(data, key_path, source_map), key_path, source_map))
+    return Conversation(**read_section(fields.RUN, mapping(data, key_path, source_map), key_path, source_map))
 
 
-def _section(table: Sequence[Field], data: _Values, key_path: KeyPath, source_map: SourceMap) -> _Values:
-    """Return the checked values that are present; the dataclasses supply the other defaults."""
-    known = {field.name: field for field in table}
-    _refuse_unknown(data, known, key_path, source_map)
-    return {key: _check(known[key], value, key_path, source_map) for key, value in data.items()}
-
-
-def _check(field: Field, value: Any, key_path: KeyPath, source_map: SourceMap) -> Any:
-    try:
-        return field.check(value)
-    except Wrong as wrong:
-        within = wrong.key if wrong.index is None else wrong.index
-        at: KeyPath = (*key_path, field.name) if within is None else (*key_path, field.name, within)
-        raise source_map.error(f"found {wrong.found}; allowed {field.allowed}", at, hint=wrong.hint) from None
-
-
-def _mapping(data: Any, key_path: KeyPath, source_map: SourceMap) -> _Values:
-    """Return a section. null counts as empty: it is what remains when all keys are commented out."""
+def _tools(data: Any, source_map: SourceMap) -> Tools:
     if data is None:
-        return {}
-    if not isinstance(data, dict):
-        hint = "" if key_path else f"the file begins with one of: {', '.join(fields.SECTIONS)}"
-        raise source_map.error(f"found {shown(data)}; allowed a mapping of keys", key_path, hint=hint)
-    return data
+        return Tools()
+    from missy.config import tool_fields  # most files have no such section
 
-
-def _refuse_unknown(data: _Values, known: Iterable[str], key_path: KeyPath, source_map: SourceMap) -> None:
-    for key in data:
-        if key not in known:
-            what = f"unknown key; allowed {', '.join(known)}"
-            raise source_map.error(
-                what,
-                (*key_path, key),
-                hint=("" if may_be_secret(key) else nearest(key, known))
-                or "remove it, or see `missy config schema`",
-            )
+    key_path: KeyPath = ("tools",)
+    found = dict(mapping(data, key_path, source_map))
+    known = [*(field.name for field in tool_fields.TOOLS), "sandbox", "limits"]
+    refuse_unknown(found, known, key_path, source_map)
+    parts: _Values = {}
+    for name, table, part in (
+        ("sandbox", tool_fields.SANDBOX, SandboxRules),
+        ("limits", tool_fields.LIMITS, ToolLimits),
+    ):
+        at = (*key_path, name)
+        parts[name] = part(
+            **read_section(table, mapping(found.pop(name, None), at, source_map), at, source_map)
+        )
+    return Tools(**read_section(tool_fields.TOOLS, found, key_path, source_map), **parts)
 
 
 def _refuse_strange_keys(

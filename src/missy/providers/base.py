@@ -20,6 +20,7 @@ class Request(NamedTuple):
     `deadline` the time for the whole answer. The answer must fit `schema`; `repair`: ask again once if it does not.
     `cache_key` is the same for all requests of one conversation. `fallback_from` is the entry that failed before.
     `max_cost` is in US dollars, for all calls of the answer.
+    `in_loop`: a toolbox runs the tool calls, so a call that cannot be run is given out with its `problem`.
     """
 
     messages: tuple[Message, ...]
@@ -39,6 +40,7 @@ class Request(NamedTuple):
     cache_key: str | None = None
     fallback_from: str | None = None
     max_cost: float | Decimal | None = None
+    in_loop: bool = False
 
 
 class Preview(NamedTuple):

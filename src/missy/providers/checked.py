@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from missy.errors import BadReply, IncompleteError, MissyError, SchemaMismatch
 from missy.events import Done, Message, Notice, Text, ToolCall, Usage
+from missy.providers.counts import add_usage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -42,7 +43,7 @@ class CheckedAnswer:
                 self._length += len(event.text)
                 self._check_length()
             case Usage():
-                self._usage = event if self._usage is None else _sum(self._usage, event)
+                self._usage = event if self._usage is None else add_usage(self._usage, event)
             case Done():
                 self._done = event
             case _:
@@ -72,7 +73,10 @@ class CheckedAnswer:
         assert done is not None
         self.request = None
         try:
-            if text or not self._calls:  # tool calls alone are no answer yet
+            if self._calls and request.in_loop:  # what the model says before it calls tools is no answer yet
+                yield from [Text(text, commentary=True)] if text else []
+                text = ""
+            elif text or not self._calls:  # tool calls alone are no answer yet
                 text = self._checked(text, done)
         except SchemaMismatch as error:
             if not self._may_repair or done.refusal:
@@ -110,17 +114,6 @@ def _repaired(request: Request, text: str, error: SchemaMismatch, done: Done) ->
         Message("user", repair_prompt(error.faults).encode("utf-8", "replace").decode()),
     )
     return request._replace(messages=(*request.messages, *asked))
-
-
-def _sum(first: Usage, second: Usage) -> Usage:
-    """Add two counts up. One that is not known leaves the sum unknown."""
-    one, other = first.as_dict(), second.as_dict()
-    return Usage(
-        **{
-            name: None if one[name] is None or other[name] is None else one[name] + other[name]
-            for name in one
-        }
-    )
 
 
 def checked_stream(provider: Answering, request: Request) -> Iterator[Event]:

@@ -136,3 +136,14 @@ def size_of(value: Any) -> int:
             size += 4
         level = below
     return size
+
+
+def add_usage(first: Usage, second: Usage) -> Usage:
+    """Add two counts up. One that is not known leaves the sum unknown."""
+    one, other = first.as_dict(), second.as_dict()
+    return Usage(
+        **{
+            name: None if one[name] is None or other[name] is None else one[name] + other[name]
+            for name in one
+        }
+    )

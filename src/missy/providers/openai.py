@@ -91,6 +91,7 @@ class OpenAIProvider:
             model=request.model,
             request_id=request_id,
             offered=frozenset(tool.name for tool in request.tools),
+            in_loop=request.in_loop,
         )
         return parser, ResponseReader(headers.get("content-type", ""), parser)
 

@@ -42,6 +42,8 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "cache_key": (str,),
     "max_cost": _NUMBER,
     "stream": (bool,),
+    "toolbox": (object,),  # the runtime's
+    "approve": (object,),
 }
 
 

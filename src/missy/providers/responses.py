@@ -173,6 +173,7 @@ class ResponsesProvider(ABC, Generic[X]):
             model=request.model,
             request_id=request_id,
             offered=frozenset(tool.name for tool in request.tools),
+            in_loop=request.in_loop,
         )
         if self._access is not None:
             self._answered(self._access, headers, parser)

@@ -1,7 +1,7 @@
 """Tool calls assembled from pieces, in all the ways that servers split them. Pure.
 
-Broken arguments are an error: a tool is never run with guessed arguments. Without any arguments at all, the tool is
-called with `{}`.
+A tool is never run with guessed arguments: broken ones are an error or, in a tool loop, a call with a `problem`, of which
+the model is told. Without any arguments at all, the tool is called with `{}`.
 """
 
 from __future__ import annotations
@@ -43,10 +43,12 @@ class ToolCallCollector:
     """Collects the `tool_calls` of each chunk or message; `calls()` returns the complete calls.
 
     `offered` are the names of the tools that the model may call; if none were offered, any name is accepted.
+    `in_loop`: what cannot be run is no error, but a call that says so.
     """
 
-    def __init__(self, offered: Collection[str] = ()) -> None:
+    def __init__(self, offered: Collection[str] = (), *, in_loop: bool = False) -> None:
         self._offered = offered
+        self._in_loop = in_loop
         self._calls: list[_Call] = []
         self.length = 0  # characters of all pieces so far
         self.custom: list[str] = []  # the names of custom tool calls, which are never offered
@@ -144,6 +146,7 @@ class ToolCallCollector:
                 call.arguments.getvalue(),
                 offered=self._offered,
                 extra=call.extra,
+                in_loop=self._in_loop,
             )
             for number, call in ordered
         ]
@@ -168,26 +171,35 @@ def _is_whole(arguments: str) -> bool:
 
 
 def whole_call(
-    id_: str, name: object, text: str, *, offered: Collection[str] = (), extra: dict[str, Any] | None = None
+    id_: str,
+    name: object,
+    text: str,
+    *,
+    offered: Collection[str] = (),
+    extra: dict[str, Any] | None = None,
+    in_loop: bool = False,
 ) -> ToolCall:
-    """Return a tool call. No arguments at all mean none: `{}`.
+    """Return a tool call. No arguments at all mean none: `{}`, and so does null.
 
-    Raises BadReply where it has no name or one that was not offered, or its arguments are not one JSON object.
+    Raises BadReply where it has no name or, outside of a tool loop, one that was not offered or broken arguments.
     """
     if not isinstance(name, str) or not name:
         raise BadReply("the model called a tool without a name", hint="ask again, or another model")
     name = joined(name)
-    if offered and name not in offered:
+    if offered and name not in offered and not in_loop:
         raise BadReply(
             f"the model called a tool that was not offered: {redact(name)[:64]}; it was not run",
             hint="ask again, or another model",
         )
     try:
         arguments = read_json(joined(text)) if text.strip() else {}
+        arguments = {} if arguments is None else arguments
         json.dumps(arguments, allow_nan=False)  # NaN and 1e999 are accepted by Python, but are not valid JSON
     except (ValueError, RecursionError):
         arguments = None
     if not isinstance(arguments, dict) or _depth(arguments) > MAX_DEPTH:
+        if in_loop:
+            return ToolCall(id_, name, {}, extra or None, problem="its arguments are not a JSON object")
         raise BadReply(
             f"the arguments of the tool call {redact(name)[:64]} are not a JSON object; it was not run",
             hint="ask again, or another model",

@@ -43,6 +43,7 @@ class ChatReply:
         model: str | None,
         request_id: str | None = None,
         offered: Collection[str] = (),
+        in_loop: bool = False,
     ) -> None:
         self._host = host
         self._asked = model
@@ -58,7 +59,7 @@ class ChatReply:
         self._thinking = ThinkSplitter()
         self._text_halves, self._thought_halves = Halves(), Halves()
         self._closing = ClosingMessage()
-        self._calls = ToolCallCollector(offered)
+        self._calls = ToolCallCollector(offered, in_loop=in_loop)
         self._returned = Returned()
         self._usage: Usage | None = None
         self._length = Length()

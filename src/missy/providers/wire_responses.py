@@ -47,15 +47,14 @@ class ResponsesReply:
         model: str | None,
         request_id: str | None = None,
         offered: Collection[str] = (),
+        in_loop: bool = False,
     ) -> None:
-        self.on_limits: Callable[[dict[str, Any]], None] | None = (
-            None  # receives the rate limits in the stream
-        )
+        self.on_limits: Callable[[dict[str, Any]], None] | None = None  # receives the rate limits
         self._limits: dict[str, Any] = {}
         self._host = host
         self._asked = model
         self._request_id = request_id
-        self._offered = offered
+        self._offered, self._in_loop = offered, in_loop
         self._model: str | None = None
         self._status: str | None = None
         self._reason: str | None = None
@@ -277,7 +276,8 @@ class ResponsesReply:
 
     def _call(self, item: Item, number: int) -> ToolCall:
         id_ = str(item.fields.get("call_id") or item.fields.get("id") or f"call_{number}")
-        return whole_call(id_, item.fields.get("name"), arguments_of(item), offered=self._offered)
+        name, arguments = item.fields.get("name"), arguments_of(item)
+        return whole_call(id_, name, arguments, offered=self._offered, in_loop=self._in_loop)
 
     def _empty(self, items: list[Item]) -> tuple[str, str]:
         if self._speech.seen:

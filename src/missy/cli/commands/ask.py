@@ -11,6 +11,7 @@ from missy.cli.app import App
 from missy.cli.param_types import DOLLARS, SECONDS, TEMPERATURE
 from missy.cli.prompt import read_prompt
 from missy.cli.session_choice import choose
+from missy.cli.tool_options import exit_code, take_tools, tool_options
 from missy.errors import MissyError, UsageError
 from missy.events import Message
 
@@ -51,6 +52,7 @@ from missy.events import Message
 )
 @click.option("--continue", "-c", "continued", is_flag=True, help="Continue the session that was used last.")
 @click.option("--session", metavar="S", help="Continue this session, or begin one of this name.")
+@tool_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, on success and on failure.")
 @click.option("--events", "as_events", is_flag=True, help="One JSON event per line, as it arrives.")
 @click.option(
@@ -106,6 +108,8 @@ def command(
             options["attachments"] = display.attachments = read_attachments(attach)
         of_role = _role_entry(app, role, options["system"])
         options |= _schema_options(schema, multi=schema_multi, repair=not no_repair)
+        typed = prompt if prompt is not None and prompt != "-" else None
+        options |= take_tools(app, options, words=typed, private=text != prompt, show=display.event)
         place = choose(app, session, continued=continued, dry_run=dry_run)
         will_ask = not dry_run and (text.strip() or attach)  # only then is a connection begun early
         entry = provider or of_role or (place.entry if place else None)
@@ -122,13 +126,14 @@ def command(
 
                 print_preview(asked.preview(text, **options), display.attachments, as_json=as_json)
                 return 0
-            display.show(asked.ask(text, **options))
+            answer = asked.ask(text, **options)
+            display.show(answer)
+            return exit_code(answer)
     except MissyError as error:
         display.fail(error)
         if as_json or as_events:
             return error.exit_code
         raise
-    return 0
 
 
 def _role_entry(app: App, role: str | None, system: str | None) -> str | None:

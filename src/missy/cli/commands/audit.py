@@ -38,11 +38,12 @@ def command() -> None:
     "-n", "count", type=click.IntRange(min=1), default=20, show_default=True, help="How many, at most."
 )
 @click.option("--entry", metavar="NAME", help="Only those of one entry.")
-@click.option("--refused", is_flag=True, help="Only those that the policy refused.")
+@click.option("--refused", is_flag=True, help="Only those that were refused.")
+@click.option("--tools", "only_tools", is_flag=True, help="Only the calls of tools.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON list, oldest first.")
 @click.pass_obj
-def recent(app: App, count: int, entry: str | None, refused: bool, as_json: bool) -> None:
-    """The latest connections and requests, each with its result, oldest first.
+def recent(app: App, count: int, entry: str | None, refused: bool, only_tools: bool, as_json: bool) -> None:
+    """The latest connections, requests and calls of tools, each with its result, oldest first.
 
     \b
     Example:
@@ -52,7 +53,9 @@ def recent(app: App, count: int, entry: str | None, refused: bool, as_json: bool
     found = (
         row
         for row in rows(app.audit().path, lambda: next(left_out))
-        if (entry is None or row.get("entry") == entry) and (not refused or row["outcome"] == "refused")
+        if (entry is None or row.get("entry") == entry)
+        and (not refused or row["outcome"] == "refused")
+        and (not only_tools or "tool" in row)
     )
     latest = list(islice(found, count))[::-1]
     if as_json:

@@ -48,12 +48,15 @@ def _table_cells(row: dict[str, Any]) -> list[str]:
     host = str(row.get("host", ""))
     host = f"[{host}]" if ":" in host else host
     method = row.get("method") or row.get("event")
+    request = f"{method} {host}:{row.get('port', '')}{row.get('path', '')}"
+    if "tool" in row:
+        request = f"{row['tool']}: {row.get('subject') or host} ({row.get('decision', '')})"
     outcome = str(row["outcome"])
     numbers = ["-" if row[key] is None else str(row[key]) for key in ("bytes_out", "bytes_in", "duration_ms")]
     return [
         str(row.get("time", ""))[:19].replace("T", " "),
         str(row.get("category", "")),
-        f"{method} {host}:{row.get('port', '')}{row.get('path', '')}",
+        request,
         outcome if row["status"] is None else f"{row['status']}" + f" {outcome}" * (outcome != "ok"),
         *numbers,
         str(row.get("credential") or "none"),

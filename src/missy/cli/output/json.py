@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from missy.cli.output.renderer import Summary, write_notice
 from missy.errors import BudgetError
-from missy.events import Citation, Done, Event, Notice, Reasoning, Text, ToolCall, Usage
+from missy.events import Citation, Done, Event, Notice, Reasoning, Text, ToolCall, ToolResult, Usage
 from missy.secrets.redact import redact
 
 if TYPE_CHECKING:
@@ -45,6 +45,10 @@ class JsonObject:
                 self._calls.append(_fields(event))
             case Citation():
                 self._citations.append(_fields(event))
+            case ToolResult(id=id_):
+                for call in self._calls:
+                    if call["id"] == id_:
+                        call.setdefault("outcome", event.outcome)
             case Usage():
                 self._usage = _fields(event)
             case Done():
@@ -137,6 +141,7 @@ _EVENT_NAMES: dict[type, str] = {
     Reasoning: "reasoning",
     ToolCall: "tool_call",
     Citation: "citation",
+    ToolResult: "tool_result",
     Usage: "usage",
     Notice: "notice",
     Done: "done",
@@ -151,7 +156,8 @@ def _fields(event: Event) -> dict[str, Any]:
     return {
         name: value
         for name, value in event.as_dict().items()
-        if name not in ("extra", "cost") and (name not in ("commentary", "cache_write_tokens") or value)
+        if name not in ("extra", "cost")
+        and (name not in ("commentary", "cache_write_tokens", "problem") or value)
     }
 
 

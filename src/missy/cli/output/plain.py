@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, TextIO
 
 from missy.cli.output.renderer import write_notice
 from missy.cli.output.sanitize import escape_controls, sanitize
-from missy.events import Citation, Done, Event, Notice, Reasoning, Text, ToolCall
+from missy.events import Citation, Done, Event, Notice, Reasoning, Text, ToolCall, ToolResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from missy.cli.output.renderer import Summary
     from missy.errors import MissyError
+
+
+MAX_SUBJECT_CHARS = 80  # of what a tool was used on
 
 
 class Plain:
@@ -59,12 +62,22 @@ class Plain:
                 self._calls.append(event)
             case Citation():
                 self._citations.append(event)
+            case ToolResult():  # it was run or refused: the caller has nothing to do for it
+                self._show_result(event)
             case Notice(text=text):
                 self.note(text)
             case Done(refusal=True):
                 self._refused = True
             case _:
                 pass
+
+    def _show_result(self, result: ToolResult) -> None:
+        """Show in one line which tool was used on what, and what came of it."""
+        for call in [call for call in self._calls if call.id == result.id][:1]:
+            self._calls.remove(call)
+            subject = next((value for value in call.arguments.values() if isinstance(value, (str, list))), "")
+            text = " ".join(map(str, subject)) if isinstance(subject, list) else subject
+            self.note(f"tool: {call.name} {text[:MAX_SUBJECT_CHARS]}: {result.outcome}")
 
     def finish(self, summary: Summary | None = None) -> None:  # noqa: ARG002  plain text shows no summary
         """End the text, and show the tool calls: on stdout if there is no text, else as notices."""

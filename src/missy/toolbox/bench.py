@@ -1,0 +1,165 @@
+"""The tools of one answer, opened: the workspace, the handlers, the executor. Closed when the answer has ended."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from missy.approval import Taint
+from missy.errors import UsageError
+from missy.toolbox import schemas
+from missy.toolbox.asking import AsyncApproval
+from missy.toolbox.changes import Edit, Write
+from missy.toolbox.executor import Executor
+from missy.toolbox.files import List, Read, Search
+from missy.toolbox.records import Recorder
+from missy.toolbox.results import ResultStore
+from missy.toolbox.undo import Backups
+from missy.toolbox.workspace import Workspace
+from missy.toolbox.written import Written
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from missy.audit import Audit
+    from missy.config.schema import Config
+    from missy.events import Image, ToolCall, ToolResult
+    from missy.net.door import Door
+    from missy.providers.base import Request
+    from missy.toolbox.asking import Approve
+    from missy.toolbox.base import Handler
+    from missy.toolbox.box import Toolbox
+
+
+class ToolRun(NamedTuple):
+    """What an answer with tools was asked with: the toolbox, and who answers questions."""
+
+    toolbox: Toolbox
+    approve: Approve | None
+
+    def on_loop(self) -> ToolRun:
+        """Return the same for async code: an async callback is awaited on the running event loop."""
+        import asyncio
+        import inspect
+
+        if not any(map(inspect.iscoroutinefunction, (self.approve, getattr(self.approve, "__call__", None)))):  # noqa: B004
+            return self
+        assert self.approve is not None
+        return self._replace(approve=AsyncApproval(self.approve, asyncio.get_running_loop()))
+
+
+class Surroundings(NamedTuple):
+    """What the tools of an answer stand on: the configuration, the record, the door, and the entry that is asked."""
+
+    config: Config
+    audit: Audit
+    door: Callable[[], Door]
+    entry: str
+
+
+def offer(request: Request, toolbox: Toolbox) -> Request:
+    """Return the request with the tools of the toolbox. Raises UsageError if it has others."""
+    if request.tools:
+        raise UsageError("give tools or a toolbox, not both", hint="tools are run by you, a toolbox by Missy")
+    tools = tuple(schemas.BUILT_IN[name] for name in dict.fromkeys(toolbox.use))
+    return request._replace(tools=tools, in_loop=True)
+
+
+class Bench:
+    """The open tools of one answer. `notices` are for the user, not given out yet."""
+
+    def __init__(self, run: ToolRun, around: Surroundings, request: Request) -> None:
+        toolbox = run.toolbox
+        self.limits = toolbox.limits
+        self.notices: list[str] = []
+        self._approve = run.approve
+        self._config = around.config
+        self._mutex = threading.Lock()
+        self._cancelled = threading.Event()
+        id_ = os.urandom(6).hex()
+        self._results = ResultStore(id_)
+        self._workspace = Workspace(toolbox.workspace)
+        try:
+            handlers = self._handlers(toolbox, around, _words(request, toolbox))
+            self._executor = Executor(
+                handlers,
+                toolbox.approvals(),
+                Recorder(around.audit, id_, around.entry),
+                self._results,
+                approve=run.approve,
+                save_rule=self._save_rule,
+                notice=self.notices.append,
+                output=toolbox.limits.output,
+                taint=Taint(private=toolbox.private_prompt),
+            )
+        except BaseException:
+            self._workspace.close()
+            raise
+
+    def _handlers(self, toolbox: Toolbox, around: Surroundings, words: str) -> dict[str, Handler]:  # noqa: ARG002
+        written = Written()
+        makers: dict[str, Callable[[], Handler]] = {
+            "read": lambda: Read(self._workspace, self._results, written),
+            "list": lambda: List(self._workspace),
+            "search": lambda: Search(self._workspace),
+            "write": lambda: Write(self._workspace, written, Backups()),
+            "edit": lambda: Edit(self._workspace, written, Backups()),
+        }
+        missing = [name for name in toolbox.use if name not in makers]
+        if missing:
+            raise UsageError(f"this version has no tool {missing[0]}", hint=f"it has: {', '.join(makers)}")
+        return {name: makers[name]() for name in dict.fromkeys(toolbox.use)}
+
+    def run(self, calls: Sequence[ToolCall]) -> list[ToolResult]:
+        """Deal with the calls of one round; see Executor.run."""
+        with self._mutex:
+            return self._executor.run(calls)
+
+    @property
+    def thought(self) -> float:
+        """The seconds for which a person was asked."""
+        return self._executor.thought
+
+    @property
+    def images(self) -> list[Image]:
+        """The images of the last round's results."""
+        return self._executor.images
+
+    def take_notices(self) -> list[str]:
+        """Return what the user was not told yet."""
+        told, self.notices[:] = list(self.notices), []
+        return told
+
+    def cancel(self) -> None:
+        """End what is running: a command, a question. For async code, whose answer was cancelled."""
+        self._cancelled.set()
+        cancel: Any = getattr(self._approve, "cancel", None)
+        if cancel is not None:
+            cancel()
+
+    def close(self) -> None:
+        """Release all of it, after what is running has ended."""
+        with self._mutex:
+            self._workspace.close()
+            self._results.close()
+
+    def _save_rule(self, rule: str) -> None:
+        """Write a rule to the configuration file, as a person asked for."""
+        from missy.config.edit import edit, section
+
+        def change(data: dict[str, Any]) -> None:
+            tools = section(data, "tools")
+            allow = tools.get("allow") or []
+            if rule not in allow:
+                tools["allow"] = [*allow, rule]
+
+        edit(self._config.path, change, self._config.kinds)
+        self.notices.append(f"saved in {self._config.path}: tools.allow: {rule}")
+
+
+def _words(request: Request, toolbox: Toolbox) -> str:
+    """Return what the user wrote."""
+    if toolbox.words is not None:
+        return toolbox.words
+    return "\n".join(message.text for message in request.messages if message.role == "user")
