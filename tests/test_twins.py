@@ -8,7 +8,7 @@ import inspect
 import pytest
 
 from missy.answering import driving
-from missy.net import bodies, connection, core, openers, scoped, transport, watched_body
+from missy.net import bodies, core, scoped, transport, watched_body
 from missy.providers import driver
 from missy.toolbox import drive
 
@@ -94,9 +94,6 @@ def plain(thing: object) -> str:
     [
         (core.Core, core.AsyncCore),
         (bodies.SyncBody, bodies.AsyncBody),
-        (connection.Connection, connection.AsyncConnection),
-        (openers.Direct, openers.AsyncDirect),
-        (openers.Tunnelled, openers.AsyncTunnelled),
         (transport.send, transport.asend),
         (transport.Transport, transport.AsyncTransport),
         (scoped.ScopedTransport, scoped.AsyncScopedTransport),

@@ -1,4 +1,4 @@
-"""A TCP connection for asyncio: read, write, TLS, and whether input is waiting. Timeouts are in seconds.
+"""A TCP connection for asyncio with httpcore2's stream interface: read, write, TLS, and whether input is waiting.
 
 It uses asyncio's transports directly: asyncio's stream classes cannot report unread bytes, and an idle connection on
 which the server has sent something must not be reused.
@@ -10,14 +10,7 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
-from missy.net.transport_errors import (
-    ConnectError,
-    ConnectTimeout,
-    ReadError,
-    ReadTimeout,
-    WriteError,
-    WriteTimeout,
-)
+import httpcore2
 
 if TYPE_CHECKING:
     import ssl
@@ -69,78 +62,55 @@ class _Protocol(asyncio.Protocol):
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
-    def take(self, most: int) -> bytes:
-        """Return bytes that have come; b"" at the end. Raises the error that ended the connection."""
-        held = self.held
-        if not held and self.error is not None:
+    async def read(self, most: int) -> bytes:
+        if not self.held and not self.ended:
+            self._reader = asyncio.get_running_loop().create_future()
+            await self._reader
+        if not self.held and self.error is not None:
             raise self.error
-        if len(held) <= most:
-            data = bytes(held)
-            held.clear()
-        else:
-            data = bytes(held[:most])
-            del held[:most]
-        if self._full and len(held) <= HIGH_WATER_BYTES and not self.ended:
+        data = bytes(self.held[:most])
+        del self.held[:most]
+        if self._full and len(self.held) <= HIGH_WATER_BYTES and not self.ended:
             self._full = False
             self._transport.resume_reading()
         return data
 
-    async def came(self, seconds: float) -> None:
-        """Wait for bytes, or for the end. Raises TimeoutError."""
-        loop = asyncio.get_running_loop()
-        self._reader = waiter = loop.create_future()
-        await _within(loop, waiter, seconds)
-
-    async def drained(self, seconds: float) -> None:
-        """Wait until more may be written. Raises TimeoutError, or the error that ended the connection."""
+    async def drained(self) -> None:
         if self._writer is not None:
-            await _within(asyncio.get_running_loop(), self._writer, seconds)
+            await self._writer
         if self.error is not None:
             raise self.error
 
 
-async def _within(loop: asyncio.AbstractEventLoop, waiter: asyncio.Future[None], seconds: float) -> None:
-    """Wait for a future, with one timer: asyncio.timeout costs several times as much. Raises TimeoutError."""
-    timer = loop.call_later(seconds, _expire, waiter)
-    try:
-        await waiter
-    finally:
-        timer.cancel()
-
-
-def _expire(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_exception(TimeoutError())
-
-
-class AsyncSocket:
-    """One connection. Errors are those of missy.net.transport_errors."""
+class AsyncSocket(httpcore2.AsyncNetworkStream):
+    """One connection. Timeouts are in seconds; errors are httpcore2's."""
 
     def __init__(self, transport: Any, protocol: _Protocol) -> None:
         self._transport = transport
         self._protocol = protocol
 
-    async def read(self, max_bytes: int, timeout: float) -> bytes:  # noqa: ASYNC109
-        """Read available bytes; b"" at the end. Raises ReadTimeout, ReadError."""
-        protocol = self._protocol
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+        """Read available bytes. Raises ReadTimeout, ReadError."""
         try:
-            if not protocol.held and not protocol.ended:
-                await protocol.came(timeout)
-            return protocol.take(max_bytes)
+            if self._protocol.held:
+                return await self._protocol.read(max_bytes)
+            async with asyncio.timeout(timeout):
+                return await self._protocol.read(max_bytes)
         except TimeoutError as error:
-            raise ReadTimeout(str(error)) from error
+            raise httpcore2.ReadTimeout(str(error)) from error
         except OSError as error:
-            raise ReadError(str(error)) from error
+            raise httpcore2.ReadError(str(error)) from error
 
-    async def write(self, buffer: bytes, timeout: float) -> None:  # noqa: ASYNC109
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
         """Write all of `buffer`. Raises WriteTimeout, WriteError."""
         try:
             self._transport.write(buffer)
-            await self._protocol.drained(timeout)
+            async with asyncio.timeout(timeout):
+                await self._protocol.drained()
         except TimeoutError as error:
-            raise WriteTimeout(str(error)) from error
+            raise httpcore2.WriteTimeout(str(error)) from error
         except OSError as error:
-            raise WriteError(str(error)) from error
+            raise httpcore2.WriteError(str(error)) from error
 
     async def aclose(self) -> None:
         """Close the connection: send TLS close_notify, and do not wait for the reply."""
@@ -153,9 +123,9 @@ class AsyncSocket:
 
     async def start_tls(
         self,
-        context: ssl.SSLContext,
-        name: str,
-        timeout: float,  # noqa: ASYNC109
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109
     ) -> AsyncSocket:
         """Start TLS with a server name (SNI). Raises ConnectTimeout, ConnectError."""
         loop = asyncio.get_running_loop()
@@ -163,36 +133,42 @@ class AsyncSocket:
             self._protocol.held
         ):  # sent unencrypted by a proxy: after the handshake it would be taken for the origin's data
             self._transport.abort()
-            raise ConnectError("bytes came before TLS began")
+            raise httpcore2.ConnectError("bytes came before TLS began")
         try:
             async with asyncio.timeout(timeout):
                 transport = await loop.start_tls(
-                    self._transport, self._protocol, context, server_hostname=name
+                    self._transport, self._protocol, ssl_context, server_hostname=server_hostname
                 )
         except TimeoutError as error:
             self._transport.abort()
-            raise ConnectTimeout(str(error)) from error
+            raise httpcore2.ConnectTimeout(str(error)) from error
         except OSError as error:  # ssl.SSLError is one
             self._transport.abort()
-            raise ConnectError(str(error)) from error
+            raise httpcore2.ConnectError(str(error)) from error
         protocol = self._protocol
         protocol.connection_made(cast(asyncio.BaseTransport, transport))
         return AsyncSocket(transport, protocol)
 
     def get_extra_info(self, info: str) -> Any:
-        """Return `ssl_object` (None without TLS), `server_addr`, or `is_readable`: the peer has sent data, or closed."""
+        """Return httpcore2's extra information: `is_readable` is true if the peer has sent data or closed the connection."""
         if info == "is_readable":
             return bool(self._protocol.held) or self._protocol.ended or self._transport.is_closing()
-        return self._transport.get_extra_info("peername" if info == "server_addr" else info)
+        names = {
+            "ssl_object": "ssl_object",
+            "server_addr": "peername",
+            "client_addr": "sockname",
+            "socket": "socket",
+        }
+        return self._transport.get_extra_info(names[info]) if info in names else None
 
 
 async def connect(address: str, port: int, timeout: float) -> AsyncSocket:  # noqa: ASYNC109
-    """Connect to an address. Raises ConnectTimeout, ConnectError."""
+    """Connect to an address. Raises httpcore2.ConnectTimeout, ConnectError."""
     try:
         async with asyncio.timeout(timeout):
             transport, protocol = await asyncio.get_running_loop().create_connection(_Protocol, address, port)
     except TimeoutError as error:
-        raise ConnectTimeout(str(error)) from error
+        raise httpcore2.ConnectTimeout(str(error)) from error
     except OSError as error:
-        raise ConnectError(str(error)) from error
+        raise httpcore2.ConnectError(str(error)) from error
     return AsyncSocket(transport, protocol)

@@ -10,11 +10,11 @@ from missy.net.content_coding import Unpacker, coding_of
 from missy.net.limits import MAX_ERROR, MAX_STREAM
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+    import httpcore2
 
     from missy.net.gate import Gate, RequestContext
-    from missy.net.http1 import Head
-    from missy.net.pool import Pool
 
 
 def tell(gate: Gate, context: RequestContext, error: BaseException, *, status: int | None = None) -> NoReturn:
@@ -33,104 +33,91 @@ class BrokenOff(Exception):
 class _Body:
     """Common part of both bodies: decompression, the size limit, and the audit record at the end."""
 
-    def __init__(self, gate: Gate, context: RequestContext, head: Head, pool: Pool, connection: Any) -> None:
+    def __init__(self, gate: Gate, context: RequestContext, response: httpcore2.Response) -> None:
         self._gate = gate
-        self._context = context
-        self._pool = pool
-        self._connection = connection
-        self._status = head.status
+        self._passage = context
+        self._status = response.status
         self._restart = context.attribution.live
         self._bytes = 0
         self._whole = False
-        self._closed = False
-        self._most = MAX_STREAM if 200 <= head.status < 300 else MAX_ERROR
-        gate.last_headers = head.headers
-        self._unpacker = Unpacker(coding_of(head.headers))
-        self._pieces: list[bytes] = []  # decompressed, and not read yet
+        self._most = MAX_STREAM if 200 <= response.status < 300 else MAX_ERROR
+        gate.last_headers = response.headers
+        self._unpacker = Unpacker(coding_of(response.headers))
 
-    def _take(self, chunk: bytes) -> None:
-        """Decompress and count bytes. Raises BadReply for too many, and for a corrupt stream."""
-        self._pieces = self._unpacker.feed(chunk)
-        self._bytes += sum(map(len, self._pieces))
+    def count(self, length: int) -> None:
+        self._bytes += length
         if self._bytes > self._most:
             raise BadReply(f"the reply ({self._status}) is longer than {self._most >> 20} MiB")
         if self._restart:
-            self._context.clock.reset_idle()
+            self._passage.clock.reset_idle()
+
+    def unpacked(self, chunk: bytes) -> list[bytes]:
+        pieces = self._unpacker.feed(chunk)
+        self.count(sum(map(len, pieces)))
+        return pieces
 
     def hurry(self, seconds: float) -> None:
         """Limit the rest of the body to so many seconds in total: the reader has the whole answer already."""
         self._restart = False
-        self._context.clock.reset_idle(seconds)
+        self._passage.clock.reset_idle(seconds)
 
     def failed(self, error: BaseException) -> NoReturn:
-        tell(self._gate, self._context, error, status=self._status)
+        tell(self._gate, self._passage, error, status=self._status)
 
     def ended(self, error: BaseException | None = None) -> None:
         """Finish the audit record: the response is complete, or `error` ended it."""
-        self._gate.end(self._context, status=self._status, error=error)
+        self._gate.end(self._passage, status=self._status, error=error)
 
 
 class SyncBody(_Body):
-    """A response body for sync code: `read`, or iterate over it, and close it."""
+    """A response body for sync code."""
 
-    def read(self) -> bytes | None:
-        """Return the next bytes, None at the end. Raises a typed MissyError, which the audit records."""
-        if self._closed:
-            raise RuntimeError("the response is closed")
-        while not self._pieces:
-            try:
-                chunk = self._connection.read(self._context)
-                if not chunk:
-                    self._whole = True  # the reader reports the cause, or closes the body
-                    return None
-                self._take(chunk)
-            except BaseException as error:
-                self._connection.close()
-                self.failed(error)
-        return self._pieces.pop(0)
+    def __init__(self, *args: Any, stream: Any, release: Callable[[], None], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._stream = stream
+        self._release = release
 
     def __iter__(self) -> Iterator[bytes]:
-        while (piece := self.read()) is not None:
-            yield piece
+        try:
+            for chunk in self._stream:
+                for piece in self.unpacked(chunk):  # noqa: UP028 as its twin for async code has it
+                    yield piece
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            self.failed(error)
+        self._whole = True  # the reader reports the cause, or closes the body
 
     def close(self) -> None:
         """Return the connection to the pool or close it, and finish the audit record."""
-        if not self._closed:
-            self._closed = True
-            self._connection.finish()
-            if not self._pool.give(self._context.target, self._connection):
-                self._connection.close()
-        self.ended(None if self._whole or self._context.attribution.may_stop else BrokenOff())
+        self._stream.close()
+        self._release()
+        self.ended(None if self._whole or self._passage.attribution.may_stop else BrokenOff())
 
 
 class AsyncBody(_Body):
-    """The same for async code."""
+    """A response body for async code."""
 
-    async def read(self) -> bytes | None:
-        """Return the next bytes, None at the end. Raises a typed MissyError, which the audit records."""
-        if self._closed:
-            raise RuntimeError("the response is closed")
-        while not self._pieces:
-            try:
-                chunk = await self._connection.read(self._context)
-                if not chunk:
-                    self._whole = True  # the reader reports the cause, or closes the body
-                    return None
-                self._take(chunk)
-            except BaseException as error:
-                await self._connection.aclose()
-                self.failed(error)
-        return self._pieces.pop(0)
+    def __init__(
+        self, *args: Any, stream: Any, release: Callable[[], Awaitable[None]], **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._stream = stream
+        self._release = release
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        while (piece := await self.read()) is not None:
-            yield piece
+        try:
+            async for chunk in self._stream:
+                for piece in self.unpacked(chunk):
+                    yield piece
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            self.failed(error)
+        self._whole = True  # the reader reports the cause, or closes the body
 
     async def aclose(self) -> None:
         """Return the connection to the pool or close it, and finish the audit record."""
-        if not self._closed:
-            self._closed = True
-            await self._connection.finish()
-            if not self._pool.give(self._context.target, self._connection):
-                await self._connection.aclose()
-        self.ended(None if self._whole or self._context.attribution.may_stop else BrokenOff())
+        await self._stream.aclose()
+        await self._release()
+        self.ended(None if self._whole or self._passage.attribution.may_stop else BrokenOff())

@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 import errno
+import ssl
 
 from missy.errors import BadReply, ConnectionFailed, MissyError, ProviderError, TimedOut
-from missy.net.transport_errors import (
-    ConnectError,
-    Expired,
-    LocalProtocolError,
-    NetworkError,
-    ProxyError,
-    RemoteProtocolError,
-)
 
 _WORDS = {
     errno.ECONNREFUSED: ("connection refused", "is the server running, and is the port right?"),
@@ -39,8 +32,6 @@ def broken(host: str, port: int, error: OSError) -> ConnectionFailed:
 
 def untrusted(host: str, port: int, error: Exception) -> ConnectionFailed:
     """Return the error for a TLS handshake that failed."""
-    import ssl
-
     if isinstance(error, ssl.SSLCertVerificationError):
         return ConnectionFailed(
             f"the certificate of {host}:{port} is not trusted: {error.verify_message}",
@@ -56,32 +47,34 @@ def untrusted(host: str, port: int, error: Exception) -> ConnectionFailed:
 
 
 def translate(error: BaseException, host: str, port: int) -> BaseException:
-    """Return the typed error for a TransportError; our own errors and signals are returned unchanged."""
+    """Return the typed error for an error of httpcore2; our own errors and signals are returned unchanged."""
+    import httpcore2
+
     if isinstance(error, MissyError) or not isinstance(error, Exception):
         return error
-    if isinstance(error, Expired):
+    if isinstance(error, httpcore2.TimeoutException):
         return TimedOut(f"{host}:{port} did not answer in time")
-    if isinstance(error, RemoteProtocolError):
+    if isinstance(error, httpcore2.RemoteProtocolError):
         text = str(error)
-        if "incomplete" in text:
+        if "peer closed" in text or "incomplete" in text:
             return ConnectionFailed(f"{host}:{port} broke off in the middle of its reply", hint="try again")
-        if "without sending" in text:
+        if "without sending" in text or "without response" in text:
             return ConnectionFailed(
                 f"{host}:{port} closed the connection without an answer", hint="try again"
             )
         return BadReply(
             f"{host}:{port} does not answer in HTTP: {text[:200]}", hint="check the port in base_url"
         )
-    if isinstance(error, LocalProtocolError):
+    if isinstance(error, httpcore2.LocalProtocolError):
         return ProviderError(f"the request cannot be sent as HTTP: {str(error)[:200]}")
-    if isinstance(error, ProxyError):
+    if isinstance(error, httpcore2.ProxyError):
         return ConnectionFailed(
             f"the proxy refused to connect to {host}:{port}: {str(error)[:200]}", hint="see network.proxy"
         )
-    if isinstance(error, (NetworkError, OSError)):
+    if isinstance(error, (httpcore2.NetworkError, OSError)):
         cause = error.__cause__
         if isinstance(cause, OSError) and cause.errno:
-            is_new = isinstance(error, ConnectError)
+            is_new = isinstance(error, httpcore2.ConnectError)
             return (unreachable if is_new else broken)(host, port, cause)
         return ConnectionFailed(
             f"the connection to {host}:{port} broke: {str(error)[:200] or 'closed'}", hint="try again"

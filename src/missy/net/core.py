@@ -1,4 +1,4 @@
-"""Sending requests: authorize, record, connect or reuse a connection, send, limit the response.
+"""Sending requests over httpcore2: authorize, record, connect or reuse a connection, send, limit the response.
 
 Every request of Missy passes here; `transport` is the same with httpx2's interface, for lent clients. Redirects are
 never followed, the environment is never read, and only an authorized request is sent, only to its authorized target.
@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import httpcore2
+
 from missy.net.bodies import AsyncBody, SyncBody, tell
-from missy.net.connection import Outgoing
 from missy.net.resend import was_closed_unused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from missy.net.connection import AsyncConnection, Connection
     from missy.net.gate import Attribution, Gate, RequestContext
-    from missy.net.http1 import Head
     from missy.net.pool import Pool, Pools
 
     Headers = Sequence[tuple[bytes, bytes]]
@@ -64,10 +63,18 @@ def _authorize(gate: Gate, request: HttpRequest, attribution: Attribution) -> Re
     return gate.authorize(request.origin, request.method, path, attribution)
 
 
-def _outgoing(request: HttpRequest, context: RequestContext) -> Outgoing:
-    """Build the request as sent; its Host is the authorized target."""
-    headers = wire_headers(request, context.target.authority)
-    return Outgoing(request.method, request.target, headers, request.content)
+def _outgoing(request: HttpRequest, context: RequestContext) -> httpcore2.Request:
+    """Build httpcore2's request from the authorized target; a caller's extensions (SNI, socket options) are dropped."""
+    target = context.target
+    return httpcore2.Request(
+        request.method,
+        httpcore2.URL(
+            scheme=target.scheme.encode(), host=target.host.encode(), port=target.port, target=request.target
+        ),
+        headers=wire_headers(request, target.authority),
+        content=request.content,
+        extensions={"timeout": {"connect": context, "read": context, "write": context, "pool": None}},
+    )
 
 
 class Core:
@@ -81,30 +88,39 @@ class Core:
         """Send one request if the policy allows it, recorded with `attribution`. Raises a typed MissyError."""
         context = _authorize(self.gate, request, attribution)
         outgoing, pool = _outgoing(request, context), self._pools.of(context)
+        connection: Any = None
+
+        def release() -> None:
+            if not pool.give(outgoing.url.origin, connection):
+                connection.close()
+
         try:
-            connection, head = self._exchange(pool, outgoing, context, repeatable=request.repeatable)
+            connection, response = self._exchange(pool, outgoing, context, repeatable=request.repeatable)
+            body = SyncBody(self.gate, context, response, stream=response.stream, release=release)
         except BaseException as error:
+            if connection is not None:
+                connection.close()
             tell(self.gate, context, error)
-        return HttpResponse(head.status, head.headers, SyncBody(self.gate, context, head, pool, connection))
+        return HttpResponse(response.status, response.headers, body)
 
     def _exchange(
-        self, pool: Pool, outgoing: Outgoing, context: RequestContext, *, repeatable: bool
-    ) -> tuple[Connection, Head]:
+        self, pool: Pool, outgoing: httpcore2.Request, context: RequestContext, *, repeatable: bool
+    ) -> tuple[Any, httpcore2.Response]:
         """Send over an idle connection, else over a new one; a request that cannot be repeated needs a new one."""
-        connection, dead = pool.take(context.target) if repeatable else (None, [])
+        connection, dead = pool.take(outgoing.url.origin) if repeatable else (None, [])
         for old in dead:
             old.close()
         if connection is not None:
             try:
-                return connection, connection.send(outgoing, context)
+                return connection, connection.handle_request(outgoing)
             except BaseException as error:
                 connection.close()
                 if not was_closed_unused(error, context):
                     raise
         while True:
-            connection = pool.make()
+            connection = pool.make(outgoing.url.origin)
             try:
-                return connection, connection.send(outgoing, context)
+                return connection, connection.handle_request(outgoing)
             except BaseException as error:
                 connection.close()
                 is_preconnected, context.is_preconnected = context.is_preconnected, False
@@ -128,30 +144,41 @@ class AsyncCore:
         """Send one request if the policy allows it, recorded with `attribution`. Raises a typed MissyError."""
         context = _authorize(self.gate, request, attribution)
         outgoing, pool = _outgoing(request, context), self._pools.of(context)
+        connection: Any = None
+
+        async def release() -> None:
+            if not pool.give(outgoing.url.origin, connection):
+                await connection.aclose()
+
         try:
-            connection, head = await self._exchange(pool, outgoing, context, repeatable=request.repeatable)
+            connection, response = await self._exchange(
+                pool, outgoing, context, repeatable=request.repeatable
+            )
+            body = AsyncBody(self.gate, context, response, stream=response.stream, release=release)
         except BaseException as error:
+            if connection is not None:
+                await connection.aclose()
             tell(self.gate, context, error)
-        return HttpResponse(head.status, head.headers, AsyncBody(self.gate, context, head, pool, connection))
+        return HttpResponse(response.status, response.headers, body)
 
     async def _exchange(
-        self, pool: Pool, outgoing: Outgoing, context: RequestContext, *, repeatable: bool
-    ) -> tuple[AsyncConnection, Head]:
+        self, pool: Pool, outgoing: httpcore2.Request, context: RequestContext, *, repeatable: bool
+    ) -> tuple[Any, httpcore2.Response]:
         """Send over an idle connection, else over a new one; a request that cannot be repeated needs a new one."""
-        connection, dead = pool.take(context.target) if repeatable else (None, [])
+        connection, dead = pool.take(outgoing.url.origin) if repeatable else (None, [])
         for old in dead:
             await old.aclose()
         if connection is not None:
             try:
-                return connection, await connection.send(outgoing, context)
+                return connection, await connection.handle_async_request(outgoing)
             except BaseException as error:
                 await connection.aclose()
                 if not was_closed_unused(error, context):
                     raise
         while True:
-            connection = pool.make()
+            connection = pool.make(outgoing.url.origin)
             try:
-                return connection, await connection.send(outgoing, context)
+                return connection, await connection.handle_async_request(outgoing)
             except BaseException as error:
                 await connection.aclose()
                 is_preconnected, context.is_preconnected = context.is_preconnected, False

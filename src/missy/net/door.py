@@ -92,17 +92,21 @@ class Door:
         """Return the sender for sync code; created once."""
         with self._making:
             if self._core is None:
-                from missy.net.connection import Connection
+                import httpcore2
+
                 from missy.net.core import Core
-                from missy.net.openers import Direct, Tunnelled
-                from missy.net.pool import Pool, Pools
+                from missy.net.pool import make_pools
                 from missy.net.streams import Backend
 
-                direct, proxied = Direct(self._direct(), self._tls), None
-                if self._proxy is not None:
-                    tunnelled = Tunnelled(Backend(self.gate, proxy=True), self._tls, self._proxy)
-                    proxied = Pool(lambda: Connection(tunnelled.open))
-                self._core = Core(self.gate, Pools(Pool(lambda: Connection(direct.open)), proxied))
+                pools = make_pools(
+                    httpcore2.ConnectionPool,
+                    httpcore2.HTTPProxy,
+                    self._direct(),
+                    Backend(self.gate, proxy=True),
+                    self._tls,
+                    self._proxy,
+                )
+                self._core = Core(self.gate, pools)
             return self._core
 
     def async_core(self) -> AsyncCore:
@@ -113,19 +117,21 @@ class Door:
         with self._making:
             if self._async_core is None or self._loop is not loop:
                 self._loop = loop
-                from missy.net.connection import AsyncConnection
+                import httpcore2
+
                 from missy.net.core import AsyncCore
-                from missy.net.openers import AsyncDirect, AsyncTunnelled
-                from missy.net.pool import Pool, Pools
+                from missy.net.pool import make_pools
                 from missy.net.streams import AsyncBackend
 
-                direct, proxied = AsyncDirect(AsyncBackend(self.gate), self._tls), None
-                if self._proxy is not None:
-                    tunnelled = AsyncTunnelled(AsyncBackend(self.gate, proxy=True), self._tls, self._proxy)
-                    proxied = Pool(lambda: AsyncConnection(tunnelled.open))
-                self._async_core = AsyncCore(
-                    self.gate, Pools(Pool(lambda: AsyncConnection(direct.open)), proxied)
+                pools = make_pools(
+                    httpcore2.AsyncConnectionPool,
+                    httpcore2.AsyncHTTPProxy,
+                    AsyncBackend(self.gate),
+                    AsyncBackend(self.gate, proxy=True),
+                    self._tls,
+                    self._proxy,
                 )
+                self._async_core = AsyncCore(self.gate, pools)
             return self._async_core
 
     def _direct(self) -> Backend:

@@ -52,7 +52,11 @@ class Attribution:
 
 
 class RequestContext:
-    """The state of one request, given to each of its reads and writes: the clock, the decision, the counters."""
+    """The state of one request.
+
+    httpcore2 passes a request's timeouts unchanged to the network backend and its streams. A RequestContext is passed
+    instead, so that each read and write has the clock, the decision and the counters of its request.
+    """
 
     __slots__ = (
         "attribution",

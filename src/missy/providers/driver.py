@@ -172,6 +172,7 @@ def drive(adapter: ProviderAdapter, request: Request) -> Iterator[Event]:
     """Yield the answer's events as they arrive. Raises MissyError."""
     steps = answer_steps(adapter, request)
     response: HttpResponse | None = None
+    chunks: Any = None
     outcome, failure = None, None
     try:
         while True:
@@ -182,7 +183,7 @@ def drive(adapter: ProviderAdapter, request: Request) -> Iterator[Event]:
             outcome, failure = None, None
             try:
                 if isinstance(step, _Read):
-                    outcome = response.body.read() if response is not None else None
+                    outcome = next(chunks, None)
                 elif not isinstance(step, _STEPS):
                     yield step
                 elif isinstance(step, _Run):
@@ -196,6 +197,7 @@ def drive(adapter: ProviderAdapter, request: Request) -> Iterator[Event]:
                         time.sleep(step.seconds)
                     else:
                         outcome = response = adapter.endpoint.core().send(step.request, step.attribution)
+                        chunks = iter(response.body)
             except MissyError as error:
                 failure = error
     finally:
@@ -209,6 +211,7 @@ async def adrive(adapter: ProviderAdapter, request: Request) -> AsyncIterator[Ev
 
     steps = answer_steps(adapter, request)
     response: HttpResponse | None = None
+    chunks: Any = None
     outcome, failure = None, None
     try:
         while True:
@@ -219,7 +222,7 @@ async def adrive(adapter: ProviderAdapter, request: Request) -> AsyncIterator[Ev
             outcome, failure = None, None
             try:
                 if isinstance(step, _Read):
-                    outcome = await response.body.read() if response is not None else None
+                    outcome = await anext(chunks, None)
                 elif not isinstance(step, _STEPS):
                     yield step
                 elif isinstance(step, _Run):
@@ -235,6 +238,7 @@ async def adrive(adapter: ProviderAdapter, request: Request) -> AsyncIterator[Ev
                         outcome = response = await adapter.endpoint.async_core().send(
                             step.request, step.attribution
                         )
+                        chunks = aiter(response.body)
             except MissyError as error:
                 failure = error
     finally:
