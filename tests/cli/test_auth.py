@@ -452,7 +452,7 @@ def test_usage_shows_both_windows(shell, simulator):
     assert "12.5 % used of 5 hours" in ran.text
     assert "40 % used of 7 days" in ran.text
     assert time.strftime("%Y", time.localtime(4_000_000_000)) in ran.text
-    row = shell("usage", "--json", "--provider", "openai-codex").json()[0]
+    row = shell("usage", "--json", "--provider", "openai-codex").json()["limits"][0]
     assert (row["entry"], row["limits"]["primary"]["used_percent"]) == ("openai-codex", 12.5)
     sent = simulator.backend_origin.journal[-1]
     assert sent.headers["chatgpt-account-id"] == ADA.id

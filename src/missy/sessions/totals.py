@@ -43,6 +43,7 @@ class Total:
         """Return the object of `usage --json`."""
         return {
             "key": self.key,
+            **({} if self.name is None else {"name": self.name}),
             "calls": self.calls,
             "input_tokens": self.in_tok,
             "output_tokens": self.out_tok,
@@ -54,16 +55,16 @@ class Total:
         }
 
 
-def totals(store: Store, since_ms: int, by: str) -> list[Total]:
-    """Return the sums of all calls since a time, by `KEYS`; days in order, others with the highest cost first."""
+def totals(store: Store, since_ms: int, by: str, *, entry: str | None = None) -> list[Total]:
+    """Return the sums of all calls since a time, by one of `KEYS`; days in order, others with the highest cost first."""
     key, order = _KEYS[by]
     with store.read() as db:
         rows = db.execute(
             f"""SELECT {key}, max(session.name), count(*), sum(in_tok), sum(cost_micro), sum(out_tok), sum(cached_tok),
             sum(cost_micro IS NULL), {ESTIMATED}
             FROM spend LEFT JOIN session ON session.id = spend.session
-            WHERE at_ms >= ? GROUP BY 1 ORDER BY {order}""",
-            (since_ms,),
+            WHERE at_ms >= ? AND (? IS NULL OR spend.entry = ?) GROUP BY 1 ORDER BY {order}""",
+            (since_ms, entry, entry),
         ).fetchall()
     return [
         Total(

@@ -160,7 +160,7 @@ def _as_json(row: LoginStatus) -> dict[str, Any]:
 
 
 def _print_status(row: LoginStatus) -> None:
-    from missy.cli.commands.usage import print_limits
+    from missy.cli.plan_limits import print_limits
 
     if row.state == "broken":
         emit(f"{row.entry}: the login file is broken; log in again: missy auth login {row.entry}")
