@@ -31,7 +31,6 @@ _NAMES = {
     "RuntimeError": "ValueError",  # what a generator says that is running already
     "asyncio": "time",
     "_astream": "_stream",
-    "checked_astream": "checked_stream",
     "tool_astream": "tool_stream",
 }
 
