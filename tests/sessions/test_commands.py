@@ -212,7 +212,7 @@ def test_deleting_asks_or_wants_a_yes(missy, talked, origin):
         assert person.end() == 0
     assert [row["name"] for row in missy.inside("sessions", "--json").json()] == ["holiday"]
     ran = missy.inside("sessions", "delete", "--all", "--yes")
-    assert (ran.code, ran.err.strip()) == (0, "missy: deleted 1 session")
+    assert (ran.code, ran.err.strip()) == (0, "missy: gone: 1 session")
     assert missy.inside("sessions", "--json").json() == []
 
 

@@ -131,7 +131,7 @@ def delete(sessions: tuple[str, ...], older_than: str | None, every: bool, yes: 
             return notice("there is nothing to delete")
         require_yes(f"Delete {counted(len(ids), 'session')}? This cannot be undone.", yes=yes)
         gone = deleting.delete(store, ids)
-    return notice(f"deleted {counted(gone, 'session')}")
+    return notice(f"gone: {counted(gone, 'session')}")
 
 
 @click.command()
