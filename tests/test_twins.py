@@ -10,11 +10,13 @@ import pytest
 from missy.answering import driving
 from missy.net import bodies, core, scoped, transport, watched_body
 from missy.providers import driver
+from missy.spending import meter
 from missy.toolbox import drive
 
 # async name -> sync name, besides a leading Async
 _NAMES = {
     "aclose": "close",
+    "aclosing": "closing",
     "adrive": "drive",
     "aevents": "events",
     "async_answering": "answering",
@@ -24,6 +26,7 @@ _NAMES = {
     "anext": "next",
     "aread": "read",
     "asend": "send",
+    "astream": "stream",
     "async_core": "core",
     "handle_async_request": "handle_request",
     "__aiter__": "__iter__",
@@ -99,6 +102,7 @@ def plain(thing: object) -> str:
         (scoped.ScopedClient, scoped.AsyncScopedClient),
         (watched_body.SyncWatched, watched_body.AsyncWatched),
         (driver.drive, driver.adrive),
+        (meter.MeteredProvider.stream, meter.MeteredProvider.astream),
         (driving.events, driving.aevents),
         (drive.tool_stream, drive.tool_astream),
     ],

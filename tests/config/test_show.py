@@ -40,3 +40,12 @@ def test_keys_are_masked_and_references_are_not(loaded):
     assert shown["providers"]["a"]["api_keys"] == ["$A", "***"]
     assert shown["providers"]["b"]["api_key"] is None
     assert "hunter2" not in to_yaml(shown)
+
+
+def test_a_price_is_shown_as_it_is_written(loaded):
+    """An entry's `price` can be loaded again; without one it is null."""
+    text = "providers: {a: {price: {input: 2.5, output: 10}}, b: {price: {input: null, output: null}}}\n"
+    shown = effective(loaded(text))["providers"]
+    assert shown["a"]["price"] == {"input": 2.5, "cached_input": None, "output": 10.0}
+    assert shown["b"]["price"] is None
+    assert loaded(to_yaml(effective(loaded(text)))).providers["a"].price == loaded(text).providers["a"].price

@@ -124,7 +124,7 @@ def test_an_unknown_price_is_refused_with_the_line_to_write(missy, at):
     assert (ran.code, ran.json()["error"]["type"], ran.json()["error"]["spent_usd"]) == (7, "budget", None)
     assert "price: {input: " in ran.json()["error"]["hint"]
     assert "providers.test" in ran.json()["error"]["hint"]
-    assert origin.connections == 0
+    assert origin.requests == []
     assert missy("config", "set", "providers.test.price", "{input: 2.5, output: 10}").code == 0
     assert missy(*CALL, "--json").json()["cost_usd"] == 0.001
 
@@ -224,7 +224,7 @@ def test_a_record_that_cannot_be_written_stops_a_budget(missy, budget):
     missy.home.joinpath("sessions.db").write_bytes(b"no database" * 100)
     missy.home.joinpath("sessions.db").chmod(0o600)
     ran = missy.inside(*CALL)
-    assert (ran.code, origin.connections) == (1, 0)
+    assert (ran.code, origin.requests) == (1, [])
     assert "sessions.db" in ran.err
 
 
@@ -237,4 +237,4 @@ def test_a_budget_is_no_reason_to_ask_somebody_else(missy, serve):
     }
     missy.config({"providers": entries, "budget": {"day_usd": 0.0001}})
     assert missy.inside("ask", "hi").code == 7
-    assert (one.connections, two.connections) == (0, 0)
+    assert (one.requests, two.requests) == ([], [])

@@ -16,6 +16,7 @@ NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 OPENAI = ("api.openai.com", "/v1")
 
 
+@pytest.mark.locked
 @pytest.mark.parametrize(
     ("model", "counts", "cost"),
     [
@@ -49,6 +50,7 @@ def test_the_name_of_a_model_alone_has_no_price(host, path, model):
     assert table.look_up(host, path, model) is None
 
 
+@pytest.mark.locked
 @pytest.mark.parametrize(
     ("host", "path", "model"),
     [
@@ -80,6 +82,7 @@ def test_more_cached_tokens_than_there_are_do_not_make_it_cheaper():
     )
 
 
+@pytest.mark.locked
 def test_tokens_written_to_a_cache_have_their_price():
     """Cache writes are part of the input, at a price of their own where there is one; the upper bound counts it."""
     price = table.look_up("api.anthropic.com", "/v1", "claude-sonnet-4-5")  # 3 in, 3.75 written, 15 out

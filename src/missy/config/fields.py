@@ -43,7 +43,7 @@ _AMOUNT: _Schema = {"type": ["number", "null"], "minimum": 0, "maximum": values.
 _PRICE: _Schema = {
     "type": ["object", "null"],
     "additionalProperties": False,
-    "properties": dict.fromkeys(("input", "cached_input", "output"), _AMOUNT),
+    "properties": dict.fromkeys(values.PRICES, _AMOUNT),
 }
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from missy.config import fields
 from missy.config.roles import KEYS
 from missy.config.schema import is_reference
+from missy.config.values import PRICES
 from missy.masking import MASK
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def _entry(entry: Entry, kinds: Kinds) -> dict[str, Any]:
         "query": {name: _mask(text) for name, text in entry.query},
         "base_url": entry.endpoint,
         "issuer": entry.issuer_url,
+        "price": entry.price and _plain(entry.price, list(PRICES)),
     }
     return shown | {key: value for key, value in in_force.items() if key in shown}
 

@@ -21,7 +21,7 @@ MAX_RETRIES = 100
 MAX_DAYS = 36_500
 MAX_PROSE = 65_536  # characters
 MAX_PRICE = 1_000_000  # US dollars for a million tokens
-_PRICES = ("input", "cached_input", "output")
+PRICES = ("input", "cached_input", "output")
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 VARIABLE = re.compile(r"\$[A-Za-z_][A-Za-z0-9_]*")
 SECRET_NAME = re.compile(r"(vault|keyring)://[A-Za-z0-9._/-]{1,128}")
@@ -133,13 +133,13 @@ def price(value: Any) -> TokenPrice | None:
     if not isinstance(value, dict):
         raise Wrong(kind_of(value), "write a mapping: {input: 2.5, output: 10}")
     for name, amount in value.items():
-        if name not in _PRICES:
-            raise Wrong("an unknown part", nearest(str(name), _PRICES), key=name)
+        if name not in PRICES:
+            raise Wrong("an unknown part", nearest(str(name), PRICES), key=name)
         if amount is not None and (
             isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 <= amount <= MAX_PRICE
         ):
             raise Wrong(shown(amount), key=name)
-    given, cached, made = (value.get(name) for name in _PRICES)
+    given, cached, made = (value.get(name) for name in PRICES)
     if given is None and made is None and cached is None:
         return None
     if given is None or made is None:

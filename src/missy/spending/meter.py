@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from typing import TYPE_CHECKING, Any
 
 from missy.spending.call import Call
@@ -109,11 +109,13 @@ class MeteredProvider:
     def stream(self, request: Request) -> Iterator[Event]:
         """Yield the answer's events. Raises MissyError; BudgetError before anything is sent."""
         call = self._meter.begin(self._entry, request)
+        events: Any = self._provider.stream(request)
         try:
-            for event in self._provider.stream(request):
-                if call.note(event):
-                    call.end(None)
-                yield event
+            with closing(events):
+                for event in events:
+                    if call.note(event):
+                        call.end(None)
+                    yield event
         except BaseException as error:
             call.end(error)
             raise
@@ -124,10 +126,11 @@ class MeteredProvider:
         """Like `stream`, for async code. What may use the disk runs in a thread."""
         import asyncio
 
-        if self._meter.has_limit(request):
-            call = await asyncio.to_thread(self._meter.begin, self._entry, request)
-        else:
-            call = self._meter.begin(self._entry, request)
+        call = (
+            await asyncio.to_thread(self._meter.begin, self._entry, request)
+            if self._meter.has_limit(request)
+            else self._meter.begin(self._entry, request)
+        )
         events: Any = self._provider.astream(request)
         try:
             async with aclosing(events):
