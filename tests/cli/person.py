@@ -12,7 +12,7 @@ import struct
 import subprocess
 import termios
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.cli.vt import Terminal
@@ -32,6 +32,7 @@ class Person:
         rows: int = 24,
         env: dict[str, str | None] | None = None,
         cwd: Path | None = None,
+        command: Sequence[str] | None = None,
     ) -> None:
         self.terminal = Terminal(columns, rows)
         self.raw = ""
@@ -40,7 +41,7 @@ class Person:
         self.before = termios.tcgetattr(slave)
         self._slave = slave
         self.process = subprocess.Popen(
-            [*COMMAND, *args],
+            [*COMMAND, *args] if command is None else [*command],
             stdin=slave,
             stdout=slave,
             stderr=slave,

@@ -7,6 +7,7 @@ are used to correct, no escape sequences.
 from __future__ import annotations
 
 import os
+import re
 import select
 import signal
 import sys
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 _ESCAPE_SECONDS = 0.05
 _ERASE = "\b \b"
+_LAST_WORD = re.compile(r"\S*\s*\Z")
 
 
 class PlainEditor:
@@ -121,7 +123,7 @@ class PlainEditor:
         elif key == Keys.ControlU:
             self._erase(len(self._text))
         elif key == Keys.ControlW:
-            self._erase(len(self._text) - len(self._text.rstrip().rpartition(" ")[0]))
+            self._erase(len(self._text) - len(_LAST_WORD.sub("", self._text)))
         elif key == Keys.ControlC:
             self._clear()
         elif key == Keys.ControlZ:

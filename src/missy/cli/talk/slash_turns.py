@@ -87,9 +87,7 @@ def save(shell: Shell, path: str) -> None:
     try:
         write_new(path, [text.encode(), b"\n" if format_ == "json" else b""], force=False)
     except UsageError as error:
-        if "there already" in error.message:
-            raise UsageError(error.message, hint="name another file: nothing is written over") from None
-        raise
+        raise UsageError(error.message, hint="name another file: nothing is written over") from None
     notice(f"written: {os.path.expanduser(path)}")
 
 
