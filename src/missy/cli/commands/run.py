@@ -74,34 +74,41 @@ def command(
     pinned = config.entry(provider or (place.entry if place else None)).entry
     app.warn(pinned)
     dumb = os.environ.get("TERM", "dumb") == "dumb"
-    with app.assistant() as missy:
-        talk = Talk(missy, pinned, TurnOptions(**options), place=place, temporary=temporary)
-        talk.plain = plain or dumb or config.run.screen_reader
-        talk.clipboard = config.run.clipboard and not dumb
+    talk = Talk(app.assistant, config, pinned, TurnOptions(**options), place=place, temporary=temporary)
+    talk.plain = plain or dumb or config.run.screen_reader
+    talk.clipboard = config.run.clipboard and not dumb
+    try:
         _run(talk, provider, role, attach, marks=not dumb)
+    finally:
+        talk.close()
     return 0
 
 
 def _run(talk: Talk, provider: str | None, role: str | None, attach: tuple[str, ...], *, marks: bool) -> None:
     """Set up the terminal, and hold the conversation."""
-    from missy.cli.talk import slash_options, slash_sessions
     from missy.cli.talk.loop import Loop
     from missy.cli.talk.signals import Signals
     from missy.cli.talk.tty_modes import TerminalModes
     from missy.sessions.input_history import InputHistory
 
-    run = talk.missy.config.run
+    run = talk.config.run
     with Signals() as signals, TerminalModes(marks=marks, draws=not talk.plain) as modes:
         reader = _reader(talk, modes, marks=marks)
         modes.on_continue = reader.redraw
         history = InputHistory() if run.history and not talk.temporary else None
         loop = Loop(talk, reader, signals, history, status=run.status and not talk.plain)
         if role is not None:
+            from missy.cli.talk import slash_options
+
             given = {name: getattr(talk.options, name) for name in ("model", "temperature")}
             slash_options.take_role(loop, role, provider=provider, **given)
         for path in attach:
+            from missy.cli.talk import slash_options
+
             slash_options.attach(loop, path)
         if talk.has_session:
+            from missy.cli.talk import slash_sessions
+
             slash_sessions.introduce(loop)
         loop.run()
 

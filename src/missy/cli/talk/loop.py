@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -9,7 +10,6 @@ from typing import TYPE_CHECKING
 from missy.cli.app import notice
 from missy.cli.output.sanitize import sanitize
 from missy.cli.talk import slash
-from missy.cli.talk.answering import answer
 from missy.cli.talk.line import Line, LineCleared
 from missy.cli.talk.shell import Leave
 from missy.cli.talk.status import status_line
@@ -50,6 +50,8 @@ class Loop:
 
     def run(self) -> None:
         """Read and carry out until Ctrl-D or /exit."""
+        gc.freeze()  # loaded modules stay: the collector need not look at them
+        gc.enable()
         while True:
             try:
                 line = self._read()
@@ -68,6 +70,8 @@ class Loop:
 
     def ask(self, ask: Callable[[], SessionAnswer]) -> bool:
         """Show an answer; tell whether any text of it came."""
+        from missy.cli.talk.answering import answer
+
         return answer(self.talk, self._signals, ask)
 
     def recent(self) -> None:
@@ -157,7 +161,7 @@ class Loop:
         """Ask before a message is sent that the user may not want to send. Raises UsageError."""
         from missy.secrets.known import find_key
 
-        config = self.talk.missy.config
+        config = self.talk.config
         owner = find_key(message, config.providers.values(), os.environ)
         if owner and not self._confirmed(f"this message holds the key of entry {owner}"):
             return False

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
-from missy.cli.talk import slash_options, slash_sessions, slash_turns
 from missy.cli.talk.shell import Leave
 from missy.errors import UsageError
 
@@ -45,6 +45,16 @@ def run(shell: Shell, line: str) -> None:
     command.run(shell, rest)
 
 
+def _run(module: str, function: str) -> Callable[[Shell, str], None]:
+    """Return the handler of a command. Its module is imported when it is used."""
+
+    def run(shell: Shell, argument: str) -> None:
+        handler = getattr(importlib.import_module(f"missy.cli.talk.{module}"), function)
+        handler(shell, argument)
+
+    return run
+
+
 def _hint(name: str) -> str:
     from difflib import get_close_matches
 
@@ -73,27 +83,36 @@ COMMANDS: dict[str, Command] = {
     command.name: command
     for command in (
         Command("help", "", "The commands and keys.", _help),
-        Command("model", "[M]", "Show the model, or use another one.", slash_options.model),
-        Command("provider", "[E]", "Show the entry, or ask another one.", slash_options.provider),
-        Command("system", "[T]", "Show or set the instructions; off: none.", slash_options.system),
-        Command("role", "[R]", "List the roles, or take one.", slash_options.role),
-        Command("attach", "FILE", "Send a file along with the next message.", slash_options.attach),
-        Command("detach", "", "Send no file after all.", slash_options.detach),
-        Command("retry", "[MODEL]", "Ask the last question again.", slash_turns.retry),
-        Command("edit", "", "Change the last question, and ask it again.", slash_turns.edit),
-        Command("undo", "[N]", "Put the last turn, or N, aside.", slash_turns.undo),
-        Command("fork", "[NAME]", "Go on in a new session with the same turns.", slash_turns.fork),
-        Command("copy", "[N|all]", "Copy the last answer, its code block N, or all turns.", slash_turns.copy),
-        Command("save", "FILE", "Write the conversation to a new file: .md or .json.", slash_turns.save),
-        Command("sessions", "", "List the stored sessions.", slash_sessions.list_),
-        Command("resume", "S", "Go on with a stored session.", slash_sessions.resume),
-        Command("search", "W", "Find words in stored sessions.", slash_sessions.search),
-        Command("rename", "N", "Name this session.", slash_sessions.rename),
-        Command("usage", "", "Tokens, cost and limits so far.", slash_sessions.usage),
-        Command("schema", "[S|off]", "Show or set what answers must fit.", slash_options.schema),
-        Command("reasoning", "[L]", "low, medium, high, or off.", slash_options.reasoning),
-        Command("clear", "", "Begin a new session; this one stays stored.", slash_sessions.clear),
-        Command("temp", "", "Store nothing; before the first message.", slash_sessions.temp),
+        Command("model", "[M]", "Show the model, or use another one.", _run("slash_options", "model")),
+        Command("provider", "[E]", "Show the entry, or ask another one.", _run("slash_options", "provider")),
+        Command("system", "[T]", "Show or set the instructions; off: none.", _run("slash_options", "system")),
+        Command("role", "[R]", "List the roles, or take one.", _run("slash_options", "role")),
+        Command(
+            "attach", "FILE", "Send a file along with the next message.", _run("slash_options", "attach")
+        ),
+        Command("detach", "", "Send no file after all.", _run("slash_options", "detach")),
+        Command("retry", "[MODEL]", "Ask the last question again.", _run("slash_turns", "retry")),
+        Command("edit", "", "Change the last question, and ask it again.", _run("slash_turns", "edit")),
+        Command("undo", "[N]", "Put the last turn, or N, aside.", _run("slash_turns", "undo")),
+        Command("fork", "[NAME]", "Go on in a new session with the same turns.", _run("slash_turns", "fork")),
+        Command(
+            "copy",
+            "[N|all]",
+            "Copy the last answer, its code block N, or all turns.",
+            _run("slash_turns", "copy"),
+        ),
+        Command(
+            "save", "FILE", "Write the conversation to a new file: .md or .json.", _run("slash_turns", "save")
+        ),
+        Command("sessions", "", "List the stored sessions.", _run("slash_sessions", "list_")),
+        Command("resume", "S", "Go on with a stored session.", _run("slash_sessions", "resume")),
+        Command("search", "W", "Find words in stored sessions.", _run("slash_sessions", "search")),
+        Command("rename", "N", "Name this session.", _run("slash_sessions", "rename")),
+        Command("usage", "", "Tokens, cost and limits so far.", _run("slash_sessions", "usage")),
+        Command("schema", "[S|off]", "Show or set what answers must fit.", _run("slash_options", "schema")),
+        Command("reasoning", "[L]", "low, medium, high, or off.", _run("slash_options", "reasoning")),
+        Command("clear", "", "Begin a new session; this one stays stored.", _run("slash_sessions", "clear")),
+        Command("temp", "", "Store nothing; before the first message.", _run("slash_sessions", "temp")),
         Command("exit", "", "End the conversation.", _exit),
     )
 }

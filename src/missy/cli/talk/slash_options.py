@@ -32,7 +32,7 @@ def provider(shell: Shell, name: str) -> None:
             talk.options.model = None
             talk.endpoint = None
         talk.entry = entry.entry
-    others = [one for one in talk.missy.config.providers if one != talk.entry]
+    others = [one for one in talk.config.providers if one != talk.entry]
     notice(f"provider: {talk.entry}" + (f" (there are also: {', '.join(others)})" if others else ""))
 
 
@@ -49,8 +49,7 @@ def role(shell: Shell, name: str) -> None:
         take_role(shell, name)
         return
     notice(
-        "roles: "
-        + (", ".join(shell.talk.missy.config.roles) or "none; write them below `roles:` in config.yaml")
+        "roles: " + (", ".join(shell.talk.config.roles) or "none; write them below `roles:` in config.yaml")
     )
 
 
@@ -59,7 +58,7 @@ def take_role(shell: Shell, name: str, **given: Any) -> None:
     from missy.config.roles import with_role
 
     talk = shell.talk
-    found = with_role(talk.missy.config, {"role": name, **given})
+    found = with_role(talk.config, {"role": name, **given})
     entry = found.pop("provider", None)
     if entry is not None:
         talk.entry = talk.missy.entry(entry).entry

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 from missy.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from missy.assistant import Missy
     from missy.cli.session_choice import Place
     from missy.cli.talk.line import Line
-    from missy.config.schema import Entry
+    from missy.config.schema import Config, Entry
     from missy.conversation.session import Session
     from missy.events import Attachment
 
@@ -44,7 +46,8 @@ class Talk:
     `draft` is what the next input begins with; `edits`: the next message replaces the last question.
     """
 
-    missy: Missy
+    open_missy: Callable[[], Missy]
+    loaded: Config
     entry: str
     options: TurnOptions
     place: Place | None = None  # None: a new session
@@ -55,7 +58,25 @@ class Talk:
     edits: bool = False
     endpoint: str | None = None  # that the last turn was sent to
     plain: bool = False
+    _missy: Missy | None = None
     _session: Session | None = None
+
+    @property
+    def missy(self) -> Missy:
+        """The assistant, made on first use: it takes longer to load than all that the first input line needs."""
+        if self._missy is None:
+            self._missy = self.open_missy()
+        return self._missy
+
+    @property
+    def config(self) -> Config:
+        """The configuration as it was looked at last."""
+        return self.loaded if self._missy is None else self._missy.config
+
+    def close(self) -> None:
+        """Close what was opened; sessions that are too old are deleted by it."""
+        if self._missy is not None:
+            self._missy.close()
 
     @property
     def session(self) -> Session:
@@ -101,7 +122,7 @@ class Talk:
             return self.options.model
         if self._session is not None and self._session.entry == self.entry and self._session.model:
             return self._session.model
-        entry = self.missy.config.providers.get(self.entry)
+        entry = self.config.providers.get(self.entry)
         return entry.model if entry else None
 
     @property

@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from missy.cli.output.sanitize import sanitize
-from missy.cost.money import format_usd
 from missy.errors import MissyError
 from missy.plural import counted
-from missy.sessions.listing import dollars
 
 if TYPE_CHECKING:
     from missy.cli.talk.state import Talk
@@ -37,6 +35,9 @@ def tokens(totals: Totals) -> str:
 
 def cost(totals: Totals) -> str:
     """Return what a session cost: `$?` if it is not known, `+` after a lower bound, `~` before an estimate."""
+    from missy.cost.money import format_usd
+    from missy.sessions.listing import dollars
+
     amount = dollars(totals.cost_micro)
     return format_usd(amount, estimated=totals.cost_estimated, at_least=not totals.cost_complete)
 
@@ -52,7 +53,7 @@ def _short(number: int | None) -> str:
 
 def windows(talk: Talk) -> list[str]:
     """Return how much of a plan's windows is used, from the last answer; nothing for an entry without a login."""
-    entry = talk.missy.config.providers.get(talk.entry)
+    entry = talk.config.providers.get(talk.entry)
     if entry is None or entry.issuer_url is None:
         return []
     try:
