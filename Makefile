@@ -1,5 +1,6 @@
 # make demo    an answer from the model on this machine, no key needed: PROMPT="..." asks something else
 # make demo-codex    a ChatGPT login from beginning to end, against a simulator: no account needed
+# make demo-chatgpt  Sign in with ChatGPT from beginning to end, against a simulator: no account needed
 # make test    lint, types and all tests, in parallel: WORKERS=4 (how many at once)
 # make quick   the tests that wait for nothing and need no model: under a minute
 # make lint    ruff and the import rules
@@ -31,7 +32,7 @@ SAY := @printf 'missy: %s\n' >&2
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: demo demo-codex test test-lowest test-frameworks frameworks-fit coverage quick lint types bench dist lock clean
+.PHONY: demo demo-codex demo-chatgpt test test-lowest test-frameworks frameworks-fit coverage quick lint types bench dist lock clean
 
 demo: $(VENV)/.local $(MODEL)
 	@MISSY_CONFIG= MISSY_HOME="$(HOME_OF_DEMO)" $(BIN)/missy ask --provider local "$$PROMPT"
@@ -76,6 +77,9 @@ coverage: $(VENV)/.dev $(MODEL)
 
 demo-codex: $(VENV)/.dev
 	@MISSY_CONFIG= $(BIN)/python -m tests.simulator
+
+demo-chatgpt: $(VENV)/.dev
+	@MISSY_CONFIG= $(BIN)/python -m tests.simulator --siwc
 
 dist: $(VENV)/.local
 	rm -rf dist

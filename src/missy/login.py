@@ -9,7 +9,6 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from missy.auth.ways import LoginStatus, SignIn
-from missy.config.kind_spec import usable
 from missy.config.schema import Entry
 from missy.errors import UsageError
 from missy.kinds import kind_of
@@ -29,7 +28,7 @@ __all__ = ["LoginStatus", "SignIn"]
 def login_entries(config: Config) -> list[Entry]:
     """Return every entry that has a login, or those that need no configuration."""
     found = [entry for entry in config.providers.values() if entry.spec.has_login]
-    specs = [spec for spec in usable(config.kinds) if spec.has_login and not spec.login_by_name]
+    specs = [spec for spec in config.kinds.values() if spec.has_login and not spec.login_by_name]
     return found or [Entry(spec.name, spec, timeout=spec.timeout) for spec in specs]
 
 
@@ -50,13 +49,21 @@ def find_entry(config: Config, name: str | None) -> Entry:
         if entry.entry == name:
             return entry
     spec = config.kinds.get(name)
-    if name not in config.providers and spec is not None and spec.has_login and not spec.not_yet:
+    if name not in config.providers and spec is not None and spec.has_login:
         return Entry(spec.name, spec, timeout=spec.timeout)
     kind = config.entry(name).kind  # raises for a name that no entry has
-    names = " and ".join(spec.name for spec in usable(config.kinds) if spec.has_login)
+    names = " and ".join(spec.name for spec in config.kinds.values() if spec.has_login)
     raise UsageError(
         f"entry '{name}' is of kind {kind}, which has no login", hint=f"missy auth is for {names}"
     )
+
+
+def find_accounts(config: Config) -> Entry:
+    """Return an entry whose kind stores several accounts, which all its entries share."""
+    entries = [entry for entry in config.providers.values() if entry.spec.has_login]
+    specs = [spec for spec in config.kinds.values() if spec.has_login]
+    entries += [Entry(spec.name, spec, timeout=spec.timeout) for spec in specs]
+    return next(entry for entry in entries if way_of(entry).several)
 
 
 def way_of(entry: Entry) -> LoginWay:

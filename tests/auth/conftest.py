@@ -1,28 +1,66 @@
-"""A simulator, a door that leads to it, and logins in a folder of their own."""
+"""People with logins of their own, each with the simulator that they came from."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from missy.audit import Audit
-from missy.auth.login import Login, load, new_login, store
-from missy.auth.oauth import Tokens
-from missy.auth.tokens import Logins
 from missy.net.door import Door
 from missy.policy import Endpoint, Policy, Rules
-from missy.secrets.redact import Secret
-from tests.simulator import Account, Simulator
+from tests.auth.people import PEOPLE, SiwcPerson, Subscriber
+from tests.simulator import Simulator
+from tests.simulator.siwc import SiwcSimulator
 
 
 @pytest.fixture
-def simulator() -> Iterator[Simulator]:
+def secrets(tmp_path: Path) -> Path:
+    folder = tmp_path / "secrets"
+    folder.mkdir(mode=0o700)
+    return folder
+
+
+@pytest.fixture
+def person(secrets: Path) -> Iterator[Subscriber]:
+    """Somebody with a login of the ChatGPT backend."""
+    one = Subscriber(secrets)
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def member(secrets: Path) -> Iterator[SiwcPerson]:
+    """Somebody who signed in with ChatGPT."""
+    one = SiwcPerson(secrets)
+    yield one
+    one.close()
+
+
+@pytest.fixture(params=PEOPLE)
+def anyone(request: pytest.FixtureRequest, secrets: Path) -> Iterator[Any]:
+    """Somebody with a login of either kind, in turn."""
+    one = PEOPLE[request.param](secrets)
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def simulator(request: pytest.FixtureRequest) -> Iterator[Simulator]:
+    """The simulator of the person in the test, if there is one."""
+    if "person" in request.fixturenames:
+        yield request.getfixturevalue("person").simulator
+        return
     with Simulator() as one:
         yield one
+
+
+@pytest.fixture
+def siwc(member: SiwcPerson) -> SiwcSimulator:
+    """The member's simulator."""
+    return member.simulator
 
 
 @pytest.fixture
@@ -31,40 +69,3 @@ def door(simulator: Simulator, tmp_path: Path) -> Iterator[Door]:
     one = Door(Policy(Rules(endpoints=endpoints)), Audit(tmp_path / "audit.jsonl"))
     yield one
     one.close()
-
-
-class Person:
-    """Somebody with a login file, and whatever their `missy` told them."""
-
-    def __init__(self, simulator: Simulator, door: Door, path: Path) -> None:
-        self.simulator = simulator
-        self.door = door
-        self.path = path
-        self.told: list[str] = []
-
-    def signs_in(self, lifetime: float = 3600.0, account: Account | None = None, **changes: Any) -> Login:
-        """Store a login whose access token lives this long; the tokens after it live an hour."""
-        self.simulator.issuer.lifetime = lifetime
-        minted = self.simulator.issuer.sign_in(account)
-        self.simulator.issuer.lifetime = 3600.0
-        tokens = Tokens(*(Secret(minted[f"{name}_token"]) for name in ("access", "refresh", "id")))
-        login = new_login(tokens, self.simulator.issuer_url, time.time())
-        for name, value in changes.items():
-            object.__setattr__(login, name, value)
-        store(self.path, login)
-        return login
-
-    def logins(self, clock: Callable[[], float] = time.time) -> Logins:
-        return Logins(
-            self.path, self.door, self.simulator.issuer_url, "codex", notice=self.told.append, clock=clock
-        )
-
-    @property
-    def stored(self) -> Login | None:
-        return load(self.path)
-
-
-@pytest.fixture
-def person(simulator: Simulator, door: Door, tmp_path: Path) -> Person:
-    (tmp_path / "secrets").mkdir(mode=0o700)
-    return Person(simulator, door, tmp_path / "secrets" / "openai-oauth.json")

@@ -1,7 +1,7 @@
 """Processes that want the same login at the same moment: started once, then let go round by round.
 
-Run as `python racer.py COUNT PATH ISSUER`. Each line on stdin is a round; each line on stdout its results: for every
-process the first letters of the token it got, or the error that it got instead.
+Run as `python -m tests.auth.racer COUNT WHERE`, WHERE as JSON. Each line on stdin is a round; each line on stdout its
+results: for every process the last letters of the token it got, or the error that it got instead.
 """
 
 from __future__ import annotations
@@ -9,36 +9,33 @@ from __future__ import annotations
 import json
 import os
 import sys
-from pathlib import Path
 
-from missy.audit import Audit
-from missy.auth.tokens import Logins
 from missy.errors import MissyError
-from missy.net.door import Door
-from missy.policy import Endpoint, Policy, Rules
+from tests.auth.people import Where, logins_at, place
 
 
-def attempt(path: Path, issuer: str) -> str:
+def attempt(where: Where) -> str:
     """Ask for a token as a fresh command would."""
-    door = Door(Policy(Rules(endpoints=(Endpoint(issuer, "codex"),))), Audit(path.parent / "audit.jsonl"))
+    door, logins = logins_at(where, notice=lambda _: None)
     try:
-        return Logins(path, door, issuer, "codex").access().token.reveal()[-24:]
+        token: str = logins.access().token.reveal()
+        return token[-24:]
     except MissyError as error:
         return f"{type(error).__name__}: {error.message}"
     finally:
         door.close()
 
 
-def race(path: Path, issuer: str, gates: list[int], results: int) -> None:
+def race(where: Where, gates: list[int], results: int) -> None:
     """Wait at the gate, try, report; the two gates take turns, so that nobody starts twice in a round."""
     turn = 0
     while os.read(gates[turn % 2], 1):
-        line = json.dumps(attempt(path, issuer)).encode() + b"\n"
+        line = json.dumps(attempt(where)).encode() + b"\n"
         os.write(results, line)  # shorter than PIPE_BUF: lines of several processes do not mix
         turn += 1
 
 
-def main(count: int, path: Path, issuer: str) -> None:
+def main(count: int, where: Where) -> None:
     """Fork the racers, then open the gate once for each line of stdin."""
     gates = [os.pipe(), os.pipe()]
     results, report = os.pipe()
@@ -46,7 +43,7 @@ def main(count: int, path: Path, issuer: str) -> None:
         if os.fork() == 0:
             for _, writer in gates:
                 os.close(writer)
-            race(path, issuer, [reader for reader, _ in gates], report)
+            race(where, [reader for reader, _ in gates], report)
             os._exit(0)
     lines = os.fdopen(results)
     for turn, _ in enumerate(sys.stdin):
@@ -55,4 +52,4 @@ def main(count: int, path: Path, issuer: str) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
+    main(int(sys.argv[1]), place(sys.argv[2]))

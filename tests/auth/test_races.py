@@ -17,91 +17,88 @@ from tests.simulator import Fault
 
 pytestmark = pytest.mark.race
 
-RACER = Path(__file__).with_name("racer.py")
+REPOSITORY = Path(__file__).parents[2]
 ROUNDS = 20
 
 
+def racers(anyone, count: int, **options):
+    """Start processes that wait at the gate."""
+    command = [sys.executable, "-m", "tests.auth.racer", str(count), json.dumps(anyone.where)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, cwd=REPOSITORY, **pipes, **options)
+
+
 @pytest.mark.parametrize("count", [2, 8, 32, 64])
-def test_processes_that_renew_together_send_one_request(person, simulator, count):
+def test_processes_that_renew_together_send_one_request(anyone, count):
     """Twenty rounds with a token that has ended: exactly one token request a round, no failure, one token for all."""
-    command = [sys.executable, str(RACER), str(count), str(person.path), simulator.issuer_url]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as racers:
+    with racers(anyone, count) as running:
         for number in range(1, ROUNDS + 1):
-            person.signs_in(lifetime=-1)
-            racers.stdin.write("go\n")
-            racers.stdin.flush()
-            results = json.loads(racers.stdout.readline())
-            assert set(results) == {person.stored.access_token.reveal()[-24:]}
+            anyone.signs_in(lifetime=-1)
+            running.stdin.write("go\n")
+            running.stdin.flush()
+            results = json.loads(running.stdout.readline())
+            assert set(results) == {anyone.stored.access_token.reveal()[-24:]}
             assert len(results) == count
-            assert simulator.renewals == number
-        racers.stdin.close()
-    assert racers.returncode == 0
+            assert anyone.simulator.renewals == number
+        running.stdin.close()
+    assert running.returncode == 0
 
 
-def test_processes_with_a_dead_login_do_not_take_it_from_a_new_one(person, simulator):
+def test_processes_with_a_dead_login_do_not_take_it_from_a_new_one(anyone):
     """All are told to log in again; the file stays, and a login stored meanwhile is used by the next round."""
-    command = [sys.executable, str(RACER), "16", str(person.path), simulator.issuer_url]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as racers:
-        login = person.signs_in(lifetime=-1)
-        simulator.issuer.expire(login.refresh_token.reveal())
-        racers.stdin.write("go\n")
-        racers.stdin.flush()
-        assert set(json.loads(racers.stdout.readline())) == {"TokenRefused: the login has expired"}
-        fresh = person.signs_in()
-        racers.stdin.write("go\n")
-        racers.stdin.flush()
-        assert set(json.loads(racers.stdout.readline())) == {fresh.access_token.reveal()[-24:]}
-        racers.stdin.close()
+    with racers(anyone, 16) as running:
+        login = anyone.signs_in(lifetime=-1)
+        anyone.expire(login)
+        running.stdin.write("go\n")
+        running.stdin.flush()
+        assert set(json.loads(running.stdout.readline())) <= anyone.expired_words
+        fresh = anyone.signs_in()
+        running.stdin.write("go\n")
+        running.stdin.flush()
+        assert set(json.loads(running.stdout.readline())) == {fresh.access_token.reveal()[-24:]}
+        running.stdin.close()
 
 
-def test_a_killed_holder_of_the_lock_holds_up_nobody(person, simulator):
+def test_a_killed_holder_of_the_lock_holds_up_nobody(anyone):
     """The process that renews is killed between request and answer: the next one renews, at once."""
-    person.signs_in(lifetime=-1)
+    anyone.signs_in(lifetime=-1)
     hold, asked = threading.Event(), threading.Event()
-    simulator.issuer_faults.add("/oauth/token", Fault(500, hold=hold, seen=asked))
-    command = [sys.executable, str(RACER), "1", str(person.path), simulator.issuer_url]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
-    ) as racer:
+    anyone.faults.add(anyone.token_path, Fault(500, hold=hold, seen=asked))
+    with racers(anyone, 1, start_new_session=True) as racer:
         racer.stdin.write("go\n")
         racer.stdin.flush()
         assert asked.wait(60)
         os.killpg(racer.pid, signal.SIGKILL)  # the racer and its fork, which holds the lock
         racer.wait(60)
     try:
-        assert person.logins().access().token == person.stored.access_token
+        assert anyone.logins().access().token == anyone.stored.access_token
     finally:
         hold.set()
-    assert simulator.renewals == 2
+    assert anyone.simulator.renewals == 2
 
 
 CODE = """
-import sys, time
-from pathlib import Path
-sys.path.insert(0, {tests!r})
-from racer import attempt
-print("ready", flush=True)
+from tests.auth.racer import attempt
 try:
-    print(attempt(Path({path!r}), {issuer!r}), flush=True)
+    print(attempt({where!r}), flush=True)
 except KeyboardInterrupt:
     print("interrupted", flush=True)
 """
 
 
-def test_ctrl_c_during_a_renewal_does_not_lose_the_login(person, simulator):
+def test_ctrl_c_during_a_renewal_does_not_lose_the_login(anyone):
     """The answer that is on its way is still written before the process goes."""
-    person.signs_in(lifetime=-1)
+    anyone.signs_in(lifetime=-1)
     hold, asked = threading.Event(), threading.Event()
-    simulator.issuer_faults.add("/oauth/token", Fault(hold=hold, seen=asked, only_delay=True))
-    code = CODE.format(tests=str(RACER.parent), path=str(person.path), issuer=simulator.issuer_url)
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+    anyone.faults.add(anyone.token_path, Fault(hold=hold, seen=asked, only_delay=True))
+    code = CODE.format(where=anyone.where)
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=REPOSITORY) as process:
         assert asked.wait(60)
         process.send_signal(signal.SIGINT)
         hold.set()
         assert b"interrupted" in read_until(process.stdout, b"interrupted")
         process.wait(60)
-    family = simulator.issuer.refresh_tokens[person.stored.refresh_token.reveal()]
-    assert family.refresh == person.stored.refresh_token.reveal()
-    assert simulator.renewals == 1
-    person.logins().access()
-    assert simulator.renewals == 1
+    assert anyone.owns(anyone.stored.refresh_token)
+    assert anyone.simulator.renewals == 1
+    anyone.logins().access()
+    assert anyone.simulator.renewals == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -14,10 +15,9 @@ from pathlib import Path
 import pytest
 
 from missy import files
-from missy.auth.login import load, store
-from missy.auth.oauth import Tokens
+from tests.auth.people import write_at
 
-WRITER = Path(__file__).with_name("writer.py")
+REPOSITORY = Path(__file__).parents[2]
 CALLS = ("openat", "mkdir", "lstat", "newfstatat", "fstat", "fchmod", "flock", "getdents64", "write", "fsync", "rename",
          "renameat", "renameat2", "unlink", "unlinkat", "ftruncate", "close", "fcntl")  # fmt: skip
 FAULTS = ("signal=KILL", "error=ENOSPC", "error=EIO")
@@ -30,7 +30,7 @@ pytestmark = [
 ]
 
 
-def traced(log: Path, path: Path, new: Path, inject: str | None = None) -> subprocess.CompletedProcess:
+def traced(log: Path, where: str, new: str, inject: str | None = None) -> subprocess.CompletedProcess:
     """Run one write under strace."""
     rules = ["-e", f"inject={inject}"] if inject else []
     command = [
@@ -45,8 +45,9 @@ def traced(log: Path, path: Path, new: Path, inject: str | None = None) -> subpr
     ]
     env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0"}
     return subprocess.run(
-        [*command, sys.executable, str(WRITER), str(path), str(new)],
+        [*command, sys.executable, "-m", "tests.auth.writer", where, new],
         env=env,
+        cwd=REPOSITORY,
         capture_output=True,
         timeout=60,
         check=False,
@@ -64,15 +65,17 @@ def split(log: Path) -> tuple[Counter, list[str]]:
     return Counter([*names[:at], "mkdir"]), [name for name in names[at + 1 :] if name in CALLS]
 
 
-def test_a_write_that_breaks_anywhere_leaves_a_login(person, tmp_path):
+def test_a_write_that_breaks_anywhere_leaves_a_login(anyone, tmp_path):
     """Killed, out of space, or with a broken disk at each call: old or new, readable, and the next write works."""
-    old = person.signs_in()
-    raw = person.path.read_bytes()
+    old = anyone.signs_in()
+    raw = anyone.path.read_bytes()
     fresh = tmp_path / "secrets" / "new.json"
-    store(fresh, old.renewed(Tokens(None, None, None), 5.0))
+    there = {**anyone.where, "path": str(fresh)}
+    write_at(there, anyone.other_tokens(old))
     new_raw = fresh.read_bytes()
+    places = json.dumps(anyone.where), json.dumps(there)
     log = tmp_path / "strace.log"
-    first = traced(log, person.path, fresh)
+    first = traced(log, *places)
     if first.returncode != 0 and b"ptrace" in first.stderr.lower():
         pytest.skip("this machine does not let strace trace")
     assert first.returncode == 0, first.stderr
@@ -85,11 +88,11 @@ def test_a_write_that_breaks_anywhere_leaves_a_login(person, tmp_path):
     for name in dict.fromkeys(after):
         for number in range(after.count(name)):
             for fault in FAULTS:
-                files.write_private(person.path, raw)
-                done = traced(log, person.path, fresh, f"{name}:{fault}:when={before[name] + number + 1}")
-                found = person.path.read_bytes()
+                files.write_private(anyone.path, raw)
+                done = traced(log, *places, f"{name}:{fault}:when={before[name] + number + 1}")
+                found = anyone.path.read_bytes()
                 assert found in (raw, new_raw), (name, number, fault)
-                assert load(person.path) is not None
+                assert anyone.stored is not None
                 if done.returncode == 0:
                     assert found == new_raw, (name, number, fault, "said that it was written, and it was not")
                 killed = done.returncode in (-signal.SIGKILL, 128 + signal.SIGKILL)
@@ -97,8 +100,8 @@ def test_a_write_that_breaks_anywhere_leaves_a_login(person, tmp_path):
                 codes[done.returncode] += 1
                 outcomes["new" if found == new_raw else "old"] += 1
                 trials += 1
-    store(person.path, old)  # whatever was left lying about is in nobody's way
-    assert load(person.path).refresh_token == old.refresh_token
+    anyone.store(old)  # whatever was left lying about is in nobody's way
+    assert anyone.stored.refresh_token == old.refresh_token
     assert trials >= 60
     assert outcomes["old"] > 0
     assert outcomes["new"] > 0
@@ -106,16 +109,13 @@ def test_a_write_that_breaks_anywhere_leaves_a_login(person, tmp_path):
 
 
 RENEW = """
-import sys
-sys.path.insert(0, {tests!r})
-from pathlib import Path
-from racer import attempt
-print(attempt(Path({path!r}), {issuer!r}), flush=True)
+from tests.auth.racer import attempt
+print(attempt({where!r}), flush=True)
 """
 
 
-def renew(person, simulator, tmp_path, inject):
-    code = RENEW.format(tests=str(WRITER.parent), path=str(person.path), issuer=simulator.issuer_url)
+def renew(anyone, tmp_path, inject):
+    code = RENEW.format(where=anyone.where)
     command = [
         "strace",
         "-f",
@@ -131,6 +131,7 @@ def renew(person, simulator, tmp_path, inject):
     done = subprocess.run(
         [*command, sys.executable, "-c", code],
         env=env,
+        cwd=REPOSITORY,
         capture_output=True,
         text=True,
         timeout=60,
@@ -142,21 +143,20 @@ def renew(person, simulator, tmp_path, inject):
 
 
 @pytest.mark.parametrize("error", ["ENOSPC", "EIO"])
-def test_a_full_disk_before_the_request_spends_nothing(person, simulator, tmp_path, error):
+def test_a_full_disk_before_the_request_spends_nothing(anyone, tmp_path, error):
     """Where the disk fails from the start, no token request is made and the login is whole."""
-    login = person.signs_in(lifetime=-1)
-    done = renew(person, simulator, tmp_path, f"/^rename:error={error}:when=1+")
+    login = anyone.signs_in(lifetime=-1)
+    done = renew(anyone, tmp_path, f"/^rename:error={error}:when=1+")
     assert "was not renewed" in done.stdout
-    assert simulator.renewals == 0
-    assert person.stored.refresh_token == login.refresh_token
+    assert anyone.simulator.renewals == 0
+    assert anyone.stored.refresh_token == login.refresh_token
 
 
 @pytest.mark.parametrize("error", ["ENOSPC", "EIO"])
-def test_a_disk_that_fails_after_the_request_gets_the_pair_later(person, simulator, tmp_path, error):
+def test_a_disk_that_fails_after_the_request_gets_the_pair_later(anyone, tmp_path, error):
     """The first write after the answer fails: the process has its token, and leaves the new pair on disk."""
-    person.signs_in(lifetime=-1)
-    done = renew(person, simulator, tmp_path, f"/^rename:error={error}:when=2")
-    assert simulator.renewals == 1
-    assert done.stdout.strip() == person.stored.access_token.reveal()[-24:]
-    family = simulator.issuer.refresh_tokens[person.stored.refresh_token.reveal()]
-    assert family.refresh == person.stored.refresh_token.reveal()
+    anyone.signs_in(lifetime=-1)
+    done = renew(anyone, tmp_path, f"/^rename:error={error}:when=2")
+    assert anyone.simulator.renewals == 1
+    assert done.stdout.strip() == anyone.stored.access_token.reveal()[-24:]
+    assert anyone.owns(anyone.stored.refresh_token)

@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
-import resource
-import signal
-import threading
 import time
 
 import pytest
 
 from missy import files
-from missy.auth.login import BrokenLogin, describe_state, load, store
+from missy.auth.login import BrokenLogin, describe_state
 from missy.auth.refusals import TokenRefused
-from missy.errors import ConnectionFailed, CredentialError, MissyError, ProviderError
+from missy.errors import CredentialError, MissyError, ProviderError
 from tests.simulator import ISSUER_ROWS, Account, Fault
 
 OTHER = Account("5d2c2a6e-0000-4000-8000-000000000002", "bob@example.com", "team")
 DAY = 86_400
-
-
-def test_a_valid_token_is_used_and_nothing_is_sent(person, simulator):
-    """No request, no write."""
-    login = person.signs_in()
-    before = person.path.stat()
-    access = person.logins().access()
-    assert (access.token, access.account_id, access.plan) == (login.access_token, login.account_id, "plus")
-    assert simulator.journal == []
-    assert person.path.stat().st_ino == before.st_ino
 
 
 @pytest.mark.parametrize(("left", "renewals"), [(-10, 1), (200, 1), (290, 1), (400, 0)])
@@ -60,17 +46,6 @@ def test_a_wrong_clock_costs_at_most_one_renewal_a_call(person, simulator, skew)
         access = logins.access()
         assert simulator.renewals <= call
         assert simulator.issuer.access_tokens[access.token.reveal()].access == access.token.reveal()
-
-
-def test_a_refused_token_is_first_looked_up_then_renewed_once(person, simulator):
-    """After a 401 the file's newer token is used without a request; the same token means one renewal."""
-    first = person.signs_in()
-    other = person.logins()
-    renewed = other.access(force_refresh_of=first.access_token.reveal())
-    assert simulator.renewals == 1
-    late = person.logins()
-    assert late.access(force_refresh_of=first.access_token.reveal()).token == renewed.token
-    assert simulator.renewals == 1
 
 
 def test_what_an_answer_leaves_out_stays(person, simulator):
@@ -121,55 +96,6 @@ def test_every_failed_renewal_leaves_the_login_as_it_was(person, simulator, row,
     )
 
 
-def test_an_issuer_that_is_down_is_5_and_a_token_near_its_end_still_works(person, simulator, door):
-    """No connection is no reason to log in again."""
-    person.signs_in(lifetime=100)
-    simulator.issuer_origin.close()
-    person.logins().access()
-    person.signs_in(lifetime=-1)
-    with pytest.raises(ConnectionFailed) as caught:
-        person.logins().access()
-    assert caught.value.exit_code == 5
-
-
-def test_a_failure_that_passed_is_forgotten(person, simulator):
-    """After the pause the renewal is tried again and works."""
-    person.signs_in(lifetime=-1)
-    simulator.issuer_faults.add("/oauth/token", ISSUER_ROWS["500"][0])
-    logins = person.logins()
-    with pytest.raises(ProviderError):
-        logins.access()
-    assert person.logins().access().token == person.stored.access_token
-
-
-def test_a_reused_token_adopts_the_winner(person, simulator):
-    """Where a lock does not hold (another machine's disk), the pair that the winner wrote is used."""
-    stale = person.signs_in(lifetime=-1)
-    hold, asked = threading.Event(), threading.Event()
-    simulator.issuer_faults.add("/oauth/token", Fault(hold=hold, seen=asked, only_delay=True))
-    results = []
-    thread = threading.Thread(target=lambda: results.append(person.logins().access()))
-    thread.start()
-    assert asked.wait(60)
-    winner = stale.renewed(person_tokens(simulator, stale), time.time())
-    store(person.path, winner)  # past the lock, as only a broken file system would let it
-    hold.set()
-    thread.join(30)
-    assert results[0].token == winner.access_token
-    assert person.stored.refresh_token == winner.refresh_token
-
-
-def person_tokens(simulator, login):
-    """Renew behind everybody's back, as another client would."""
-    from missy.auth.oauth import Tokens
-    from missy.secrets.redact import Secret
-
-    family = simulator.issuer.refresh_tokens[login.refresh_token.reveal()]
-    simulator.issuer.dead[login.refresh_token.reveal()] = "refresh_token_reused"
-    minted = simulator.issuer._mint(family)
-    return Tokens(*(Secret(minted[f"{name}_token"]) for name in ("access", "refresh", "id")))
-
-
 def test_an_answer_for_another_account_is_refused(person, simulator):
     """It is neither used nor stored."""
     login = person.signs_in(lifetime=-1)
@@ -201,27 +127,6 @@ def test_a_login_of_another_issuer_is_never_sent(person, simulator):
     assert simulator.journal == []
 
 
-def test_many_threads_make_one_request(person, simulator):
-    """Whether they share the object or each has its own."""
-    person.signs_in(lifetime=-1)
-    shared = person.logins()
-    tokens = []
-    gate = threading.Barrier(24)
-
-    def use(logins):
-        gate.wait()
-        tokens.append(logins.access().token.reveal())
-
-    threads = [threading.Thread(target=use, args=(shared if n % 2 else person.logins(),)) for n in range(24)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert simulator.renewals == 1
-    assert len(tokens) == 24
-    assert len(set(tokens)) == 1
-
-
 def test_no_login_says_how_to_get_one(person):
     """4, with the command."""
     with pytest.raises(CredentialError, match="not logged in") as caught:
@@ -250,16 +155,6 @@ def test_a_broken_file_is_named_and_kept(person, simulator, name):
     assert describe_state(person.path, simulator.issuer_url, time.time())[0] == "broken"
 
 
-def test_what_a_newer_missy_wrote_beside_is_kept(person, simulator):
-    """Unknown keys survive a renewal, and so does the newer version number."""
-    person.signs_in(lifetime=-1)
-    value = json.loads(person.path.read_bytes())
-    files.write_private(person.path, json.dumps({**value, "version": 7, "future": {"a": [1]}}).encode())
-    person.logins().access()
-    kept = json.loads(person.path.read_bytes())
-    assert (kept["version"], kept["future"]) == (7, {"a": [1]})
-
-
 def test_the_file_is_private_and_holds_no_id_token(person, simulator):
     """0600, and only the secrets that are needed."""
     old = os.umask(0)
@@ -279,65 +174,3 @@ def test_the_state_is_told_without_a_request(person, simulator, left, state):
     person.signs_in(lifetime=left)
     assert describe_state(person.path, simulator.issuer_url, time.time())[0] == state
     assert simulator.journal == []
-
-
-def test_a_disk_that_fails_before_the_renewal_spends_nothing(person, simulator):
-    """The disk is tried first: where the new pair could not be kept, the old one is not spent."""
-    login = person.signs_in(lifetime=-1)
-    logins = person.logins()
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
-    try:
-        with pytest.raises(MissyError, match="was not renewed"):
-            logins.access()
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        signal.signal(signal.SIGXFSZ, old)
-    assert simulator.renewals == 0
-    assert person.stored.refresh_token == login.refresh_token
-    assert logins.access().token == person.stored.access_token
-
-
-def test_a_pair_that_the_disk_refused_is_kept_used_and_written_later(person, simulator):
-    """The folder vanishes while the issuer answers: the new token is used, it is said, and it is on disk in the end."""
-    person.signs_in(lifetime=-1)
-    hold, asked = threading.Event(), threading.Event()
-    simulator.issuer_faults.add("/oauth/token", Fault(hold=hold, seen=asked, only_delay=True))
-    logins, results = person.logins(), []
-    thread = threading.Thread(target=lambda: results.append(logins.access()))
-    thread.start()
-    assert asked.wait(60)
-    aside = person.path.parent.with_name("aside")
-    person.path.parent.rename(aside)
-    hold.set()
-    thread.join(30)
-    assert "not on disk yet" in person.told[0]
-    aside.rename(person.path.parent)
-    assert logins.access().token == results[0].token
-    end = time.monotonic() + 30
-    while person.stored.access_token != results[0].token and time.monotonic() < end:
-        time.sleep(0.05)
-    assert person.stored.access_token == results[0].token
-    assert simulator.renewals == 1
-
-
-def test_a_logout_meanwhile_is_not_undone(person, simulator):
-    """A pair that waits to be written does not bring back a login that was deleted."""
-    person.signs_in(lifetime=-1)
-    hold, asked = threading.Event(), threading.Event()
-    simulator.issuer_faults.add("/oauth/token", Fault(hold=hold, seen=asked, only_delay=True))
-    logins = person.logins()
-    thread = threading.Thread(target=logins.access)
-    thread.start()
-    assert asked.wait(60)
-    aside = person.path.parent.with_name("aside")
-    person.path.parent.rename(aside)
-    hold.set()
-    thread.join(30)
-    aside.rename(person.path.parent)
-    person.path.unlink()
-    time.sleep(1.5)  # the first pause of the retry
-    assert load(person.path) is None
-    with pytest.raises(CredentialError, match="not logged in"):
-        logins.access()

@@ -1,4 +1,4 @@
-"""One write of the login file, for strace to break: `python writer.py OLD_PATH NEW_JSON_PATH`.
+"""One write of a login, for strace to break: `python -m tests.auth.writer WHERE NEW_WHERE`, both as JSON.
 
 The system call before the write is `mkdir("/no-such-place/marker")`, so that the calls after it can be counted.
 """
@@ -8,19 +8,18 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
-from pathlib import Path
 
 from missy import files
-from missy.auth.login import load, store
 from missy.errors import MissyError
+from tests.auth.people import place, read_at, write_at
 
-path, new = Path(sys.argv[1]), load(Path(sys.argv[2]))
+where, new = place(sys.argv[1]), read_at(place(sys.argv[2]))
 assert new is not None
 with suppress(OSError):
     os.mkdir("/no-such-place/marker")
 try:
-    with files.lock(path):
-        store(path, new)
+    with files.lock(where["path"]):
+        write_at(where, new)
 except MissyError as error:
     print(error.message)
     os._exit(7)

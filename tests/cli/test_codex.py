@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
-from tests.command import Command, Result, read_until
-from tests.providers.chatgpt import MODEL, MODELS, RESPONSES, Subscriber, raw
-from tests.simulator import BACKEND_ROWS, ISSUER_ROWS, Call, Fault, Say, Script, Simulator, Think
+from tests.command import Command
+from tests.providers.chatgpt import MODEL, MODELS, RESPONSES, Subscriber
+from tests.simulator import BACKEND_ROWS, Call, Fault, Say, Script, Simulator, Think
 
 HELLO = "Hello from the simulator."
 PNG = base64.b64decode(
@@ -78,42 +76,7 @@ def test_json_holds_all_that_is_known(person, missy):
     assert len(events) >= 6
 
 
-@pytest.mark.parametrize("options", [(), ("--events",)])
-def test_each_delta_is_out_before_the_next_arrives(person, missy, options):
-    """Through the real command and a pipe: the server sends a piece only when the one before it was read."""
-    pieces = tuple(f"piece{n} " for n in range(5))
-    seen = threading.Semaphore(0)
-
-    def before(number: int) -> None:
-        assert not 4 < number <= 8 or seen.acquire(timeout=60)
-
-    person.simulator.backend.scripts.append(Script((Say(pieces),), before=before))
-    process = missy.start("ask", "hi", *options)
-    for piece in pieces:
-        assert piece.strip().encode() in read_until(process.stdout, piece.strip().encode())
-        seen.release()
-    process.communicate(timeout=60)
-    assert process.returncode == 0
-
-
 CODES = {**{row: code for row, (_, code) in BACKEND_ROWS.items()}, "deactivated-workspace": 4}
-
-
-@pytest.mark.parametrize("row", BACKEND_ROWS)
-def test_every_error_row_is_two_lines_and_an_exit_code(person, missy, row):
-    """What happened, what to do, and the request id where there is one; the same in JSON; nothing on stdout."""
-    fault = BACKEND_ROWS[row][0]
-    person.simulator.backend_faults.add(RESPONSES, fault, times=None)
-    ran = missy.inside("ask", "hi")
-    assert (ran.code, ran.text) == (CODES[row], "")
-    lines = ran.err.splitlines()
-    assert lines[0].startswith("missy: ")
-    assert lines[1].startswith("  ")
-    assert len(lines) == 2 + ("cf-ray" in fault.headers)
-    shown = missy.inside("ask", "hi", "--json")
-    assert shown.code == CODES[row]
-    failure = shown.json()["error"]
-    assert (failure["status"], bool(failure["message"]), bool(failure["hint"])) == (fault.status, True, True)
 
 
 @pytest.mark.parametrize("zone", ["Europe/Oslo", "Pacific/Auckland"])
@@ -139,21 +102,6 @@ def _local(when: int, zone: str) -> str:
     from zoneinfo import ZoneInfo
 
     return datetime.fromtimestamp(when, ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M")
-
-
-def test_an_answer_that_is_cut_keeps_its_text_and_is_6(person, missy):
-    """The text so far on stdout, the reason on stderr; in JSON both, and not complete."""
-    data = b"".join(Script().raw(MODEL))
-    at = data.index(b"simulator.")
-    for _ in range(2):
-        person.simulator.backend_faults.add(RESPONSES, raw(data, cut=at))
-    ran = missy.inside("ask", "hi", "--model", MODEL)
-    assert (ran.code, ran.text.rstrip("\n")) == (6, "Hello from the ")
-    assert "cut off" in ran.err
-    shown = missy.inside("ask", "hi", "--json", "--model", MODEL)
-    assert shown.code == 6
-    one = shown.json()
-    assert (one["text"], one["complete"], one["error"]["type"]) == ("Hello from the ", False, "incomplete")
 
 
 # --- models and limits --------------------------------------------------------------------------------------------
@@ -189,24 +137,6 @@ def test_status_shows_the_limits_of_the_last_answer_without_the_network(person, 
     assert "12.5 %" in missy("auth", "status").text
     assert missy.attempts() == []
     assert len(person.simulator.journal) == sent
-
-
-LISTINGS = [
-    ("providers",), ("providers", "--json"), ("doctor",), ("doctor", "--json"), ("auth", "status"),
-    ("auth", "status", "--json"), ("net", "list"), ("config", "show"), ("config", "validate"),
-    ("ask", "hi", "--dry-run"), ("audit", "recent"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("args", LISTINGS, ids=" ".join)
-@pytest.mark.parametrize("lifetime", [-5, 100])
-def test_no_listing_spends_the_refresh_token(person, missy, args, lifetime):
-    """Whatever the state of the login: it is not renewed, and its file is as it was."""
-    person.signs_in(lifetime)
-    before = person.path.read_bytes()
-    missy.inside(*args)
-    assert person.simulator.renewals == 0
-    assert person.path.read_bytes() == before
 
 
 def test_providers_tell_where_the_credential_comes_from(person, missy):
@@ -284,129 +214,6 @@ def test_the_command_works_under_the_true_names_behind_a_proxy(missy, tmp_path):
 
 
 # --- what never leaks ---------------------------------------------------------------------------------------------
-
-
-def _failures() -> dict[str, Callable[[Subscriber], tuple[str, ...]]]:
-    """Ways to fail, each of which sets the simulator up and gives the command to run."""
-    ways: dict[str, Callable[[Subscriber], tuple[str, ...]]] = {}
-
-    def answers(name: str, fault: Fault) -> None:
-        def way(person: Subscriber) -> tuple[str, ...]:
-            person.simulator.backend_faults.add(RESPONSES, fault, times=None)
-            return ("ask", "hi", "--model", MODEL)
-
-        ways[f"answer {name}"] = way
-
-    def lists(name: str, fault: Fault) -> None:
-        def way(person: Subscriber) -> tuple[str, ...]:
-            person.simulator.backend_faults.add(MODELS, fault, times=None)
-            return ("models",)
-
-        ways[f"models {name}"] = way
-
-    def renewals(name: str, fault: Fault) -> None:
-        def way(person: Subscriber) -> tuple[str, ...]:
-            person.signs_in(-5)
-            person.simulator.issuer_faults.add("/oauth/token", fault, times=None)
-            return ("ask", "hi", "--model", MODEL)
-
-        ways[f"renewal {name}"] = way
-
-    for name, (fault, _) in BACKEND_ROWS.items():
-        answers(name, fault)
-    for name, (fault, _) in ISSUER_ROWS.items():
-        renewals(name, fault)
-    for name in ("token-expired", "wrong-workspace", "cloudflare", "server-error", "usage-limit"):
-        lists(name, BACKEND_ROWS[name][0])
-    lists("no json", Fault(200, b"{"))
-    for name, script in {
-        "failed": Script(end="failed"), "error": Script(end="error"), "incomplete": Script(end="incomplete"),
-        "cut": Script(cut=900), "stopped": Script(stop=900), "empty": Script(()),
-        "broken call": Script((Call("f", '{"x":'),)),
-    }.items():  # fmt: skip
-        answers(f"stream {name}", raw(b"".join(script.raw(MODEL))[: script.stop], cut=script.cut))
-
-    def echo(person: Subscriber) -> tuple[str, ...]:
-        login = person.stored
-        said = f"bad token {login.access_token.reveal()} and {login.refresh_token.reveal()}"
-        person.simulator.backend_faults.add(RESPONSES, Fault(400, {"detail": said}), times=None)
-        return ("ask", "hi", "--model", MODEL)
-
-    def stream_echo(person: Subscriber) -> tuple[str, ...]:
-        said = {"code": "server_error", "message": f"token {person.stored.access_token.reveal()}"}
-        person.simulator.backend_faults.add(
-            RESPONSES, raw(b"".join(Script(end="failed", error=said).raw(MODEL)))
-        )
-        return ("ask", "hi", "--model", MODEL, "--json")
-
-    def refused(person: Subscriber) -> tuple[str, ...]:
-        person.set(base_url="http://192.0.2.1/x")
-        return ("ask", "hi", "--model", MODEL)
-
-    return {**ways, "the server repeats the token": echo, "in a stream": stream_echo, "refused": refused}
-
-
-FAILURES = _failures()
-
-
-def test_there_are_enough_failures():
-    """At least fifty runs that fail."""
-    assert len(FAILURES) >= 50
-
-
-@pytest.mark.parametrize("way", FAILURES)
-def test_no_failing_run_shows_a_token(person, missy, simulator, way):
-    """With --debug: no token in stdout, stderr, the traceback, the audit, or any file but the login's own."""
-    args = FAILURES[way](person)
-    ran = missy.inside("--debug", *args)
-    assert ran.code != 0, ran.text
-    assert "Traceback" in ran.err or "--json" in args
-    assert_no_token(person, ran)
-
-
-def assert_no_token(person: Subscriber, ran: Result) -> None:
-    """Look for every token that the issuer ever gave out, and for its parts."""
-    issuer = person.simulator.issuer
-    canaries = [*issuer.refresh_tokens, *issuer.access_tokens]
-    canaries += [part for token in issuer.access_tokens for part in token.split(".")[1:]]
-    assert canaries
-    places = {"stdout": ran.text, "stderr": ran.err}
-    for path in person.command.home.rglob("*"):
-        if path.is_file() and path != person.path:
-            places[str(path)] = path.read_bytes().decode("utf-8", "replace")
-    assert any(name.endswith("audit.jsonl") for name in places) or "refused" in ran.err
-    for place, text in places.items():
-        assert not [canary for canary in canaries if canary in text], place
-
-
-@pytest.mark.parametrize("way", ["answer token-expired", "renewal reused", "in a stream"])
-def test_no_failing_process_shows_a_token(person, missy, way):
-    """The same as a process of its own: other tests' secrets are not there to be masked."""
-    ran = missy("--debug", *FAILURES[way](person))
-    assert ran.code != 0
-    assert_no_token(person, ran)
-
-
-@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
-@pytest.mark.parametrize("lifetime", [3600, -5], ids=["asking", "renewing"])
-def test_a_running_command_has_no_token_in_its_arguments_environment_or_children(person, missy, lifetime):
-    """Seen from outside, while the server keeps it waiting."""
-    person.signs_in(lifetime)
-    come, go = threading.Event(), threading.Event()
-    place = person.simulator.backend_faults if lifetime > 0 else person.simulator.issuer_faults
-    place.add(RESPONSES if lifetime > 0 else "/oauth/token", Fault(500, seen=come, hold=go))
-    process = missy.start("--debug", "ask", "hi", "--model", MODEL)
-    try:
-        assert come.wait(60)
-        proc = Path(f"/proc/{process.pid}")
-        text = (proc / "cmdline").read_bytes() + (proc / "environ").read_bytes()
-        children = [path.read_text().split() for path in proc.glob("task/*/children")]
-    finally:
-        go.set()
-        process.communicate(timeout=60)
-    issuer = person.simulator.issuer
-    assert not [t for t in [*issuer.refresh_tokens, *issuer.access_tokens] if t.encode() in text]
-    assert [child for found in children for child in found] == []
 
 
 def test_the_audit_names_the_login_and_every_request(person, missy):

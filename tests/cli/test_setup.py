@@ -191,7 +191,6 @@ def test_the_local_model_needs_nothing(missy):
 @pytest.mark.parametrize(
     "args",
     [
-        ["--provider", "chatgpt"],
         ["--provider", "opena"],
         ["--provider", "azure"],
         ["--provider", "local", "--model", "m"],

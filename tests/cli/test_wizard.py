@@ -27,7 +27,7 @@ MODELS = json_response({"data": [{"id": "m-large"}, {"id": "m-small"}, {"id": "o
 Script = list[tuple[str, str]]  # (what the screen shows at a question, the keys that answer it)
 
 # Where the answers lead: each path, the answer to each of its questions given last
-COMPATIBLE, GROQ, AZURE, OTHER = DOWN * 2 + ENTER, ENTER, DOWN * 8 + ENTER, UP + ENTER
+COMPATIBLE, GROQ, AZURE, OTHER = DOWN * 3 + ENTER, ENTER, DOWN * 8 + ENTER, UP + ENTER
 SERVICE: Script = [
     ("Which provider?", COMPATIBLE),
     ("Which service?", GROQ),
@@ -56,7 +56,7 @@ VAULT: Script = [
     ("Check it now?", DOWN + ENTER),
     ("Model:", f"llama{ENTER}"),
     ("Set up another entry?", UP + ENTER),
-    ("Which provider?", DOWN * 3 + ENTER),
+    ("Which provider?", DOWN * 4 + ENTER),
     ("Name of the entry: local", ENTER),
     ("The model is not on this machine yet.", DOWN + ENTER),
     ("Set up another entry?", ENTER),
@@ -64,7 +64,7 @@ VAULT: Script = [
     ("Is this right?", ENTER),
 ]
 LOGIN: Script = [
-    ("Which provider?", DOWN + ENTER),
+    ("Which provider?", DOWN * 2 + ENTER),
     ("Name of the entry: openai-codex", ENTER),
     ("ChatGPT login:", DOWN * 2 + ENTER),
 ]

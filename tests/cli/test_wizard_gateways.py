@@ -35,7 +35,7 @@ def test_what_a_server_wants_besides_is_asked_for(missy, serve):
     server = serve(_wants)
     with Person(missy, "setup", rows=60, env={"TEAM": SECRET, "GW_KEY": "k-1"}) as person:
         for question, keys in [
-            ("Which provider?", DOWN * 2 + ENTER),
+            ("Which provider?", DOWN * 3 + ENTER),
             ("Which service?", UP + ENTER),
             ("Base URL:", server.url + ENTER),
             ("Name of the entry:", f"{CTRL_U}gw{ENTER}"),
@@ -80,7 +80,7 @@ def test_a_gateways_own_key_is_not_sent_as_the_providers(missy):
     """Portkey's key goes in its header; with Enter alone it is not offered as the bearer key too, set as it may be."""
     with Person(missy, "setup", rows=60, env={"PORTKEY_API_KEY": SECRET}) as person:
         for question, keys in [
-            ("Which provider?", DOWN * 2 + ENTER),
+            ("Which provider?", DOWN * 3 + ENTER),
             ("Which service?", "portkey"),
             ("search: portkey", ENTER),
             ("Provider behind it", f"{CTRL_U}openai{ENTER}"),

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import missy as library
 from missy.auth.login import Login, load, new_login, store
 from missy.auth.oauth import Tokens
 from missy.secrets.redact import Secret
 from tests.command import Command
-from tests.simulator import Account, Fault, Simulator
+from tests.simulator import BACKEND_ROWS, ISSUER_ROWS, Account, Fault, Faults, Simulator
 
 RESPONSES, MODELS = "/backend-api/codex/responses", "/backend-api/codex/models"
 MODEL = "gpt-6.1-sol"  # the default of the simulator's list
@@ -54,8 +55,62 @@ def drain(answer: library.Answer) -> Outcome:
     return outcome
 
 
-class Subscriber:
-    """A home with an entry that leads to the simulator, and logins in it."""
+class Planholder:
+    """A home with an entry that leads to a simulator, and logins in it: what both kinds of plans have in common."""
+
+    responses: str
+    models: str
+    token: str
+    simulator: Any
+    command: Command
+    path: Path
+
+    @property
+    def backend_faults(self) -> Faults:
+        faults: Faults = self.simulator.backend.faults
+        return faults
+
+    @property
+    def issuer_faults(self) -> Faults:
+        faults: Faults = self.simulator.issuer.faults
+        return faults
+
+    def ask(self, prompt: Any = "hi", **wishes: Any) -> Outcome:
+        """One answer through the library, from an assistant of its own."""
+        with library.Missy.open() as missy:
+            return drain(missy.ask(prompt, **{"model": self.model, **wishes}))
+
+    @property
+    def model(self) -> str:
+        raise NotImplementedError
+
+    @property
+    def posts(self) -> int:
+        """How many answers were asked for."""
+        count: int = self.simulator.count(self.responses)
+        return count
+
+    @property
+    def lists(self) -> int:
+        """How often the list of models was asked for."""
+        count: int = self.simulator.count(self.models)
+        return count
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """What the last answer was asked for with."""
+        posts = [r for r in self.simulator.journal if r.path == self.responses]
+        body: dict[str, Any] = posts[-1].json()
+        return body
+
+
+class Subscriber(Planholder):
+    """Somebody with a login of the ChatGPT backend."""
+
+    responses, models, token = RESPONSES, MODELS, "/oauth/token"
+    model = MODEL
+    issuer_rows = ISSUER_ROWS
+    rows: ClassVar = {**BACKEND_ROWS, "deactivated-workspace": (BACKEND_ROWS["deactivated-workspace"][0], 4)}
 
     def __init__(self, command: Command, simulator: Simulator) -> None:
         self.command = command
@@ -92,29 +147,35 @@ class Subscriber:
         assert login is not None
         return login
 
-    def ask(self, prompt: Any = "hi", **wishes: Any) -> Outcome:
-        """One answer through the library, from an assistant of its own."""
-        with library.Missy.open() as missy:
-            return drain(missy.ask(prompt, **{"model": MODEL, **wishes}))
-
-    @property
-    def posts(self) -> int:
-        """How many answers were asked for."""
-        return self.simulator.count("/codex/responses")
-
-    @property
-    def lists(self) -> int:
-        """How often the list of models was asked for."""
-        return self.simulator.count("/codex/models")
-
-    @property
-    def body(self) -> dict[str, Any]:
-        """What the last answer was asked for with."""
-        posts = [r for r in self.simulator.journal if r.path == RESPONSES]
-        body: dict[str, Any] = posts[-1].json()
-        return body
+    def lose_the_way(self) -> None:
+        """Lead the entry to where nothing may be sent."""
+        self.set(base_url="http://192.0.2.1/x")
 
     def forget_token(self) -> None:
         """Make the backend refuse the access token that was given out, until there is a new one."""
         for family in self.simulator.issuer.access_tokens.values():
             family.access = ""
+
+    @property
+    def canaries(self) -> list[str]:
+        """Every token that the issuer ever gave out."""
+        return [*self.simulator.issuer.refresh_tokens, *self.simulator.issuer.access_tokens]
+
+
+def ask_async(holder: Planholder, *prompts: Any, **wishes: Any) -> list[Outcome]:
+    """Answers through AsyncMissy, all at once."""
+
+    async def one(missy: library.AsyncMissy, prompt: Any) -> Outcome:
+        outcome = Outcome()
+        try:
+            async for event in missy.ask(prompt, **{"model": holder.model, **wishes}):
+                outcome.events.append(event)
+        except library.MissyError as failure:
+            outcome.error = failure
+        return outcome
+
+    async def run() -> list[Outcome]:
+        async with library.AsyncMissy.open() as missy:
+            return list(await asyncio.gather(*[one(missy, prompt) for prompt in prompts]))
+
+    return asyncio.run(run())

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 import missy as library
-from missy import Done, Message, Text, ToolCall
+from missy import Message, Text
 from missy.auth.login import Login, store
 from missy.auth.usage import UsageCache
 from missy.secrets.redact import Secret
-from tests.providers.chatgpt import MODEL, MODELS, RESPONSES, Outcome, Subscriber, drain
-from tests.simulator import Account, Call, Fault, Say, Script, Simulator, Think
+from tests.providers.chatgpt import MODEL, MODELS, RESPONSES, Subscriber, ask_async, drain
+from tests.simulator import Account, Fault, Script, Simulator
 from tests.simulator.faults import CLOUDFLARE
 
 pytest_plugins = ["tests.local.live"]
@@ -125,64 +123,6 @@ def test_a_parameter_that_is_refused_is_left_out(person):
     assert person.ask(tools=tools).text == HELLO
 
 
-# --- streaming ----------------------------------------------------------------------------------------------------
-
-
-class Gate:
-    """Lets the next piece of text go only when the one before it has been seen."""
-
-    def __init__(self, pieces: tuple[str, ...]) -> None:
-        self.pieces = pieces
-        self._seen = threading.Semaphore(0)
-        self.script = Script((Say(pieces),), before=self._wait)
-
-    def _wait(self, number: int) -> None:
-        # 0 to 3: created, in progress, the item, its part; then a piece each
-        if 4 < number <= 4 + len(self.pieces):
-            assert self._seen.acquire(timeout=60), "the piece before was not given out"
-
-    def saw(self, event: object) -> None:
-        if isinstance(event, Text):
-            self._seen.release()
-
-
-def test_each_delta_is_out_before_the_next_arrives(person):
-    """The server sends a piece only when the one before it has been seen."""
-    gate = Gate(("one ", "two ", "three ", "four"))
-    person.simulator.backend.scripts.append(gate.script)
-    texts = []
-    with library.Missy.open() as missy:
-        for event in missy.ask("hi", model=MODEL):
-            gate.saw(event)
-            texts += [event.text] if isinstance(event, Text) else []
-    assert tuple(texts) == gate.pieces
-
-
-def test_an_answer_that_is_left_closes_its_connection(person):
-    """Who stops reading stops the server."""
-    left, ended, sent = threading.Event(), threading.Event(), []
-
-    class Watched(Script):
-        def stream(self, model: str) -> Iterator[bytes]:
-            try:
-                yield from super().stream(model)
-            finally:
-                ended.set()
-
-    def before(number: int) -> None:
-        sent.append(number)
-        assert number < 6 or left.wait(60)
-
-    person.simulator.backend.scripts.append(Watched((Say(("x" * 1000,) * 2000),), before=before))
-    with library.Missy.open() as missy:
-        answer = missy.ask("hi", model=MODEL)
-        assert isinstance(next(iter(answer)), Text)
-        answer.close()
-        left.set()
-        assert ended.wait(60)
-    assert len(sent) < 2000
-
-
 # --- the token ----------------------------------------------------------------------------------------------------
 
 
@@ -202,15 +142,6 @@ def test_a_token_with_time_left_is_used_as_it_is(person):
     person.signs_in(360)
     assert person.ask().text == HELLO
     assert person.simulator.renewals == 0
-
-
-def test_a_401_costs_one_renewal_and_one_more_request(person):
-    """The answer then comes with the new token, which is on disk."""
-    old = person.stored
-    person.forget_token()
-    outcome = person.ask()
-    assert (outcome.text, person.posts, person.simulator.renewals) == (HELLO, 2, 1)
-    assert person.stored.refresh_token != old.refresh_token
 
 
 def test_a_401_after_somebody_else_renewed_costs_no_renewal(person):
@@ -584,85 +515,17 @@ def test_the_token_goes_to_the_backend_alone(person):
 # --- async --------------------------------------------------------------------------------------------------------
 
 
-def ask_async(*prompts: Any, **wishes: Any) -> list[Outcome]:
-    """Answers through AsyncMissy, all at once."""
-
-    async def one(missy: library.AsyncMissy, prompt: Any) -> Outcome:
-        outcome = Outcome()
-        try:
-            async for event in missy.ask(prompt, **{"model": MODEL, **wishes}):
-                outcome.events.append(event)
-        except library.MissyError as failure:
-            outcome.error = failure
-        return outcome
-
-    async def run() -> list[Outcome]:
-        async with library.AsyncMissy.open() as missy:
-            return list(await asyncio.gather(*[one(missy, prompt) for prompt in prompts]))
-
-    return asyncio.run(run())
-
-
-def test_async_answers_are_the_same(person):
-    """Reasoning, text, calls, the end and what goes back; without a model the list's default."""
-    items = (Think(("Hm",)), Say(("a", "b")), Call("f", '{"x": 1}'))
-    person.simulator.backend.scripts.extend([Script(items), Script(items)])
-    [ours], theirs = ask_async("hi", model=None, temperature=1.0), person.ask(model=None, temperature=1.0)
-    assert ours.error is None
-    assert ours.events[:-1] == theirs.events[:-1]
-    assert ours.all(ToolCall)
-    assert ours.events[-1].replay == theirs.events[-1].replay
-    first, second = (r.body for r in person.simulator.backend_origin.journal if r.path == RESPONSES)
-    assert first == second
-
-
-def test_async_deltas_are_out_before_the_next_arrives(person):
-    """By the same gate."""
-    gate = Gate(("one ", "two ", "three"))
-    person.simulator.backend.scripts.append(gate.script)
-
-    async def run() -> list[str]:
-        texts = []
-        async with library.AsyncMissy.open() as missy:
-            async for event in missy.ask("hi", model=MODEL):
-                gate.saw(event)
-                texts += [event.text] if isinstance(event, Text) else []
-        return texts
-
-    assert tuple(asyncio.run(run())) == gate.pieces
-
-
-def test_async_tasks_renew_once(person):
-    """Eight at once over a token that is refused: one renewal."""
-    person.forget_token()
-    together = threading.Barrier(THREADS)
-    person.simulator.backend_faults.add(RESPONSES, Fault(hold=together, only_delay=True), times=THREADS)
-    outcomes = ask_async(*["hi"] * THREADS)
-    assert [outcome.text for outcome in outcomes] == [HELLO] * THREADS
-    assert (person.simulator.renewals, person.posts) == (1, 2 * THREADS)
-
-
 @pytest.mark.parametrize("row", ROWS)
 def test_async_errors_are_the_same(person, row):
     """Exit code, words, next step, requests and renewals."""
     fault, code, said, hint, posts, renewals = ROWS[row]
     person.set(max_retries=2)
     person.simulator.backend_faults.add(RESPONSES, fault, times=None)
-    [outcome] = ask_async("hi")
+    [outcome] = ask_async(person, "hi")
     assert outcome.code == code, outcome.error
     assert said in outcome.error.message
     assert hint in outcome.error.hint
     assert (person.posts, person.simulator.renewals) == (posts, renewals)
-
-
-@pytest.mark.parametrize("cut", [0, 400, 900, 1400, 2000])
-def test_async_cuts_are_never_whole(person, cut):
-    """As for sync code."""
-    person.simulator.backend.scripts.extend([Script(cut=cut), Script(cut=cut)])
-    [ours], theirs = ask_async("hi"), person.ask()
-    assert (ours.code, ours.text) == (theirs.code, theirs.text)
-    assert ours.code in (5, 6)
-    assert ours.all(Done) == []
 
 
 # --- the true host names ------------------------------------------------------------------------------------------
@@ -676,7 +539,7 @@ def test_under_the_true_names_all_goes_through_the_proxy(missy, tmp_path):
         first = person.ask(model=None)
         assert first.text == HELLO, first.error
         person.signs_in(-5)
-        assert ask_async("hi")[0].text == HELLO
+        assert ask_async(person, "hi")[0].text == HELLO
         assert (simulator.renewals, person.posts, person.lists) == (2, 2, 1)
         assert set(simulator.proxy.asked) == {"auth.openai.com:443", "chatgpt.com:443"}
         assert {r.headers["host"] for r in simulator.backend_origin.journal} == {"chatgpt.com"}

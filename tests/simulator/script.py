@@ -12,9 +12,10 @@ from tests.simulator.server import Cut
 
 @dataclass(frozen=True)
 class Say:
-    """A message, in pieces."""
+    """A message, in pieces; `phase` is commentary, final_answer or nothing."""
 
     pieces: tuple[str, ...]
+    phase: str | None = None
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,7 @@ def _item_events(index: int, item: Item) -> list[dict[str, Any]]:
 
 def _say(index: int, item: Say) -> tuple[dict[str, Any], list[dict[str, Any]], dict[str, Any]]:
     base = {"type": "message", "id": f"msg_{index}", "role": "assistant"}
+    base |= {"phase": item.phase} if item.phase else {}
     at = {"item_id": base["id"], "output_index": index, "content_index": 0}
     text = "".join(item.pieces)
     part = {"type": "output_text", "text": text, "annotations": []}

@@ -28,7 +28,7 @@ class Simulator:
         contexts: list[ssl.SSLContext | None] = [None, None]
         self.ca_bundle: Path | None = None
         if tls_folder is not None:
-            contexts, self.ca_bundle = _certify(tls_folder)
+            contexts, self.ca_bundle = certify(tls_folder, HOSTS)
         self.issuer_origin = Origin("issuer", self.issuer.answer, contexts[0])
         self.backend_origin = Origin("backend", self.backend.answer, contexts[1])
         self.proxy: Proxy | None = None
@@ -93,14 +93,15 @@ class Simulator:
         return "\n".join(lines) + "\n"
 
 
-def _certify(folder: Path) -> tuple[list[ssl.SSLContext | None], Path]:
+def certify(folder: Path, hosts: tuple[str, ...]) -> tuple[list[ssl.SSLContext | None], Path]:
+    """Make a server's TLS context for each host, and the file with the roots that vouch for them."""
     import trustme
 
     authority = trustme.CA()
     bundle = folder / "simulator-ca.pem"
     authority.cert_pem.write_to_path(str(bundle))
     contexts: list[ssl.SSLContext | None] = []
-    for host in HOSTS:
+    for host in hosts:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         authority.issue_cert(host).configure_cert(context)
         contexts.append(context)

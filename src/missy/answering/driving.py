@@ -143,7 +143,7 @@ async def _aprovider(runtime: Runtime, entry: Entry) -> Provider:
 
 def _cautions(entry: Entry, request: Request) -> Iterator[str]:
     """Yield what should be known before a request is sent."""
-    if notice := kind_of(entry).notice:
+    if notice := kind_of(entry).announce(entry):
         yield notice
     if files := request.messages[-1].attachments:
         from missy.attachments.content import size_notice

@@ -19,11 +19,16 @@ MAX_FIELDS = 32
 
 @dataclass(frozen=True, slots=True)
 class CallbackResult:
-    """The result of a sign-in: a `code` to exchange, or None with the issuer's `error` and its `description`."""
+    """The result of a sign-in: a `code` to exchange, or None with the issuer's `error` and its `description`.
+
+    `client_id` is what a registration was given, `issuer` who answers (RFC 9207), each "" where the query has none.
+    """
 
     code: Secret | None
     error: str = ""
     description: str = ""
+    client_id: str = ""
+    issuer: str = ""
 
 
 class NotOurs(ValueError):
@@ -49,13 +54,26 @@ def judge(query: str, state: str) -> CallbackResult:
         return CallbackResult(None, errors[0][:200], described[0][:500] if described else "")
     if len(codes) != 1:
         raise NotOurs("it has no 'code'" if not codes else "it has more than one 'code'")
-    return CallbackResult(_checked_code(codes[0]))
+    once = {name: _single(fields, name) for name in ("client_id", "iss")}
+    return CallbackResult(_checked_code(codes[0]), client_id=once["client_id"], issuer=once["iss"])
 
 
-def read_paste(line: str, state: str) -> CallbackResult:
-    """Parse pasted text: the address the browser was redirected to, its query, or `code#state`. Raises NotOurs."""
+def _single(fields: list[tuple[str, str]], name: str) -> str:
+    values = [value for key, value in fields if key == name]
+    if len(values) > 1:
+        raise NotOurs(f"it has more than one '{name}'")
+    return values[0] if values else ""
+
+
+def read_paste(line: str, state: str, redirect_uri: str | None = None) -> CallbackResult:
+    """Parse pasted text: the address the browser was redirected to, its query, or `code#state`. Raises NotOurs.
+
+    An address must begin with `redirect_uri`, where that is given.
+    """
     text = line.strip().strip("'\"<>").strip()
     if text.startswith(("http://", "https://")):
+        if redirect_uri is not None and text.partition("?")[0] != redirect_uri:
+            raise NotOurs(f"it is not the address at the end of this sign-in ({redirect_uri}?...)")
         return _read_address(text, state)
     if text.startswith("?") or "state=" in text:
         return judge(text.removeprefix("?"), state)

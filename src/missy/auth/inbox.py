@@ -11,8 +11,9 @@ from missy.auth.refusals import sign_in_denied
 from missy.errors import CredentialError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from missy.auth.prompter import Prompter
-    from missy.secrets.redact import Secret
 
 SIGN_IN_SECONDS = 5 * 60.0  # for the user to sign in
 PASTE = "paste the address that the browser shows at the end, or code#state, here"
@@ -38,10 +39,19 @@ class SignInInbox:
         """Accept the result from the browser's callback."""
         self._arrived.put(result)
 
-    def wait(self, state: str, *, pasted_only: bool, timeout: float = SIGN_IN_SECONDS) -> Secret:
+    def wait(
+        self,
+        state: str,
+        *,
+        pasted_only: bool,
+        timeout: float = SIGN_IN_SECONDS,
+        redirect_uri: str | None = None,
+        denied: Callable[[str, str], CredentialError] = sign_in_denied,
+    ) -> CallbackResult:
         """Wait for the code of this sign-in. Raises CredentialError if it was refused or did not come in time.
 
-        `timeout` is in seconds.
+        `timeout` is in seconds. A pasted address must begin with `redirect_uri`, where that is given. `denied` makes the
+        error of a refusal.
         """
         end = time.monotonic() + timeout
         while True:
@@ -50,11 +60,11 @@ class SignInInbox:
                 if pasted_only:
                     raise CredentialError("the input ended before an address was pasted", hint=PASTE)
                 continue
-            result = self._read(arrived, state) if isinstance(arrived, str) else arrived
+            result = self._read(arrived, state, redirect_uri) if isinstance(arrived, str) else arrived
             if result is not None and result.code is None:
-                raise sign_in_denied(result.error, result.description)
-            if result is not None and result.code is not None:
-                return result.code
+                raise denied(result.error, result.description)
+            if result is not None:
+                return result
 
     def confirm(self, question: str, timeout: float = SIGN_IN_SECONDS) -> bool:
         """Ask a yes/no question; the end of the input, or no answer in time, is a no."""
@@ -81,12 +91,12 @@ class SignInInbox:
         self._ended = self._ended or arrived is None
         return arrived
 
-    def _read(self, line: str, state: str) -> CallbackResult | None:
+    def _read(self, line: str, state: str, redirect_uri: str | None) -> CallbackResult | None:
         if line.lower() in ("y", "yes", "n", "no"):  # piped in before the question
             self._early = line.lower()
         elif line:
             try:
-                return read_paste(line, state)
+                return read_paste(line, state, redirect_uri)
             except NotOurs as error:
                 self._prompter.notice(f"that is not the result of this sign-in: {error}")
         return None

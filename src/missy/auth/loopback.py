@@ -1,4 +1,4 @@
-"""The callback listener of a sign-in on 127.0.0.1:1455, or 1457 when that is taken.
+"""The callback listener of a sign-in on 127.0.0.1, on the first of some ports that is free; port 0 is any.
 
 One thread serves all connections, each limited in bytes and time, so no client can block another. It never asks
 another program to release the port, and shows no token and no query in any page.
@@ -16,9 +16,11 @@ from typing import Self
 
 from missy.auth.callback import PATH, CallbackResult, NotOurs, judge
 from missy.auth.pages import landing, make_response, page_text, parse_request
+from missy.auth.pkce import new_state
 from missy.errors import CredentialError
 
-PORTS = (1455, 1457)  # the only ports that the issuer accepts
+PORTS = (1455, 1457)  # the only ports that the issuer of the ChatGPT backend accepts
+ANY_PORT = (0,)
 HEAD_LIMIT = 16 * 1024
 DRAIN_LIMIT = 1 << 20
 CONNECTION_LIMIT = 64
@@ -63,6 +65,7 @@ class Listener:
         self._patience = patience
         self._on_answer = on_answer
         self._answer: CallbackResult | None = None
+        self._forward: tuple[str, str] | None = None
         self._shown = threading.Event()
         self._stopping = False
         self._socket = _bind(ports)
@@ -79,6 +82,16 @@ class Listener:
     def redirect_uri(self) -> str:
         """The redirect URI for the issuer, with the port that was free."""
         return f"http://127.0.0.1:{self.port}{PATH}"
+
+    def forward_once(self, address: str) -> str:
+        """Return an address here that leads a browser to `address`, once.
+
+        For an address that holds a token: a browser is started with its address in its arguments, which every user of
+        the machine can read.
+        """
+        path = f"/open/{new_state()}"
+        self._forward = (path, address)
+        return f"http://127.0.0.1:{self.port}{path}"
 
     def close(self) -> None:
         """Stop listening. A browser that was just redirected gets a moment to fetch its page first."""
@@ -188,6 +201,9 @@ class Listener:
             return make_response(405, "Only GET is allowed here.", body=method != "HEAD")
         if path == PATH:
             return self._call_back(query)
+        if self._forward is not None and not query and path == self._forward[0]:
+            address, self._forward = self._forward[1], None
+            return make_response(302, "The sign-in page opens.", location=address)
         if self._answer is not None and not query and path == landing(self._answer):
             self._shown.set()
             return make_response(200, page_text(self._answer))

@@ -11,8 +11,12 @@ if TYPE_CHECKING:
 class Prompter(Protocol):
     """Shows a sign-in to the user and passes on the input. Every text is one line, ready to show."""
 
-    def show_address(self, url: str) -> None:
-        """Show the address to open. It contains no token; the program may open a browser."""
+    def show_address(self, url: str, *, shortcut: str = "") -> None:
+        """Show the address to open. It contains no token; the program may open a browser.
+
+        `shortcut` is an address of this machine that leads to the same page once, with the account chosen already: a
+        browser that is opened here is given that one, where there is one. It is not to be shown.
+        """
 
     def show_code(self, page: str, code: str, minutes: int) -> None:
         """Show a device code: the user types it at `page`, within so many minutes."""

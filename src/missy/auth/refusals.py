@@ -66,7 +66,8 @@ def read_error(reply: Reply) -> tuple[str, str]:
         return "", ""
     inner = value.get("error", value.get("detail", value))
     if isinstance(inner, dict):
-        code, message = inner.get("code") or inner.get("type"), inner.get("message")
+        code = inner.get("code") or inner.get("error_code") or inner.get("type")
+        message = inner.get("message")
     elif "error" in value:
         code, message = inner, value.get("error_description") or value.get("message")
     else:

@@ -126,8 +126,10 @@ class Renewals(ABC, Generic[L, A]):
             login = self._current()
             now = self._clock()
             refused = force_refresh_of is not None and login.access_token.reveal() == force_refresh_of
-            if refused and error is not None and not self._may_force(login, error):
-                raise error
+            if refused and not self._may_force(login, error):
+                if error is not None:
+                    raise error
+                refused = False
             if not refused and not login.is_near_expiry(now):
                 return self._access(login)
             try:
@@ -206,6 +208,8 @@ class Renewals(ABC, Generic[L, A]):
 
     def _keep(self, renewed: L, *, spent: L) -> None:
         """Write the new tokens. If that fails, keep them in memory, warn, and retry until this process ends."""
+        if self._unsaved is not None:
+            self._unsaved.abandon()
         try:
             self.store(renewed)
             self._unsaved = None
@@ -228,6 +232,11 @@ class _Unsaved(Generic[L]):
     def newer_than(self, found: L) -> L:
         """Return the login to use: ours, as long as the file still contains the tokens that ours replaced."""
         return self._renewed if found.refresh_token == self._spent.refresh_token else found
+
+    def abandon(self) -> None:
+        """Stop trying: there are newer tokens."""
+        self._saved.set()
+        atexit.unregister(self._try_once)
 
     def _try_again(self) -> None:
         for pause in (*_PAUSES, *[_PAUSES[-1]] * 1000):

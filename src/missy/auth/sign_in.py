@@ -35,17 +35,23 @@ def sign_in(
     Raises CredentialError if the user or the issuer refuses, and the errors of `Issuer.exchange`.
     """
     pair, state = new_pair(), new_state()
-    listener = None if paste else _listen(state, prompter, inbox)
+    listener = None if paste else listen(state, prompter, inbox, PORTS)
     try:
         redirect_uri = listener.redirect_uri if listener else f"http://127.0.0.1:{PORTS[0]}/auth/callback"
         prompter.show_address(issuer.authorize_url(pair, state, redirect_uri))
-        port = f"waiting for the browser on port {listener.port}; or " if listener else ""
-        prompter.notice(f"{port}{PASTE}:")
-        code = inbox.wait(state, pasted_only=listener is None, timeout=timeout)
+        tell_to_wait(prompter, listener)
+        code = inbox.wait(state, pasted_only=listener is None, timeout=timeout).code
+        assert code is not None
         return issuer.exchange(Grant(code, Secret(pair.verifier), redirect_uri))
     finally:
         if listener is not None:
             listener.close()
+
+
+def tell_to_wait(prompter: Prompter, listener: Listener | None) -> None:
+    """Say how the sign-in goes on."""
+    port = f"waiting for the browser on port {listener.port}; or " if listener else ""
+    prompter.notice(f"{port}{PASTE}:")
 
 
 def pair_device(issuer: Issuer, prompter: Prompter) -> Tokens:
@@ -75,9 +81,10 @@ def pair_device(issuer: Issuer, prompter: Prompter) -> Tokens:
     raise CredentialError("the device code has expired", hint="start again: missy auth login --device")
 
 
-def _listen(state: str, prompter: Prompter, inbox: SignInInbox) -> Listener | None:
+def listen(state: str, prompter: Prompter, inbox: SignInInbox, ports: tuple[int, ...]) -> Listener | None:
+    """Start the listener for the browser, or say that every port is taken: then the result is pasted."""
     try:
-        return Listener(state, inbox.put)
+        return Listener(state, inbox.put, ports)
     except PortsTaken as error:
         prompter.notice(f"{error.message}; paste the browser's last address instead")
         return None

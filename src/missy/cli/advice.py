@@ -98,11 +98,10 @@ def _look_up_synonym(table: dict[str, str], word: str, rest: list[str]) -> str:
     if not meant:
         return ""
     if "{name}" in meant:
-        from missy.config.kind_spec import usable
         from missy.config.presets import PRESETS
         from missy.kinds import KINDS
 
-        names = {*PRESETS, *(spec.name for spec in usable(KINDS))}
+        names = {*PRESETS, *KINDS}
         known = next((one for one in rest[1:] if one in names), "NAME")
         meant = meant.replace("{name}", known)
     if meant.startswith(("missy ", '"$')):

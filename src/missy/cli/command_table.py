@@ -17,7 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "The entries: kind, model, endpoint, credential, ready or why not.",
     ),
     "models": ("missy.cli.commands.models", "The endpoint's current list of models."),
-    "auth": ("missy.cli.commands.auth", "The ChatGPT login: login, status, logout."),
+    "auth": ("missy.cli.commands.auth", "The ChatGPT logins: login, status, use, logout."),
     "usage": ("missy.cli.commands.usage", "What calls took and cost, and how much of a plan is used."),
     "doctor": ("missy.cli.commands.doctor", "Check each entry step by step and name the fix."),
     "net": ("missy.cli.commands.net", "The network policy: what may be reached, and by which rule."),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from missy.config import extras, values
-from missy.config.kind_spec import Kinds, default_kind, usable
+from missy.config.kind_spec import Kinds, default_kind
 from missy.config.presets import PRESETS
 from missy.config.schema import SAVES
 
@@ -182,8 +182,8 @@ _ENTRY = (
 
 def entry_fields(kinds: Kinds) -> tuple[Field, ...]:
     """Return the keys of an entry, which can be of one of these kinds."""
-    default, names = default_kind(kinds), [spec.name for spec in usable(kinds)]
-    issuer = next((spec.issuer for spec in usable(kinds) if spec.issuer), "none")
+    default, names = default_kind(kinds), list(kinds)
+    issuer = next((spec.issuer for spec in kinds.values() if spec.issuer), "none")
     kind = Field(
         "name",
         values.optional(values.one_of(kinds)),

@@ -6,7 +6,6 @@ from dataclasses import MISSING
 from typing import TYPE_CHECKING, Any
 
 from missy.config import fields, tool_fields, values
-from missy.config.kind_spec import usable
 from missy.config.role_fields import ROLE
 from missy.config.schema import Budget, Config, Conversation, Entry, Keep, Network, Role
 from missy.config.tool_schema import SandboxRules, ToolLimits, Tools
@@ -88,5 +87,5 @@ def _only_their_own_keys(kinds: Kinds) -> list[_Schema]:
                 "properties": {key: {"enum": [None, [], {}]} for key in sorted(every.difference(spec.keys))}
             },
         }
-        for spec in usable(kinds)
+        for spec in kinds.values()
     ]

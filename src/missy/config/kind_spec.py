@@ -15,9 +15,9 @@ class KindSpec:
     besides text, that its own endpoint is sent, `accepts_elsewhere` those that any other endpoint is sent.
 
     `base_url`, `issuer`, `model` and `timeout` (seconds) hold where an entry names none; without `issuer` it has no
-    login. `always_there` says what it is if it can be named without any entry. `not_yet` says what to do meanwhile if
-    this version cannot use it. `template` is its part of a new configuration file. `refused_keys` says for keys of other
-    kinds why this one cannot have them. `login_by_name`: `missy auth` uses it only if it is named or has an entry.
+    login. `always_there` says what it is if it can be named without any entry. `template` is its part of a new
+    configuration file. `refused_keys` says for keys of other kinds why this one cannot have them. `login_by_name`:
+    `missy auth` uses it only if it is named or has an entry.
     """
 
     name: str = ""
@@ -29,7 +29,6 @@ class KindSpec:
     accepts: tuple[str, ...] = ("image", "pdf")
     accepts_elsewhere: tuple[str, ...] = ("image",)
     always_there: str = ""
-    not_yet: str = ""
     template: tuple[str, ...] = ()
     refused_keys: Mapping[str, str] = {}
     login_by_name: bool = False
@@ -64,8 +63,3 @@ def default_kind(kinds: Kinds) -> KindSpec:
 def kind_of(name: str, given: str | None, kinds: Kinds) -> KindSpec:
     """Return the kind of an entry: the given one, else its own name's, else the default one. Raises KeyError."""
     return kinds[given] if given else kinds.get(name) or default_kind(kinds)
-
-
-def usable(kinds: Kinds) -> list[KindSpec]:
-    """Return the kinds that this version can use."""
-    return [spec for spec in kinds.values() if not spec.not_yet]

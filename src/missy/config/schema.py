@@ -260,10 +260,9 @@ class Config:
         """Return how to set up a service or kind that has no entry yet, "" for an unknown name."""
         from difflib import get_close_matches
 
-        from missy.config.kind_spec import usable
         from missy.config.presets import PRESETS
 
-        kinds = [spec.name for spec in usable(self.kinds) if not spec.always_there]
+        kinds = [spec.name for spec in self.kinds.values() if not spec.always_there]
         known = [name for name in (*PRESETS, *kinds) if name != "github"]
         near = get_close_matches(wanted.lower()[:64], known, n=1, cutoff=0.65)
         if not near:

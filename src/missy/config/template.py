@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from missy.config.kind_spec import usable
-
 if TYPE_CHECKING:
     from missy.config.kind_spec import Kinds
 
@@ -65,5 +63,5 @@ tools:                            # what the model may do: docs/tools.md
 
 def template(kinds: Kinds) -> str:
     """Return the text of a new configuration file, with only what this version supports."""
-    first, *others = (text for spec in usable(kinds) for text in spec.template)
+    first, *others = (text for spec in kinds.values() for text in spec.template)
     return "\n".join([_HEAD + first, *others, _TAIL])

@@ -25,7 +25,7 @@ from missy.config.schema import (
 from missy.config.sections import check, mapping, read_section, refuse_unknown
 from missy.config.tool_schema import SandboxRules, ToolLimits, Tools
 from missy.config.values import NAME, shown
-from missy.errors import ConfigError, MissyError
+from missy.errors import MissyError
 from missy.masking import has_form_of_key
 
 if TYPE_CHECKING:
@@ -106,8 +106,6 @@ def _entry(name: str, data: Any, source_map: SourceMap, kinds: Kinds, table: Seq
     found = read_section(table, data, key_path, source_map)
     given = found.pop("name", None)
     spec = kind_of(name, given, kinds)
-    if spec.not_yet:
-        raise _not_yet(spec.name, spec.not_yet, (*key_path, "name") if given else key_path, source_map)
     _refuse_strange_keys(spec, kinds, found, key_path, source_map)
     _refuse_key_twice(found, key_path, source_map)
     if spec.model and found.get("model") is None:
@@ -211,10 +209,6 @@ def _refuse_key_twice(found: _Values, key_path: KeyPath, source_map: SourceMap) 
             raise source_map.error(
                 what, (*key_path, "headers", name), hint="remove it here; the key goes to api_key"
             )
-
-
-def _not_yet(feature: str, meanwhile: str, key_path: KeyPath, source_map: SourceMap) -> ConfigError:
-    return source_map.error(f"not yet: this version has no {feature}", key_path, hint=meanwhile)
 
 
 def _expand(found: _Values, key: str, key_path: KeyPath, source_map: SourceMap) -> None:

@@ -30,9 +30,10 @@ class Kind(KindSpec, ABC):
 
     `title` and `about` are its option in the wizard, without a title it has none; `question` is what the wizard asks
     once the entry has a name. `asks_model`: whether a model can be chosen; `own_model` is the option to choose none.
-    `notice` is said before each answer. `own_server`: its provider starts a server on this machine, which takes
-    seconds and is reached by a door of its own. `usage_page` shows how much of a plan is used, where only a browser is
-    told. `own_use` says why its entries serve Missy alone; other programs may use any other kind's.
+    `offered_first`: the option comes before all others. `notice` is said before each answer. `own_server`: its provider
+    starts a server on this machine, which takes seconds and is reached by a door of its own. `usage_page` shows how
+    much of a plan is used, where only a browser is told. `own_use` says why its entries serve Missy alone; other
+    programs may use any other kind's.
     """
 
     title: str = ""
@@ -40,6 +41,7 @@ class Kind(KindSpec, ABC):
     question: Question = "check"
     asks_model: bool = True
     own_model: tuple[str, str] | None = None
+    offered_first: bool = False
     notice: str = ""
     own_server: bool = False
     usage_page: str = ""
@@ -53,6 +55,10 @@ class Kind(KindSpec, ABC):
     def build(self, entry: Entry, context: Context) -> Provider:
         """Return the provider of an entry. Raises MissyError where it cannot be had."""
         raise NotImplementedError
+
+    def announce(self, entry: Entry) -> str:  # noqa: ARG002
+        """Return what is said before an answer of this entry, "": nothing."""
+        return self.notice
 
     def adapt(self, request: Request) -> Request:
         """Return the request as this kind's models take it."""

@@ -45,7 +45,7 @@ class _Codex(Kind):
     timeout = 60.0
     template = _TEMPLATE
     title = "OpenAI (OAuth/Codex)"
-    about = "log in with ChatGPT: a subscription, no key"
+    about = "any ChatGPT plan, also with a code; not documented by OpenAI for other apps"
     question = "login"
     own_model = ("the account's own default", "follows the live list")
 

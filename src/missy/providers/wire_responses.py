@@ -50,6 +50,7 @@ class ResponsesReply:
         in_loop: bool = False,
     ) -> None:
         self.on_limits: Callable[[dict[str, Any]], None] | None = None  # receives the rate limits
+        self.fault: Callable[..., MissyError] = response_fault  # maps an error of the stream
         self._limits: dict[str, Any] = {}
         self._host = host
         self._asked = model
@@ -236,7 +237,7 @@ class ResponsesReply:
 
     def _classified(self, data: dict[str, Any]) -> MissyError:
         limits = self._limits.get("rate_limits")
-        return response_fault(
+        return self.fault(
             data, host=self._host, request_id=self._request_id, model=self._asked, limits=limits
         )
 

@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from missy.config.kind_spec import default_kind, usable
+from missy.config.kind_spec import default_kind
 from missy.config.schema import nearest
 from missy.errors import UsageError
 from missy.kinds import KINDS
@@ -71,7 +71,7 @@ def _refuse_foreign_options(name: str, flags: Flags) -> None:
 
 def _find_kind_and_service(flags: Flags, config: Config) -> tuple[str, str]:
     """Return the kind, and the service if one was named."""
-    kinds = [kind.name for kind in usable(KINDS)]
+    kinds = list(KINDS)
     wanted = flags.provider
     if wanted is None:
         return _kind_from_entry_name(flags, config, kinds)
@@ -79,8 +79,6 @@ def _find_kind_and_service(flags: Flags, config: Config) -> tuple[str, str]:
         return wanted, ""
     if service := named(wanted):
         return default_kind(KINDS).name, service
-    if wanted in KINDS:
-        raise UsageError(f"this version has no {wanted} yet", hint=KINDS[wanted].not_yet)
     near = nearest(wanted, [*kinds, *SERVICES])
     raise UsageError(
         f"--provider {wanted}: no preset of that name",

@@ -134,12 +134,11 @@ def _complete_entries(args: Sequence[str], incomplete: str) -> list[CompletionIt
 
 
 def _complete_services(incomplete: str) -> list[CompletionItem[Any]]:
-    from missy.config.kind_spec import usable
     from missy.kinds import KINDS
     from missy.services import SERVICES
 
     found = {
-        **{spec.name: "" for spec in usable(KINDS)},
+        **dict.fromkeys(KINDS, ""),
         **{name: one.title for name, one in SERVICES.items()},
     }
     return [CompletionItem(name, help=about) for name, about in found.items() if name.startswith(incomplete)]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from missy.auth.ways import SignIn
     from missy.config.schema import Config
     from missy.secrets.redact import Secret
     from missy.setup.plan import Draft, Plan
@@ -34,7 +35,7 @@ _MAX_KEY_BYTES = 1 << 16  # of one key
 @click.option(
     "--provider",
     metavar="KIND",
-    help="openai, openai-codex or local; or a preset such as groq (missy presets). Default: what --entry names, or openai.",
+    help="openai, chatgpt, openai-codex, local, or a preset such as groq (missy presets). Default: what --entry names.",
 )
 @click.option("--entry", metavar="NAME", help="The entry's name. Default: the kind, or the service.")
 @click.option(
@@ -138,12 +139,11 @@ def _run_wizard(path: Path, config: Config) -> None:
             prompter.say("Nothing was written.")
 
 
-def _log_in(config: Config, entry: str, *, device: bool) -> None:
+def _log_in(config: Config, entry: str, asked: SignIn) -> None:
     """Sign in for an entry that is not written yet. The login is stored at once, in its own file."""
     from missy.cli.commands.auth import sign_in
-    from missy.login import SignIn, find_entry
+    from missy.login import find_entry
 
-    asked = SignIn("device" if device else "browser")
     sign_in(App.from_config(config), find_entry(config, entry), asked)
 
 

@@ -26,7 +26,9 @@ class EndpointSteps(WizardSteps):
     """The kind of provider, its endpoint, the name of the entry."""
 
     def _ask_kind(self, state: WizardState) -> Transition:
-        kinds = [kind for kind in KINDS.values() if kind.title]
+        kinds = sorted(
+            (kind for kind in KINDS.values() if kind.title), key=lambda kind: not kind.offered_first
+        )
         far = [Option(kind.name, kind.title, kind.about) for kind in kinds if kind.base_url]
         near = [Option(kind.name, kind.title, kind.about) for kind in kinds if not kind.base_url]
         kind = self._prompter.choose("Which provider?", [*far, _COMPATIBLE, *near])

@@ -10,11 +10,12 @@ from missy.cli.wizard.prompts import Option
 from missy.cli.wizard.state import WizardSteps
 from missy.errors import CredentialError, MissyError, UsageError
 from missy.kinds import KINDS
+from missy.login import SignIn, status, way_of
 from missy.plural import counted
 from missy.policy import parse
 from missy.secrets import keystore
 from missy.services import OPENAI, SERVICES, of_url
-from missy.setup import check, plan, signedin
+from missy.setup import check, plan
 from missy.setup.stores import STORES
 
 if TYPE_CHECKING:
@@ -98,7 +99,8 @@ class KeySteps(WizardSteps):
 
     def _ask_login(self, state: WizardState) -> Transition:
         config = self._outcome(state)
-        found = signedin.describe(config.providers[state.draft.name])
+        entry = config.providers[state.draft.name]
+        found, off = status(entry), "the plan may not be used"
         ways = [
             Option(
                 "browser",
@@ -108,17 +110,26 @@ class KeySteps(WizardSteps):
             Option("device", "Log in with a code on another device"),
             Option("later", "Later", f"missy auth login {state.draft.name}"),
         ]
-        if found:
-            ways.insert(0, Option("keep", f"Keep the login of {found}"))
+        methods = way_of(entry).methods
+        ways = [one for one in ways if one.value != "device" or "device" in methods]
+        if found.logged_in and found.plan_enabled is False:
+            ways.insert(0, Option("enable", "Allow the use of the plan", f"{found.email or ''}: {off} yet"))
+        elif found.logged_in:
+            ways.insert(0, Option("keep", f"Keep the login of {found.email or found.account_id}"))
         way = self._prompter.choose("ChatGPT login:", ways)
-        if way in ("browser", "device"):
-            try:
-                with self._prompter.suspended():
-                    self._log_in(config, state.draft.name, device=way == "device")
-            except MissyError as error:
-                self._prompter.say(f"{error.message}\n{error.hint}".rstrip(), indent="  ! ")
-                return self._ask_login(state)
-        return ("model" if way == "later" else "check"), state
+        if way not in ("browser", "device", "enable"):
+            return ("model" if way == "later" else "check"), state
+        try:
+            with self._prompter.suspended():
+                asked = SignIn("device" if way == "device" else "browser", enable_plan=way == "enable")
+                self._log_in(config, state.draft.name, asked)
+        except MissyError as error:
+            self._prompter.say(f"{error.message}\n{error.hint}".rstrip(), indent="  ! ")
+            return self._ask_login(state)
+        if status(entry).plan_enabled is False:
+            self._prompter.say(f"Signed in, but {off}.")
+            return self._ask_login(state)
+        return "check", state
 
     def _ask_install(self, state: WizardState) -> Transition:
         from missy.hints import to_install

@@ -15,13 +15,14 @@ from missy.setup.plan import Draft, Plan
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from missy.auth.ways import SignIn
     from missy.cli.wizard.prompts import WizardPrompter
     from missy.config.schema import Config
 
     class LogIn(Protocol):
-        """Signs in to an entry of a configuration, with a browser or a device code."""
+        """Signs in to an entry of a configuration, as it is asked for."""
 
-        def __call__(self, config: Config, entry: str, *, device: bool) -> None: ...  # noqa: D102
+        def __call__(self, config: Config, entry: str, asked: SignIn) -> None: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
