@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 MASK = "***"
 _held: set[str] = set()
+_clean: dict[str, int] = {}  # short texts without a secret -> the number of secrets that were known then
+MAX_CLEAN_TEXTS, MAX_CLEAN_CHARS = 256, 128
 MIN_MASKED_CHARS = 6  # masking shorter ones would mask ordinary words and protect nothing
 
 # Formats of whole keys, each after a boundary. Some endpoints replace the middle of an echoed key by `*` or `...`.
@@ -67,13 +69,13 @@ REFERENCES = ("$", "vault://", "keyring://")
 
 def hold(value: str) -> None:
     """Register a secret, to be masked from now on, also in its URL-encoded and JSON-escaped forms."""
-    if len(value) < MIN_MASKED_CHARS:
+    if len(value) < MIN_MASKED_CHARS or value in _held:
         return
-    _held.add(value)
     if not value.isalnum():
         quoted = "".join(_quoted(char) for char in value)
         _held.update((quoted, re.sub("%..", lambda found: found[0].lower(), quoted)))
         _held.add(value.replace("\\", "\\\\").replace('"', '\\"').replace("/", "\\/"))
+    _held.add(value)  # last: once it is there, its other forms are too
 
 
 def _quoted(char: str) -> str:
@@ -85,6 +87,9 @@ def _quoted(char: str) -> str:
 
 def mask(text: str) -> str:
     """Return a text with every secret in it masked completely."""
+    known = len(_held)  # it only grows
+    if _clean.get(text) == known:  # names of hosts and entries, asked about with each request
+        return text
     merged: list[tuple[int, int]] = []
     for start, stop in sorted(_spans(text)):
         if merged and start <= merged[-1][1]:
@@ -95,6 +100,10 @@ def mask(text: str) -> str:
     for start, stop in merged:
         pieces += [text[end:start], MASK]
         end = stop
+    if not merged and len(text) <= MAX_CLEAN_CHARS:
+        if len(_clean) >= MAX_CLEAN_TEXTS:
+            _clean.clear()
+        _clean[text] = known
     return "".join(pieces) + text[end:]
 
 
@@ -123,7 +132,7 @@ def may_be_secret(word: str) -> bool:
 
 
 def _spans(text: str) -> Iterator[tuple[int, int]]:
-    for value in _held:
+    for value in tuple(_held):  # another thread may add one
         start = text.find(value)
         while start >= 0:
             yield start, start + len(value)

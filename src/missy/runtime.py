@@ -9,6 +9,7 @@ import os
 import threading
 from collections import deque
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 from missy import paths
@@ -282,6 +283,7 @@ class Runtime:
             return doors
 
 
+@lru_cache(maxsize=64)
 def identity(entry: Entry) -> Entry:
     """Return what an entry is, wherever it stands in the file."""
     return replace(entry, line=0)

@@ -184,3 +184,11 @@ def test_a_held_secret_is_masked_as_json_spells_it():
     """With its slashes and quotes escaped, as some endpoints write JSON within JSON."""
     masking.hold('own/key"of\\mine')
     assert mask(r'"own\/key\"of\\mine"') == '"***"'
+
+
+def test_what_was_no_secret_before_is_masked_once_it_is_one():
+    """A text that was found clean is examined again when a secret has come since."""
+    text = "host later-a-secret.example"
+    assert mask(text) == mask(text) == text
+    Secret("later-a-secret")
+    assert mask(text) == "host ***.example"

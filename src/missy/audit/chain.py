@@ -39,13 +39,14 @@ def _finite(text: str) -> float:
     return value if abs(value) < float("inf") else _refuse_number(text)
 
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 _DECODER = json.JSONDecoder(parse_constant=_refuse_number, parse_float=_finite)
 
 
 def seal_line(record: dict[str, Any], seq: int, prev: str) -> tuple[bytes, str]:
     """Return the line for a record, and its hash."""
     record["seq"], record["prev"] = seq, prev
-    body = json.dumps(record, separators=(",", ":")).encode("ascii")
+    body = _encode(record).encode("ascii")
     if len(body) > MAX_LINE_BYTES - 128:
         raise MissyError(
             f"a line of {len(body)} bytes is too long for the audit", hint="report this; it is a bug"

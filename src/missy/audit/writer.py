@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 import threading
 import time
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
 from missy import files, os_errors, paths
@@ -76,7 +76,7 @@ class Audit:
             "host": host,
             "port": port,
             "method": method,
-            "path": re.split("[?#]", path, maxsplit=1)[0],  # a query may hold a secret
+            "path": path.partition("?")[0].partition("#")[0],  # a query may hold a secret
             "credential": credential,
             "rule": rule,
         }
@@ -139,12 +139,15 @@ class Audit:
             self._thread_lock = threading.Lock()
             self._close_files()
             self._pid = os.getpid()
-        with self._thread_lock, os_errors.faults("write", self.path):
+        with self._thread_lock:
             try:
-                self._write(self._lock_file(), {"time": _now(), "event": event, "v": VERSION} | fields)
-            finally:
-                if self._file >= 0:
-                    fcntl.flock(self._file, fcntl.LOCK_UN)
+                try:
+                    self._write(self._lock_file(), {"time": _now(), "event": event, "v": VERSION, **fields})
+                finally:
+                    if self._file >= 0:
+                        fcntl.flock(self._file, fcntl.LOCK_UN)
+            except OSError as error:
+                raise os_errors.fault("write", self.path, error) from error
 
     def _lock_file(self) -> int:
         """Lock the file that `path` names now, reopened if it was rotated. Returns its size."""
@@ -180,9 +183,10 @@ class Audit:
 
     def _write(self, size: int, record: dict[str, Any]) -> None:
         """Write one line with one system call, chained to the last one; remove a line that was cut short."""
-        seq, prev = self._tail[1:] if self._tail[0] == size else self._find_end(size, record)
+        is_ours = self._tail[0] == size  # nobody has written since: the end is known
+        seq, prev = self._tail[1:] if is_ours else self._find_end(size, record)
         line, seal = seal_line(record, seq + 1, prev)
-        if size and os.pread(self._file, 1, size - 1) != b"\n":
+        if size and not is_ours and os.pread(self._file, 1, size - 1) != b"\n":
             line = b"\n" + line  # a writer was killed in the middle of a line: start a new one
         self._tail = (-1, *START)
         written = 0
@@ -228,8 +232,13 @@ class Audit:
 
 def _now() -> str:
     """Return the current time in RFC 3339 format: UTC, in milliseconds."""
-    now = time.time()
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now * 1000) % 1000:03d}Z"
+    seconds, milliseconds = divmod(time.time_ns() // 1_000_000, 1000)
+    return f"{_second(seconds)}.{milliseconds:03d}Z"
+
+
+@lru_cache(maxsize=2)
+def _second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
 def _plain(value: Any) -> Any:

@@ -62,10 +62,10 @@ class _Protocol(asyncio.Protocol):
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
-    async def read(self, most: int) -> bytes:
+    async def read(self, most: int, seconds: float | None) -> bytes:
         if not self.held and not self.ended:
             self._reader = asyncio.get_running_loop().create_future()
-            await self._reader
+            await _within(self._reader, seconds)
         if not self.held and self.error is not None:
             raise self.error
         data = bytes(self.held[:most])
@@ -75,11 +75,27 @@ class _Protocol(asyncio.Protocol):
             self._transport.resume_reading()
         return data
 
-    async def drained(self) -> None:
+    async def drained(self, seconds: float | None) -> None:
         if self._writer is not None:
-            await self._writer
+            await _within(self._writer, seconds)
         if self.error is not None:
             raise self.error
+
+
+async def _within(waiter: asyncio.Future[None], seconds: float | None) -> None:
+    """Wait for a future, with one timer: asyncio.timeout costs several times as much. Raises TimeoutError."""
+    if seconds is None:
+        return await waiter
+    timer = asyncio.get_running_loop().call_later(seconds, _expire, waiter)
+    try:
+        await waiter
+    finally:
+        timer.cancel()
+
+
+def _expire(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_exception(TimeoutError())
 
 
 class AsyncSocket(httpcore2.AsyncNetworkStream):
@@ -92,10 +108,7 @@ class AsyncSocket(httpcore2.AsyncNetworkStream):
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
         """Read available bytes. Raises ReadTimeout, ReadError."""
         try:
-            if self._protocol.held:
-                return await self._protocol.read(max_bytes)
-            async with asyncio.timeout(timeout):
-                return await self._protocol.read(max_bytes)
+            return await self._protocol.read(max_bytes, timeout)
         except TimeoutError as error:
             raise httpcore2.ReadTimeout(str(error)) from error
         except OSError as error:
@@ -105,8 +118,7 @@ class AsyncSocket(httpcore2.AsyncNetworkStream):
         """Write all of `buffer`. Raises WriteTimeout, WriteError."""
         try:
             self._transport.write(buffer)
-            async with asyncio.timeout(timeout):
-                await self._protocol.drained()
+            await self._protocol.drained(timeout)
         except TimeoutError as error:
             raise httpcore2.WriteTimeout(str(error)) from error
         except OSError as error:

@@ -19,7 +19,9 @@ _GZIP = b"\x1f\x8b"
 
 def coding_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
     """Return the compression that Content-Encoding names; "" for none."""
-    values = (value.decode("latin-1") for name, value in headers if name.lower() == b"content-encoding")
+    values = [value.decode("latin-1") for name, value in headers if name.lower() == b"content-encoding"]
+    if not values:
+        return ""
     words = [word.strip().strip('"').lower() for value in values for word in value.split(",")]
     return ", ".join(word for word in words if word not in _NO_STEP and not re.fullmatch(_CHARSET, word))
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from missy.providers.heads import HeadStore
     from missy.secrets.resolve import Credential
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
 
 class BuiltRequest(NamedTuple):
     """A request for a preview: it is not sent."""
@@ -49,6 +51,7 @@ class Endpoint:
         self._door = door
         self._base_url = base_url
         self._home = parse(base_url)
+        self._origin = str(self._home)
         self._host = host
         self._entry = entry
         self._heads = heads
@@ -92,12 +95,12 @@ class Endpoint:
             self._heads.keep(key, head)
         content = None
         if body is not None:
-            content = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+            content = _encode(body).encode()
         target, query = head.target, credential.extras.url_query()
         if query:
             target += ("&" if "?" in target else "?") + query
         filled = head.fill({name.lower(): value for name, value in values.items()})
-        return HttpRequest(head.method, str(self._home), target.encode("ascii"), filled, content)
+        return HttpRequest(head.method, self._origin, target.encode("ascii"), filled, content)
 
     def fetch(
         self,

@@ -7,6 +7,7 @@ as OPENAI_API_KEY, each only for that service's hosts.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from missy import services
@@ -74,7 +75,7 @@ def credentials(entry: Keyed, environ: Mapping[str, str]) -> list[Credential]:
         raise CredentialError(f"entry {entry.entry!r} has {choice.missing}", hint=_where_to_put(entry))
     extras = resolve_extras(entry, environ)
     if not choice.keys:
-        source = source_of(entry, environ)
+        source = _source(entry, choice)
         return [Credential(None, source, _audit_id(entry, source), extras)]
     return [
         Credential(key.resolve(entry.entry, environ), key.source, key.audit_id(entry.entry), extras)
@@ -84,7 +85,10 @@ def credentials(entry: Keyed, environ: Mapping[str, str]) -> list[Credential]:
 
 def source_of(entry: Keyed, environ: Mapping[str, str]) -> str:
     """Return the source of the first credential (`config`, `env:NAME`, `vault:NAME`, `keyring:NAME`, `none`)."""
-    choice = choose(entry, environ)
+    return _source(entry, choose(entry, environ))
+
+
+def _source(entry: Keyed, choice: Choice) -> str:
     if choice.keys:
         return choice.keys[0].source
     place = secret_place(entry.headers, entry.query)
@@ -111,6 +115,7 @@ def environment_names(entry: Keyed) -> list[str]:
     return [own, *bound] if entry.base_url and own not in services.BOUND else bound
 
 
+@lru_cache(maxsize=64)
 def own_variable(entry: str) -> str:
     """Return the variable that is named after an entry."""
     return "".join(c if c.isalnum() else "_" for c in entry.upper()) + "_API_KEY"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ def _insert(db: sqlite3.Connection, call: Spent, *, reserved: int | None) -> int
     return row
 
 
+@cache
 def _boot_id() -> str | None:
     """Return what names this run of the machine: a process id means nothing without it."""
     with suppress(OSError), open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
