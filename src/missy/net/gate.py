@@ -128,7 +128,7 @@ class Gate:
         )
         return context
 
-    def require(self, url: str, attribution: Attribution) -> None:
+    def require(self, url: str, attribution: Attribution, method: str = "POST") -> None:
         """Raise PolicyError, and record it, if a request to `url` would be refused for its host name.
 
         Called before a credential is looked up: a refused target needs none.
@@ -136,7 +136,7 @@ class Gate:
         target, decision = self._decide(url, attribution)
         if not decision.allowed:
             path = "/" + url.partition("://")[2].partition("/")[2]
-            self.deny(RequestContext(attribution, target, decision), decision, "POST", path)
+            self.deny(RequestContext(attribution, target, decision), decision, method, path)
 
     def _decide(self, origin: str, attribution: Attribution) -> tuple[Target, Decision]:
         key = (origin, attribution.category)

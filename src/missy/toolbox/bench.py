@@ -12,6 +12,7 @@ from missy.toolbox import schemas
 from missy.toolbox.asking import AsyncApproval
 from missy.toolbox.changes import Edit, Write
 from missy.toolbox.executor import Executor
+from missy.toolbox.fetch import Fetch
 from missy.toolbox.files import List, Read, Search
 from missy.toolbox.records import Recorder
 from missy.toolbox.results import ResultStore
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from missy.toolbox.asking import Approve
     from missy.toolbox.base import Handler
     from missy.toolbox.box import Toolbox
+    from missy.toolbox.command import Run
 
 
 class ToolRun(NamedTuple):
@@ -71,6 +73,8 @@ class Bench:
 
     def __init__(self, run: ToolRun, around: Surroundings, request: Request) -> None:
         toolbox = run.toolbox
+        if toolbox.approve_all:
+            require_full()
         self.limits = toolbox.limits
         self.notices: list[str] = []
         self._approve = run.approve
@@ -78,10 +82,11 @@ class Bench:
         self._mutex = threading.Lock()
         self._cancelled = threading.Event()
         id_ = os.urandom(6).hex()
+        self._command: Run | None = None
         self._results = ResultStore(id_)
         self._workspace = Workspace(toolbox.workspace)
         try:
-            handlers = self._handlers(toolbox, around, _words(request, toolbox))
+            handlers = self._handlers(toolbox, around, _words(request, toolbox), id_)
             self._executor = Executor(
                 handlers,
                 toolbox.approvals(),
@@ -97,7 +102,13 @@ class Bench:
             self._workspace.close()
             raise
 
-    def _handlers(self, toolbox: Toolbox, around: Surroundings, words: str) -> dict[str, Handler]:  # noqa: ARG002
+    def _handlers(
+        self,
+        toolbox: Toolbox,
+        around: Surroundings,
+        words: str,
+        id_: str,
+    ) -> dict[str, Handler]:
         written = Written()
         makers: dict[str, Callable[[], Handler]] = {
             "read": lambda: Read(self._workspace, self._results, written),
@@ -105,11 +116,16 @@ class Bench:
             "search": lambda: Search(self._workspace),
             "write": lambda: Write(self._workspace, written, Backups()),
             "edit": lambda: Edit(self._workspace, written, Backups()),
+            "run": lambda: self._runner(toolbox, id_),
+            "fetch": lambda: Fetch(around.door, words),
         }
-        missing = [name for name in toolbox.use if name not in makers]
-        if missing:
-            raise UsageError(f"this version has no tool {missing[0]}", hint=f"it has: {', '.join(makers)}")
         return {name: makers[name]() for name in dict.fromkeys(toolbox.use)}
+
+    def _runner(self, toolbox: Toolbox, id_: str) -> Handler:
+        from missy.toolbox.command import Run  # it tries the sandbox
+
+        self._command = Run(self._workspace, toolbox, id_, self._cancelled)
+        return self._command
 
     def run(self, calls: Sequence[ToolCall]) -> list[ToolResult]:
         """Deal with the calls of one round; see Executor.run."""
@@ -143,6 +159,8 @@ class Bench:
         with self._mutex:
             self._workspace.close()
             self._results.close()
+            if self._command is not None:
+                self._command.close()
 
     def _save_rule(self, rule: str) -> None:
         """Write a rule to the configuration file, as a person asked for."""
@@ -156,6 +174,15 @@ class Bench:
 
         edit(self._config.path, change, self._config.kinds)
         self.notices.append(f"saved in {self._config.path}: tools.allow: {rule}")
+
+
+def require_full() -> None:
+    """Raise UsageError if this machine does not give the full sandbox: --approve-all needs it."""
+    from missy.sandbox.probe import walls
+
+    found = walls()
+    if found.level != "full":
+        raise UsageError(f"--approve-all needs the full sandbox ({found.reason})", hint="see: missy doctor")
 
 
 def _words(request: Request, toolbox: Toolbox) -> str:

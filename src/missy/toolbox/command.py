@@ -1,0 +1,170 @@
+"""`run(argv, stdin?, cwd?)`: a program in the sandbox, without a shell, with the workspace to write in."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from typing import TYPE_CHECKING, Any
+
+from missy import folders, paths
+from missy.approval import Action
+from missy.errors import MissyError, UsageError
+from missy.sandbox import parent, probe
+from missy.sandbox.filter import make_filter
+from missy.sandbox.plan import PRIVATE, PROTECTED, SYSTEM, Plan, search_path, within
+from missy.toolbox import schemas
+from missy.toolbox.arguments import Arguments
+from missy.toolbox.base import Output, Prepared, ToolFailed
+
+if TYPE_CHECKING:
+    import threading
+
+    from missy.sandbox.parent import Finished
+    from missy.toolbox.box import Toolbox
+    from missy.toolbox.workspace import Workspace
+
+MAX_WORDS = 256
+MAX_STDIN_BYTES = 1 << 20
+_KEPT = ("LANG", "LC_ALL", "LC_CTYPE", "TZ")
+_FLOOR_WARNING = (
+    "at this level the command may also write .git and other files of the workspace that run later"
+)
+_ENDED = {
+    "timeout": "it was ended after {seconds:g} seconds",
+    "output": "it was ended: it printed too much",
+    "cancelled": "it was cancelled by the person",
+}
+
+
+class Run:
+    """See the module. Raises MissyError where this machine has no sandbox: nothing is run outside of one."""
+
+    tool = schemas.RUN
+
+    def __init__(self, workspace: Workspace, toolbox: Toolbox, run: str, cancelled: threading.Event) -> None:
+        found = probe.walls()
+        if found.level is None:
+            raise MissyError(
+                f"this machine gives no sandbox, so that nothing is run ({found.reason})",
+                hint="see: missy doctor",
+            )
+        self._level = found.level
+        self._workspace = workspace
+        self._seconds = toolbox.limits.command_seconds
+        self._cancelled = cancelled
+        self._read = tuple(os.path.realpath(paths.expand(path)) for path in toolbox.read)
+        self._write = tuple(os.path.realpath(paths.expand(path)) for path in toolbox.write)
+        self._missy = os.path.realpath(paths.home())
+        if self._level == "floor" and within(self._missy, (workspace.path, *self._read, *self._write)):
+            raise UsageError(
+                f"commands could read Missy's own files: {self._missy} lies in what they reach",
+                hint="set MISSY_HOME to a folder elsewhere, or name another workspace",
+            )
+        self._private = paths.home() / "tools" / "private" / run
+        program = make_filter(os.uname().machine, network=False)
+        assert program is not None
+        self._filter = program
+        readable = (*SYSTEM, *self._read, *self._write)
+        self._path = search_path(os.environ.get("PATH", ""), readable, workspace.path)
+
+    def prepare(self, arguments: dict[str, Any]) -> Prepared:
+        """See Handler."""
+        given = Arguments(arguments)
+        argv = given.words("argv", MAX_WORDS)
+        stdin, cwd = given.text("stdin", ""), given.text("cwd", ".")
+        given.end()
+        if not argv[0] or any("\0" in word for word in argv):
+            raise ToolFailed("a word of argv has a NUL in it, or the program has no name")
+        if len(stdin.encode("utf-8", "replace")) > MAX_STDIN_BYTES:
+            raise ToolFailed(f"stdin is longer than {MAX_STDIN_BYTES >> 20} MiB")
+        found = self._workspace.find(cwd)
+        folder = found.path
+        is_folder = stat.S_ISDIR(found.info.st_mode)
+        found.close()
+        if not is_folder:
+            raise ToolFailed(f"cwd {cwd} is no folder")
+        try:
+            data = stdin.encode()
+            for word in argv:
+                word.encode()
+        except UnicodeEncodeError:
+            raise ToolFailed("argv or stdin is not valid Unicode") from None
+        return Prepared(
+            Action("run", argv=argv, in_workspace=self._in_workspace(argv[0])),
+            lambda: self._run(argv, data, folder),
+            preview="" if self._level == "full" else _FLOOR_WARNING,
+            level=self._level,
+            acts=True,
+        )
+
+    def _in_workspace(self, program: str) -> bool:
+        """Tell whether a program is named by a path, or is found in a folder that the workspace's programs can write."""
+        if "/" in program:
+            return True
+        found = shutil.which(program, path=self._path)
+        if found is None:
+            return False
+        real = os.path.realpath(found)
+        own = (self._workspace.path, *self._write)
+        return any(real == place or real.startswith(place + "/") for place in own)
+
+    def _run(self, argv: tuple[str, ...], stdin: bytes, folder: str) -> Output:
+        workspace = self._workspace.path
+        before = self._protected()
+        home = PRIVATE if self._level == "full" else str(folders.ensure_dir(self._private))
+        plan = Plan(
+            self._level,
+            argv,
+            os.path.join(workspace, folder),
+            workspace,
+            self._filter,
+            read=self._read,
+            write=self._write,
+            hide=(os.path.realpath(os.path.expanduser("~")), self._missy),
+            veil=(self._missy,),
+            protect=tuple(os.path.join(workspace, name) for name in PROTECTED),
+            environ=self._environ(home),
+            home=home,
+        )
+        try:
+            done = parent.run(plan, stdin, self._seconds, self._cancelled)
+        except FileNotFoundError as error:
+            raise ToolFailed(f"{error}; programs are looked for in {self._path}") from None
+        return self._output(argv, done, before)
+
+    def _environ(self, home: str) -> tuple[tuple[str, str], ...]:
+        kept = [(name, os.environ[name]) for name in _KEPT if name in os.environ]
+        own = [("PATH", self._path), ("HOME", home), ("TMPDIR", home), ("TERM", "dumb"), ("NO_COLOR", "1")]
+        return (*own, *kept)
+
+    def _output(self, argv: tuple[str, ...], done: Finished, before: dict[str, Any]) -> Output:
+        text = done.output.decode("utf-8", "replace")
+        said = _ENDED.get(done.ended, "").format(seconds=self._seconds)
+        status = said or f"exit code {done.exit}"
+        changed = sorted(name for name, state in self._protected().items() if before.get(name) != state)
+        notice = f"the command changed what runs later: {', '.join(changed)}" if changed else ""
+        return Output(
+            f"[{status}]\n{text}",
+            f"the output of {argv[0]}",
+            exit=done.exit,
+            notice=notice,
+            failed=bool(done.exit) or bool(said),
+        )
+
+    def _protected(self) -> dict[str, Any]:
+        """Return the state of what runs later, as far as it stands at the top of the workspace."""
+        found = {}
+        for name in PROTECTED:
+            place = os.path.join(self._workspace.path, name)
+            try:
+                info = os.lstat(place)
+                inner = sorted(os.listdir(place)) if stat.S_ISDIR(info.st_mode) else []
+            except OSError:
+                continue
+            found[name] = (info.st_mode, info.st_ino, info.st_size, info.st_mtime_ns, inner)
+        return found
+
+    def close(self) -> None:
+        """Delete the private folder of commands."""
+        shutil.rmtree(self._private, ignore_errors=True)
