@@ -52,7 +52,9 @@ class _ToSync(ast.NodeTransformer):
                 setattr(node, field, self._rename(value))
         node = self.generic_visit(node)
         match node:
-            case ast.Await(value=ast.Call(func=ast.Attribute(attr="to_thread"), args=[function, *rest])):
+            case ast.Await(
+                value=ast.Call(func=ast.Attribute(attr="to_thread" | "in_thread"), args=[function, *rest])
+            ):
                 return ast.Call(function, rest, [])
             case ast.Await(value=value):
                 return value

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from missy.answer import AsyncAnswer
 from missy.conversation.base import SessionBase, again
 from missy.conversation.recorder import Unasked, untold, waiting
-from missy.conversation.threads import finish, in_thread, start
 from missy.errors import MissyError, UsageError
 from missy.events import Done, Notice
 from missy.sessions import find, locks
 from missy.sessions.records import SessionRecord
+from missy.threads import finish, in_thread, start
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Sequence

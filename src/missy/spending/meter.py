@@ -123,11 +123,11 @@ class MeteredProvider:
             call.settle()
 
     async def astream(self, request: Request) -> AsyncIterator[Event]:
-        """Like `stream`, for async code. What may use the disk runs in a thread."""
-        import asyncio
+        """Like `stream`, for async code. What may use the disk runs in a thread, to its end."""
+        from missy import threads
 
         call = (
-            await asyncio.to_thread(self._meter.begin, self._entry, request)
+            await threads.in_thread(self._meter.begin, self._entry, request)
             if self._meter.has_limit(request)
             else self._meter.begin(self._entry, request)
         )
@@ -136,10 +136,10 @@ class MeteredProvider:
             async with aclosing(events):
                 async for event in events:
                     if call.note(event):
-                        await asyncio.to_thread(call.end, None)
+                        await threads.in_thread(call.end, None)
                     yield event
         except BaseException as error:
-            await asyncio.to_thread(call.end, error)
+            await threads.in_thread(call.end, error)
             raise
         finally:
-            await asyncio.to_thread(call.settle)
+            await threads.in_thread(call.settle)
