@@ -11,9 +11,11 @@ from missy.auth.login import Login, store
 from missy.secrets.redact import Secret
 from tests.command import Command
 from tests.servers import CUT, Gate, Origin, chat_chunk, chat_stream, event_stream, sse
+from tests.simulator import Say, Script
 
 USAGE = (3, 2)  # tokens in and out that a scripted server counts
 Reply = list[Any]
+_SECOND_PIECE = 5  # the number of its event: created, in progress, the item, its part, a piece
 
 
 class Subject:
@@ -26,8 +28,11 @@ class Subject:
     cut_options: ClassVar[dict[str, Any]] = {}
     is_scripted = True
 
-    def __init__(self, missy: Command, serve: Callable[..., Origin]) -> None:
+    needs = ""  # the fixture that it is set up with, besides the server
+
+    def __init__(self, missy: Command, serve: Callable[..., Origin], fixture: Any = None) -> None:
         self.missy = missy
+        self.fixture = fixture
         self._serve = serve
         self.origin: Origin
 
@@ -48,6 +53,14 @@ class Subject:
     def _start(self, *replies: Reply) -> None:
         self.origin = self._serve(*replies)
         self.set_up(self.origin.url)
+
+    def was_asked(self) -> bool:
+        """Tell whether anything came to its server."""
+        return self.origin.connections > 0
+
+    def wait_stopped(self) -> None:
+        """Wait until the connection of an answer that was stopped has ended."""
+        self.origin.wait_ended(1)
 
     def set_up(self, url: str) -> None:
         """Write the configuration of its entry."""
@@ -134,10 +147,58 @@ class Codex(Subject):
         return found
 
 
+class Plan(Subject):
+    """Kind `chatgpt`: a plan at OpenAI's own host, which a simulator stands for."""
+
+    accepts = ("image", "pdf")
+    needs = "member"
+
+    def answer(self, *texts: str) -> None:
+        """See Subject."""
+        usage = {"input_tokens": USAGE[0], "output_tokens": USAGE[1], "total_tokens": sum(USAGE)}
+        self._add(*(Script((Say((text[:2], text[2:])),), usage=usage) for text in texts))
+
+    def cut(self, text: str) -> None:
+        """See Subject."""
+        self._add(Script((Say((text,)),), end=None))
+
+    def hold(self, text: str) -> Gate:
+        """See Subject."""
+        gate = Gate()
+
+        def before(number: int) -> None:
+            if number == _SECOND_PIECE:
+                gate.pass_through()
+
+        self._add(Script((Say((text, " more")),), before=before), Script((Say(("after",)),)))
+        return gate
+
+    def _add(self, *scripts: Script) -> None:
+        self.fixture.simulator.backend.scripts.extend(scripts)
+
+    def was_asked(self) -> bool:
+        """See Subject."""
+        return bool(self.fixture.simulator.journal)
+
+    def wait_stopped(self) -> None:
+        """The simulator notices it at its next event."""
+
+    def said(self) -> list[tuple[str, str]]:
+        """See Subject."""
+        found = [one for one in self.fixture.body["input"] if one["role"] != "developer"]
+        return [(one["role"], "".join(part["text"] for part in one["content"])) for one in found]
+
+    def parts(self) -> list[Any]:
+        """See Subject."""
+        found: list[Any] = self.fixture.body["input"][-1]["content"]
+        return found
+
+
 class Local(Subject):
     """Kind `local`: the real model behind its own server. What it says is its own, so only the form is checked."""
 
     accepts = ()
+    needs = "local_home"
     cut_options: ClassVar[dict[str, Any]] = {"max_tokens": 3}
     is_scripted = False
 
@@ -155,7 +216,7 @@ class Local(Subject):
         return Gate()
 
 
-SUBJECTS: dict[str, type[Subject]] = {"chat": Chat, "codex": Codex, "local": Local}
+SUBJECTS: dict[str, type[Subject]] = {"chat": Chat, "codex": Codex, "chatgpt": Plan, "local": Local}
 
 
 def _delta(text: str) -> dict[str, Any]:

@@ -82,9 +82,8 @@ class Face:
 )
 def subject(request: pytest.FixtureRequest, missy: Any, serve: Any) -> Subject:
     """Each provider in turn."""
-    if request.param == "local":
-        request.getfixturevalue("local_home")
-    return SUBJECTS[request.param](missy, serve)
+    made = SUBJECTS[request.param]
+    return made(missy, serve, request.getfixturevalue(made.needs) if made.needs else None)
 
 
 @pytest.fixture(params=["sync", "async"])
@@ -175,7 +174,7 @@ class TestContract:
             assert turns[0].answer == part
             if subject.is_scripted:
                 assert part == "half"
-                subject.origin.wait_ended(1)
+                subject.wait_stopped()
                 assert subject.said()[1] == ("assistant", "half")
 
         run(scenario)
@@ -240,6 +239,6 @@ class TestContract:
                 with pytest.raises(UsageError):
                     face.m.ask(prompt, **options)
             if subject.is_scripted:
-                assert subject.origin.connections == 0
+                assert not subject.was_asked()
 
         run(scenario)

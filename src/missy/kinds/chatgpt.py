@@ -38,6 +38,7 @@ class _ChatGPT(Kind):
     name = "chatgpt"
     base_url = "https://api.openai.com/v1"
     issuer = "https://auth.openai.com"
+    keys = ("accepts",)
     timeout = 60.0
     template = _TEMPLATE
     login_by_name = True
