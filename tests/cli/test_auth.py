@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import time
@@ -25,7 +24,7 @@ from missy.net.door import Door
 from missy.policy import Policy, Rules
 from tests.command import Command, read_until
 from tests.simulator import BACKEND_ROWS, ISSUER_ROWS, Account, Fault, Simulator
-from tests.simulator.browser import callback_of, get, visit
+from tests.simulator.browser import callback_of, visit
 
 pytestmark = pytest.mark.slow
 
@@ -117,13 +116,6 @@ def test_a_login_under_the_true_names_goes_through_the_proxy_alone(missy, tmp_pa
         assert {request.headers["host"] for request in simulator.backend_origin.journal} == {"chatgpt.com"}
 
 
-def test_stdin_that_stays_open_does_not_hang_the_end(shell):
-    """After the browser's answer the command ends, even if stdin is still open."""
-    with signing_in(shell) as (process, address):
-        visit(address)
-        assert process.wait(60) == 0
-
-
 @pytest.mark.parametrize("form", ["address", "code#state", "query"])
 @pytest.mark.parametrize("options", [(), ("--paste",)])
 def test_a_paste_finishes_the_login_and_a_wrong_one_does_not(shell, simulator, form, options):
@@ -154,46 +146,6 @@ def test_a_paste_finishes_the_login_and_a_wrong_one_does_not(shell, simulator, f
     assert simulator.count("/oauth/token") == 1
 
 
-def test_paste_without_input_ends(shell):
-    """If stdin is closed, --paste is an error (4) and does not wait."""
-    ran = shell("auth", "login", "--paste", "--no-open")
-    assert (ran.code, "the input ended" in ran.err) == (4, True)
-
-
-def test_wrong_callbacks_do_not_end_the_wait(shell, simulator):
-    """A favicon, a cancel, a forged state and a wrong method are answered; no token request is made for them."""
-    with signing_in(shell, stdin=subprocess.DEVNULL) as (process, address):
-        redirect = parse_qs(urlsplit(address).query)["redirect_uri"][0]
-        base = redirect.removesuffix("/auth/callback")
-        for path in (
-            "/favicon.ico",
-            "/cancel",
-            "/",
-            "/auth/callback?code=ac_x&state=forged",
-            "/auth/callback?error=access_denied",
-        ):
-            assert get(base + path)[0] in (400, 404)
-        assert get(callback_of(address), method="HEAD")[0] == 405
-        assert simulator.count("/oauth/token") == 0
-        assert process.poll() is None
-        visit(address)
-        assert end(process)[0] == 0
-    assert simulator.count("/oauth/token") == 1
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_the_wait_quietly(shell, number, code):
-    """Ctrl-C and SIGTERM: no traceback, the port is free, nothing is stored."""
-    with signing_in(shell) as (process, _):
-        process.send_signal(number)
-        ended, _, err = end(process)
-    assert ended == code
-    assert "Traceback" not in err
-    assert not login_path(shell).exists()
-    with socket.create_server(("127.0.0.1", 1455)):
-        pass
-
-
 @pytest.mark.parametrize(
     ("denied", "said"),
     [
@@ -210,21 +162,6 @@ def test_a_refusal_in_the_browser_ends_with_4_and_keeps_the_old_login(shell, sim
     assert code == 4
     assert said in err
     assert login_path(shell).read_bytes() == before
-
-
-@pytest.mark.parametrize(
-    "fault", [Fault(400, {"error": "invalid_grant"}), Fault(500), Fault(200, {}), Fault(200, b"{", cut=1)]
-)
-def test_a_failed_exchange_keeps_the_old_login(shell, simulator, fault):
-    """The code is sent once, and the login that was there stays."""
-    log_in(shell)
-    before = login_path(shell).read_bytes()
-    simulator.issuer_faults.add("/oauth/token", fault, times=None)
-    code, _, err = log_in(shell)
-    assert code == (4 if fault.status == 400 else 5)
-    assert "Traceback" not in err
-    assert login_path(shell).read_bytes() == before
-    assert simulator.count("/oauth/token", grant_type="authorization_code") == 2
 
 
 def test_nobody_signs_in(simulator, tmp_path, monkeypatch):
