@@ -13,6 +13,8 @@ from missy import AsyncMissy, CredentialError, Missy, UsageError
 from tests.command import Command
 from tests.simulator import Account, Simulator
 from tests.simulator.browser import visit
+from tests.simulator.siwc import SiwcSimulator
+from tests.simulator.siwc_issuer import PLAN_SCOPE
 
 ADA = Account()
 BOB = Account("5d2c2a6e-0000-4000-8000-000000000002", "bob@example.com", "team")
@@ -28,7 +30,7 @@ class Window:
         self.stopped = 0
         self._on_line: Callable[[str | None], None] = print
 
-    def show_address(self, url: str) -> None:
+    def show_address(self, url: str, *, shortcut: str = "") -> None:
         self.addresses.append(url)
         threading.Thread(target=visit, args=(url,), daemon=True).start()
 
@@ -138,3 +140,40 @@ def test_an_entry_without_a_login_says_so(missy):
     missy.config({"providers": {"openai": {"model": "gpt-4o"}}})
     with Missy.open() as m, pytest.raises(UsageError, match="of kind openai"):
         m.login_status("openai")
+
+
+class SiwcWindow(Window):
+    """The same for Sign in with ChatGPT: it opens the shortcut where there is one, as a program on this machine would."""
+
+    def __init__(self, simulator: SiwcSimulator) -> None:
+        super().__init__()
+        self.simulator = simulator
+        self.shortcuts: list[str] = []
+
+    def show_address(self, url: str, *, shortcut: str = "") -> None:
+        self.addresses.append(url)
+        self.shortcuts.append(shortcut)
+        threading.Thread(target=self.simulator.visit, args=(shortcut or url,), daemon=True).start()
+
+
+def test_a_program_signs_in_with_chatgpt(missy, tmp_path, capfd):
+    """First without the plan, then with it, by the shortcut that names the account; another account beside it; log out."""
+    with SiwcSimulator(tmp_path) as simulator:
+        missy.config({"providers": {"chatgpt": {}}, "network": simulator.network})
+        simulator.issuer.declines = frozenset({PLAN_SCOPE})
+        window = SiwcWindow(simulator)
+        with Missy.open() as m:
+            found = m.log_in(prompter=window)
+            assert (found.logged_in, found.plan_enabled, found.email) == (True, False, "ada@example.com")
+            with pytest.raises(CredentialError, match="may not use"):
+                m.ask("hi").text()
+            simulator.issuer.declines = frozenset()
+            assert m.log_in(prompter=window, enable_plan=True).plan_enabled is True
+            assert m.ask("hi").text()
+            assert len(m.log_in(prompter=window, new=True).accounts) == 2
+            assert m.log_out() is True
+            assert m.log_out() is False
+        assert [bool(shortcut) for shortcut in window.shortcuts] == [False, True, False]
+        assert "id_token_hint" not in "".join(window.addresses + window.shortcuts)
+        assert "id_token_hint" in simulator.issuer.hints[1]
+        assert capfd.readouterr() == ("", "")

@@ -31,6 +31,7 @@ OPTIONAL_PARAMS = (
     "tool_choice",
     "response_format",
     "text",  # where the Responses format has it
+    "prompt_cache_key",
 )
 # Other words that name a parameter in an error message; `text` alone could be any text.
 _OTHER_WORDS = {

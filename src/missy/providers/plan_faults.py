@@ -75,10 +75,11 @@ def explain(
     if code:
         return _of_code(code, error, status, found.params)
     if "error" not in found.fields and "detail" in found.fields and status in _ADMISSION:
-        return _of_admission(error, status, _code_of_detail(found.fields))
+        return _of_admission(error, status, _code_of(found.fields))
     if isinstance(error, CredentialError):
         hint = "see whose it is: missy auth status"
-        return PlanRefused(error.message, hint=hint, status=status, request_id=error.request_id, code="")
+        said = _code_of(found.fields)
+        return PlanRefused(error.message, hint=hint, status=status, request_id=error.request_id, code=said)
     if error.hint.endswith("/v1"):  # that hint is for other endpoints
         error.hint = "try again later"
     return error
@@ -150,5 +151,5 @@ def _codes(fields: Mapping[str, Any]) -> list[str]:
     return [one for one in found if isinstance(one, str)]
 
 
-def _code_of_detail(fields: Mapping[str, Any]) -> str:
+def _code_of(fields: Mapping[str, Any]) -> str:
     return next(iter(_codes(fields)), "")[:100]

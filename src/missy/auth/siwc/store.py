@@ -136,9 +136,10 @@ def save_pending(client_id: str) -> None:
     files.write_private(paths.home() / PENDING_FILE, json.dumps({"client_id": client_id}).encode() + b"\n")
 
 
-def clear_pending() -> None:
-    """Forget the issued client id: it is stored with its account now."""
-    files.write_private(paths.home() / PENDING_FILE, b"{}\n")
+def clear_pending(client_id: str) -> None:
+    """Forget an issued client id: it is stored with its account now."""
+    if pending_client() == client_id:
+        files.write_private(paths.home() / PENDING_FILE, b"{}\n")
 
 
 def _parse(value: object) -> Accounts:

@@ -104,7 +104,7 @@ class SiwcLogin:
                 account = replace(account, welcomed=True)
             accounts = accounts.with_account(account)
             store.save(self._path, accounts)
-            store.clear_pending()
+            store.clear_pending(found.client_id)
         return account, accounts.active == account.client_id
 
     def sign_out(self, entry: Entry, door: Callable[[], Door], account: str | None, notice: Notice) -> bool:
