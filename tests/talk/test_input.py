@@ -8,7 +8,7 @@ import stat
 
 import pytest
 
-from tests.cli.person import CTRL_C, CTRL_D, CTRL_U, ENTER, UP
+from tests.cli.person import CTRL_C, CTRL_D, CTRL_U, ENTER, UP, Person
 from tests.talk.conftest import leave, ready, said, say
 
 pytestmark = pytest.mark.slow
@@ -243,3 +243,14 @@ def test_an_input_that_is_no_terminal_is_refused(missy, origin):
     assert ran.code == 2
     assert "use missy ask" in ran.err
     assert origin.requests == []
+
+
+@pytest.mark.parametrize("args", [(), ("--plain",)])
+def test_what_is_typed_while_missy_starts_is_sent(missy, origin, args):
+    """A message that was typed before the first input line, Enter included, is sent."""
+    with Person(missy, "run", *args) as person:
+        person.press("early bird", ENTER)
+        person.see("re: early bird")
+        ready(person)
+        leave(person)
+    assert said(origin.last) == [("user", "early bird")]

@@ -117,7 +117,7 @@ def _reader(talk: Talk, modes: TerminalModes, *, marks: bool) -> LineReader:
     if talk.plain:
         from missy.cli.talk.plain_editor import PlainEditor
 
-        return PlainEditor(marks=marks)
+        return PlainEditor(modes.typed_before, marks=marks)
     from missy.cli.talk.editor import Editor
 
     def edit_outside(text: str) -> str:
@@ -134,4 +134,4 @@ def _reader(talk: Talk, modes: TerminalModes, *, marks: bool) -> LineReader:
             show_error(error)
             return text
 
-    return Editor(edit_outside)
+    return Editor(modes.typed_before, edit_outside)

@@ -86,6 +86,8 @@ class Painter:
             legacy_windows=False,
             _environ=known,
         )
+        # One for all blocks, since it makes a parser of its own, which takes longer than most blocks.
+        self._document = _Markdown("", code_theme=_THEME, hyperlinks=False)
         parser = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"])
         self._parser = parser.disable(["reference", "html_block", "html_inline"])
 
@@ -117,7 +119,7 @@ class Painter:
         return capture.get() + "\n"
 
     def _markdown(self, text: str) -> RenderableType:
-        markdown = _Markdown("", code_theme=_THEME, hyperlinks=False)
+        markdown = self._document
         markdown.parsed = self._parser.parse(text)
         if max((token.level for token in markdown.parsed), default=0) > _MAX_NESTING:
             raise ValueError("too deep")

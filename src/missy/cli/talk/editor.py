@@ -45,16 +45,19 @@ _TAB_COLUMNS = 4
 
 
 class Editor:
-    """Reads messages and commands; see LineReader. `edit_outside` opens a text in the user's editor and returns it."""
+    """Reads messages and commands, first from `typed_before`; see LineReader.
 
-    def __init__(self, edit_outside: Callable[[str], str]) -> None:
+    `edit_outside` opens a text in the user's editor and returns it.
+    """
+
+    def __init__(self, typed_before: str, edit_outside: Callable[[str], str]) -> None:
         self.buffer = Buffer(multiline=True, history=InMemoryHistory(), on_text_changed=self._on_change)
         self.typed_slash = False
         self.notes: tuple[str, ...] = ()
         self._index = 0  # the history entry that is shown
         self._prompt = ""
         self._status = ""
-        self._input = TerminalInput()
+        self._input = TerminalInput(typed_before)
         self._app: Application[Line] = Application(
             layout=self._layout(),
             key_bindings=key_bindings(self, edit_outside),

@@ -27,21 +27,26 @@ _PASTED_LINES = 3  # line ends that come in one burst: more than a person types 
 
 
 class TerminalInput(Vt100Input):
-    """Reads keys from stdin. `strict`: any text that follows a line end at once is a paste, for terminals that mark none."""
+    """Reads keys from stdin, after those of `typed_before`.
 
-    def __init__(self, *, strict: bool = False) -> None:
+    `strict`: any text that follows a line end at once is a paste, for terminals that mark none.
+    """
+
+    def __init__(self, typed_before: str, *, strict: bool = False) -> None:
         for sequence in _NEW_LINE_SEQUENCES:
             ANSI_SEQUENCES[sequence] = _ALT_ENTER
         ANSI_SEQUENCES[_END_MARK] = Keys.Ignore
         super().__init__(sys.stdin)
-        self._strict = strict
+        self._lines = 1 if strict else _PASTED_LINES
+        self.vt100_parser.feed(typed_before)
+        store_typeahead(self, merge_burst(self.flush_keys(), self._lines))
 
     def read_keys(self) -> list[KeyPress]:
         """Return all keys that have arrived. A burst that must be a paste is returned as one."""
         keys = super().read_keys()
         while self.has_more() and not self.closed:
             keys += super().read_keys()
-        return merge_burst(keys, 1 if self._strict else _PASTED_LINES)
+        return merge_burst(keys, self._lines)
 
     def ahead(self) -> list[KeyPress]:
         """Return the keys that were pressed since the last text was sent, and keep them for the next one."""

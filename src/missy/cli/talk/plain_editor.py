@@ -13,6 +13,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
+from prompt_toolkit.input.typeahead import get_typeahead
 from prompt_toolkit.input.vt100 import raw_mode
 from prompt_toolkit.keys import Keys
 from prompt_toolkit.utils import get_cwidth
@@ -33,11 +34,14 @@ _LAST_WORD = re.compile(r"\S*\s*\Z")
 
 
 class PlainEditor:
-    """Reads messages and commands; see LineReader. `marks`: whether the terminal marks what is pasted."""
+    """Reads messages and commands, first from `typed_before`; see LineReader.
 
-    def __init__(self, *, marks: bool) -> None:
-        self._input = TerminalInput(strict=not marks)
-        self._keys: list[KeyPress] = []  # read, and not handled yet
+    `marks`: whether the terminal marks what is pasted.
+    """
+
+    def __init__(self, typed_before: str, *, marks: bool) -> None:
+        self._input = TerminalInput(typed_before, strict=not marks)
+        self._keys = get_typeahead(self._input)  # read, and not handled yet
         self._history: list[str] = []
         self._place = 0  # in the history
         self._text = ""

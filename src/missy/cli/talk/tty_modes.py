@@ -7,6 +7,7 @@ Ctrl-Z are signals then. Bracketed paste stays on, so that a paste during an ans
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 import termios
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_MAX_READ_AHEAD = 1 << 16
 PASTE_ON, PASTE_OFF = "\x1b[?2004h", "\x1b[?2004l"
 _RESET = "\x1b[?25h\x1b[?7h\x1b[0m"  # the cursor hidden, no wrapping, colours
 
@@ -24,7 +26,8 @@ class TerminalModes:
     """Sets the modes of the terminal on stdin for a conversation. A context manager: it restores them, whatever happens.
 
     `marks`: whether pastes can be marked; `draws`: whether a line editor draws, so that more must be reset.
-    `on_continue` is called when the process was stopped and continues.
+    `typed_before` is what was typed before they were set. `on_continue` is called when the stopped
+    process continues.
     """
 
     def __init__(self, *, marks: bool, draws: bool) -> None:
@@ -38,6 +41,7 @@ class TerminalModes:
         self._before = termios.tcgetattr(self._fd)
         self._handler = signal.signal(signal.SIGTSTP, self._suspend)
         self._set(_quiet(self._before, os.fpathconf(self._fd, "PC_VDISABLE")))
+        self.typed_before = self._read_ahead()
         self._write(self._begin)
         return self
 
@@ -45,6 +49,13 @@ class TerminalModes:
         signal.signal(signal.SIGTSTP, self._handler)
         self._write(self._end)
         self._set(self._before)
+
+    def _read_ahead(self) -> str:
+        """Return what was typed while Missy started: in the modes of before, in which Enter is a line feed."""
+        if not select.select([self._fd], [], [], 0)[0]:
+            return ""
+        text = os.read(self._fd, _MAX_READ_AHEAD).decode(errors="replace")
+        return text.replace("\n", "\r") if self._before[0] & termios.ICRNL else text
 
     def lend(self, run: Callable[[], int]) -> int:
         """Run a program that uses the terminal itself, in the modes of before."""
