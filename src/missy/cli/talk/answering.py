@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from missy.cli.app import notice
 from missy.cli.output.sanitize import sanitize
 from missy.errors import IncompleteError, MissyError
-from missy.events import Text
+from missy.events import Notice, Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,6 +89,8 @@ class _View:
         self._end()
 
     def _event(self, event: Event) -> None:
+        if isinstance(event, Notice) and self._talk.is_told(event.text):
+            return
         if isinstance(event, Text) and self._talk.options.schema is not None:
             event = _formatted(event)
         if isinstance(event, Text) and event.text and not self._is_introduced:

@@ -58,6 +58,7 @@ class Talk:
     edits: bool = False
     endpoint: str | None = None  # that the last turn was sent to
     plain: bool = False
+    kind_notice: str = ""  # that was said last
     _missy: Missy | None = None
     _session: Session | None = None
 
@@ -131,6 +132,15 @@ class Talk:
         if self.options.system is not None:
             return self.options.system or None
         return self.session.system if self.has_session else None
+
+    def is_told(self, notice: str) -> bool:
+        """Tell whether a notice is what an entry's kind says before each answer, and was said in this conversation."""
+        from missy.kinds import kind_of
+
+        if notice != kind_of(self.config.entry(self.entry)).notice:
+            return False
+        was_told, self.kind_notice = self.kind_notice == notice, notice
+        return was_told
 
     def last_answer(self) -> str:
         """Return the text of the last answer. Raises UsageError."""
