@@ -32,8 +32,9 @@ from prompt_toolkit.widgets import SearchToolbar
 
 from missy.cli.output.sanitize import sanitize
 from missy.cli.talk.key_input import TerminalInput, hold_text
-from missy.cli.talk.keys import key_bindings
+from missy.cli.talk.keys import OutsideEditor, key_bindings
 from missy.cli.talk.line import Line
+from missy.cli.talk.paste import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -51,6 +52,7 @@ class Editor:
     """
 
     def __init__(self, typed_before: str, edit_outside: Callable[[str], str]) -> None:
+        self._edit_outside = edit_outside
         self.buffer = Buffer(multiline=True, history=InMemoryHistory(), on_text_changed=self._on_change)
         self.typed_slash = False
         self.notes: tuple[str, ...] = ()
@@ -60,7 +62,7 @@ class Editor:
         self._input = TerminalInput(typed_before)
         self._app: Application[Line] = Application(
             layout=self._layout(),
-            key_bindings=key_bindings(self, edit_outside),
+            key_bindings=key_bindings(self),
             style=Style([("prompt", "bold"), ("status", "dim")]),
             color_depth=ColorDepth.DEPTH_1_BIT if os.environ.get("NO_COLOR") else None,
             erase_when_done=True,
@@ -79,8 +81,19 @@ class Editor:
         self.notes = draft.notes if draft else ()
         self.typed_slash = bool(draft and draft.typed_slash)
         self._index = self.buffer.working_index
-        # Its own handling of exceptions would wait for a key; SIGINT is handled by the caller.
-        return self._app.run(set_exception_handler=False, handle_sigint=False)
+        while True:
+            try:
+                # Its own handling of exceptions would wait for a key; SIGINT is handled by the caller.
+                return self._app.run(set_exception_handler=False, handle_sigint=False)
+            except OutsideEditor:
+                self._replace(self._edit_outside(self.buffer.text))
+
+    def _replace(self, text: str) -> None:
+        """Use a text that was edited outside. It was not typed here, so it is no command."""
+        if text != self.buffer.text:
+            pasted = clean(text)
+            self.buffer.document = Document(pasted.text, len(pasted.text))
+            self.typed_slash, self.notes = False, pasted.notes
 
     def confirm(self, question: str) -> bool:
         """Ask a question; see LineReader."""

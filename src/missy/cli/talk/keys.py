@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from prompt_toolkit.application import run_in_terminal
 from prompt_toolkit.filters import has_focus, is_searching
 from prompt_toolkit.key_binding import KeyBindings
 from prompt_toolkit.keys import Keys
@@ -13,12 +12,14 @@ from missy.cli.output.sanitize import sanitize
 from missy.cli.talk.paste import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from prompt_toolkit.buffer import Buffer
     from prompt_toolkit.key_binding.key_processor import KeyPressEvent
 
     from missy.cli.talk.line import Line
+
+
+class OutsideEditor(Exception):
+    """The text is to be edited in the user's own editor."""
 
 
 class Edited(Protocol):
@@ -35,7 +36,7 @@ class Edited(Protocol):
         """End the reading without a text."""
 
 
-def key_bindings(editor: Edited, edit_outside: Callable[[str], str]) -> KeyBindings:
+def key_bindings(editor: Edited) -> KeyBindings:
     """Return the key bindings of the input line."""
     keys = KeyBindings()
     buffer = editor.buffer
@@ -97,13 +98,7 @@ def key_bindings(editor: Edited, edit_outside: Callable[[str], str]) -> KeyBindi
         event.app.suspend_to_background()
 
     @keys.add("c-x", "c-e", filter=in_text)
-    async def _edit(_event: KeyPressEvent) -> None:
-        text = await run_in_terminal(lambda: edit_outside(buffer.text))
-        if text != buffer.text:
-            pasted = clean(text)
-            buffer.text = pasted.text
-            buffer.cursor_position = len(pasted.text)
-            editor.typed_slash = False
-            editor.notes = pasted.notes
+    def _edit(event: KeyPressEvent) -> None:
+        event.app.exit(exception=OutsideEditor)
 
     return keys
