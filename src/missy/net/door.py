@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from missy._version import __version__
-from missy.errors import BadReply
+from missy.errors import BadReply, PolicyError
 from missy.net.gate import Attribution, Gate
 from missy.net.limits import Clock, read_json
 from missy.policy import InvalidURL, parse
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from missy.audit import Audit
     from missy.net.core import AsyncCore, Core, HttpResponse
-    from missy.net.streams import Backend
+    from missy.net.gate import RequestContext
+    from missy.net.streams import Backend, Stream
     from missy.policy import Category, Policy
 
 _TARGET = r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?]|%[0-9A-Fa-f]{2})*"  # RFC 3986: path and query
@@ -229,6 +230,17 @@ class Door:
         raw = [(name.encode(), value.encode()) for name, value in {**kept, **(headers or {})}.items()]
         response = self.core().send(HttpRequest(method, origin, target, raw, content), attribution)
         return Reply(response.status, response.headers, read_whole(response, limit, parse(url).host))
+
+    def connect(self, context: RequestContext) -> Stream:
+        """Connect to the target of an authorized request, for bytes that are not ours. Raises PolicyError and others."""
+        if self._proxy is not None:
+            raise PolicyError(
+                "a network for commands does not work through network.proxy",
+                hint="set tools.sandbox.network: none",
+                rule="proxy",
+                host=context.target.host,
+            )
+        return self._direct().connect(context.target.host, context.target.port, context)
 
     def _split(self, url: str, attribution: Attribution) -> tuple[str, bytes]:
         """Return origin and target of a URL. Raises PolicyError for an invalid URL; nothing is corrected or escaped."""

@@ -298,9 +298,9 @@ def first_process(plan: dict[str, list[str]], report: int, channel: int) -> NoRe
     import _signal  # type: ignore[import-not-found]  # what `signal` is made of, without its enums
 
     _call("pdeathsig", _libc.prctl(_PDEATHSIG, _SIGKILL, 0, 0, 0))
-    mount_all(plan)
     if channel >= 0:
         open_listener(int(plan["listen"][0]), channel)
+    mount_all(plan)  # after the last import: the standard library may be covered now
     pid = os.fork()
     if not pid:
         _guarded(report, lambda: become(plan, is_full=True))

@@ -116,15 +116,15 @@ class Bench:
             "search": lambda: Search(self._workspace),
             "write": lambda: Write(self._workspace, written, Backups()),
             "edit": lambda: Edit(self._workspace, written, Backups()),
-            "run": lambda: self._runner(toolbox, id_),
+            "run": lambda: self._runner(toolbox, id_, around.door),
             "fetch": lambda: Fetch(around.door, words),
         }
         return {name: makers[name]() for name in dict.fromkeys(toolbox.use)}
 
-    def _runner(self, toolbox: Toolbox, id_: str) -> Handler:
+    def _runner(self, toolbox: Toolbox, id_: str, door: Callable[[], Door]) -> Handler:
         from missy.toolbox.command import Run  # it tries the sandbox
 
-        self._command = Run(self._workspace, toolbox, id_, self._cancelled)
+        self._command = Run(self._workspace, toolbox, id_, self._cancelled, door)
         return self._command
 
     def run(self, calls: Sequence[ToolCall]) -> list[ToolResult]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from missy import folders, paths
 from missy.approval import Action
 from missy.errors import MissyError, UsageError
+from missy.net import egress
 from missy.sandbox import parent, probe
 from missy.sandbox.filter import make_filter
 from missy.sandbox.plan import PRIVATE, PROTECTED, SYSTEM, Plan, search_path, within
@@ -18,8 +19,11 @@ from missy.toolbox.arguments import Arguments
 from missy.toolbox.base import Output, Prepared, ToolFailed
 
 if TYPE_CHECKING:
+    import socket
     import threading
+    from collections.abc import Callable
 
+    from missy.net.door import Door
     from missy.sandbox.parent import Finished
     from missy.toolbox.box import Toolbox
     from missy.toolbox.workspace import Workspace
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
 MAX_WORDS = 256
 MAX_STDIN_BYTES = 1 << 20
 _KEPT = ("LANG", "LC_ALL", "LC_CTYPE", "TZ")
+_PROXIES = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 _FLOOR_WARNING = (
     "at this level the command may also write .git and other files of the workspace that run later"
 )
@@ -42,7 +47,14 @@ class Run:
 
     tool = schemas.RUN
 
-    def __init__(self, workspace: Workspace, toolbox: Toolbox, run: str, cancelled: threading.Event) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        toolbox: Toolbox,
+        run: str,
+        cancelled: threading.Event,
+        door: Callable[[], Door],
+    ) -> None:
         found = probe.walls()
         if found.level is None:
             raise MissyError(
@@ -50,6 +62,14 @@ class Run:
                 hint="see: missy doctor",
             )
         self._level = found.level
+        self._network = toolbox.network == "tool"
+        if self._network and self._level != "full":
+            raise UsageError(
+                f"a network for commands needs the full sandbox ({found.reason})",
+                hint="set tools.sandbox.network: none",
+            )
+        self._id = run
+        self._door = door
         self._workspace = workspace
         self._seconds = toolbox.limits.command_seconds
         self._cancelled = cancelled
@@ -62,7 +82,7 @@ class Run:
                 hint="set MISSY_HOME to a folder elsewhere, or name another workspace",
             )
         self._private = paths.home() / "tools" / "private" / run
-        program = make_filter(os.uname().machine, network=False)
+        program = make_filter(os.uname().machine, network=self._network)
         assert program is not None
         self._filter = program
         readable = (*SYSTEM, *self._read, *self._write)
@@ -91,10 +111,11 @@ class Run:
         except UnicodeEncodeError:
             raise ToolFailed("argv or stdin is not valid Unicode") from None
         return Prepared(
-            Action("run", argv=argv, in_workspace=self._in_workspace(argv[0])),
+            Action("run", argv=argv, in_workspace=self._in_workspace(argv[0]), sends=self._network),
             lambda: self._run(argv, data, folder),
             preview="" if self._level == "full" else _FLOOR_WARNING,
             level=self._level,
+            network=self._network,
             acts=True,
         )
 
@@ -126,9 +147,12 @@ class Run:
             protect=tuple(os.path.join(workspace, name) for name in PROTECTED),
             environ=self._environ(home),
             home=home,
+            listen=egress.PORT if self._network else 0,
         )
         try:
-            done = parent.run(plan, stdin, self._seconds, self._cancelled)
+            done = parent.run(
+                plan, stdin, self._seconds, self._cancelled, self._serve if self._network else None
+            )
         except FileNotFoundError as error:
             raise ToolFailed(f"{error}; programs are looked for in {self._path}") from None
         return self._output(argv, done, before)
@@ -136,7 +160,13 @@ class Run:
     def _environ(self, home: str) -> tuple[tuple[str, str], ...]:
         kept = [(name, os.environ[name]) for name in _KEPT if name in os.environ]
         own = [("PATH", self._path), ("HOME", home), ("TMPDIR", home), ("TERM", "dumb"), ("NO_COLOR", "1")]
-        return (*own, *kept)
+        proxy = f"http://127.0.0.1:{egress.PORT}"
+        proxies = [(name, proxy) for name in _PROXIES] if self._network else []
+        return (*own, *kept, *proxies)
+
+    def _serve(self, listener: socket.socket) -> Callable[[], None]:
+        """Be the network of the box, by the policy; returns how to stop that."""
+        return egress.Egress(self._door(), listener, entry="tool:run", run=self._id).stop
 
     def _output(self, argv: tuple[str, ...], done: Finished, before: dict[str, Any]) -> Output:
         text = done.output.decode("utf-8", "replace")

@@ -84,6 +84,7 @@ class _Diagnosis:
         from missy.checks import failed
         from missy.diagnosis.entries import examine
         from missy.diagnosis.machine import examine_config, examine_machine
+        from missy.diagnosis.sandbox import examine_sandbox
 
         yield from examine_machine()
         try:
@@ -94,6 +95,7 @@ class _Diagnosis:
             yield failed("config", error)
             return
         yield from examine_config(config)
+        yield from examine_sandbox()
         with self._app.assistant() as missy:
             for entry in entries:
                 self._working[entry.entry] = True if entry.enabled else None
