@@ -103,7 +103,6 @@ def test_the_options_of_the_model_call_reach_the_body(missy, serve):
         ["--timeout", "-3"],
         ["--timeout", "inf"],
         ["--model", ""],
-        ["--json", "--events"],
         ["--nonsense"],
         ["one", "prompt", "too", "many"],
     ],
@@ -117,6 +116,15 @@ def test_wrong_use_is_exit_2_and_sends_nothing(options, missy, serve):
     assert (ran.code, ran.text) == (2, "")
     assert ran.err.startswith("missy: ")
     assert origin.connections == 0
+
+
+def test_two_forms_of_output_are_refused_in_the_one_that_streams(missy, serve):
+    """--json beside --events is exit 2; who reads events gets the error as one."""
+    origin = serve(chat_stream("hello"))
+    missy.entry(origin.url)
+    ran = missy.inside("ask", "hi", "--json", "--events")
+    assert (ran.code, origin.connections) == (2, 0)
+    assert [json.loads(line)["type"] for line in ran.text.splitlines()] == ["error"]
 
 
 def test_timeout_of_the_command_line_wins(missy, serve):

@@ -179,7 +179,7 @@ def whole_call(
     extra: dict[str, Any] | None = None,
     in_loop: bool = False,
 ) -> ToolCall:
-    """Return a tool call. No arguments at all mean none: `{}`, and so does null.
+    """Return a tool call. No arguments at all mean none: `{}`, and so does null in a tool loop.
 
     Raises BadReply where it has no name or, outside of a tool loop, one that was not offered or broken arguments.
     """
@@ -193,7 +193,7 @@ def whole_call(
         )
     try:
         arguments = read_json(joined(text)) if text.strip() else {}
-        arguments = {} if arguments is None else arguments
+        arguments = {} if arguments is None and in_loop else arguments
         json.dumps(arguments, allow_nan=False)  # NaN and 1e999 are accepted by Python, but are not valid JSON
     except (ValueError, RecursionError):
         arguments = None
