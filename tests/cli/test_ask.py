@@ -125,6 +125,7 @@ def test_two_forms_of_output_are_refused_in_the_one_that_streams(missy, serve):
     ran = missy.inside("ask", "hi", "--json", "--events")
     assert (ran.code, origin.connections) == (2, 0)
     assert [json.loads(line)["type"] for line in ran.text.splitlines()] == ["error"]
+    assert ran.err.splitlines()[1].strip() == "try: missy ask --help"
 
 
 def test_timeout_of_the_command_line_wins(missy, serve):

@@ -84,7 +84,9 @@ def _advise_within_command(rest: list[str], command: click.Command | None) -> st
     if meant := _look_up_synonym(COMMAND_SYNONYMS.get(group, {}), word, rest[1:]):
         return meant
     if not isinstance(command, click.Group):
-        takes_entry = command is not None and any(one.name == "provider" for one in command.params)
+        params = command.params if command is not None else []
+        takes_entry = any(one.name == "provider" for one in params)
+        takes_entry = takes_entry and not any(isinstance(one, click.Argument) for one in params)
         return f"did you mean: missy {group} --provider {_quote(word)}" if takes_entry else ""
     from difflib import get_close_matches
 
