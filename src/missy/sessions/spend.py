@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Sequence
 
     from missy.sessions.store import Store
 
@@ -29,6 +30,7 @@ class Spent(NamedTuple):
     cached_tok: int | None = None
     cost_micro: int | None = None
     price_from: str | None = None
+    at: float | None = None  # Unix seconds; None is now
 
 
 class Limits(NamedTuple):
@@ -74,10 +76,11 @@ def reserve(store: Store, call: Spent, amount: int, limits: Limits) -> int | Ref
         return _insert(db, call, reserved=amount)
 
 
-def record(store: Store, call: Spent) -> None:
-    """Store a call that was not reserved."""
+def record(store: Store, calls: Sequence[Spent]) -> None:
+    """Store calls that were not reserved, in one transaction."""
     with store.write() as db:
-        _insert(db, call, reserved=None)
+        for call in calls:
+            _insert(db, call, reserved=None)
 
 
 def settle(store: Store, row: int, call: Spent) -> None:
@@ -105,7 +108,7 @@ def _insert(db: sqlite3.Connection, call: Spent, *, reserved: int | None) -> int
         "INSERT INTO spend (at_ms, entry, model, in_tok, out_tok, cached_tok, cost_micro, price_from, reserved, pid, boot, "
         "session) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, (SELECT id FROM session WHERE id = ?))",
         (
-            int(time.time() * 1000),
+            int((time.time() if call.at is None else call.at) * 1000),
             call.entry,
             call.model,
             call.in_tok,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from missy.errors import IncompleteError, TimedOut
@@ -72,6 +73,17 @@ class Call:
 
             if not parse(entry.endpoint).is_loopback:
                 threading.Thread(target=self._find_price, args=(self._request.model,), daemon=True).start()
+
+    @property
+    def ends_at_once(self) -> bool:
+        """Whether `end` needs no file: the price was looked up before."""
+        models = {self._model, self._request.model}
+        return all(self._ledger.knows(self._config, self._entry, model) for model in models)
+
+    @property
+    def settles_at_once(self) -> bool:
+        """Whether `settle` needs no file: nothing was reserved, and it has ended."""
+        return self.row is None and self._ended
 
     def end(self, error: BaseException | None) -> None:
         """Say what the call cost, once. `error` is what ended it before its end."""
@@ -153,4 +165,5 @@ class Call:
             usage.cached_tokens,
             None if self.cost is None else to_micro(self.cost),
             ("~" if self.estimated else "") + self.price_from or None,
+            time.time(),
         )

@@ -1,10 +1,16 @@
-"""The record of what was spent, and the limits on it: `spend` in sessions.db, which is opened on first use."""
+"""The record of what was spent, and the limits on it: `spend` in sessions.db, which is opened on first use.
+
+A reservation is on the disk before its call is sent. What is only counted is recorded some seconds later, all of it in one
+transaction: a transaction of its own for each call takes longer than the call.
+"""
 
 from __future__ import annotations
 
+import atexit
 import threading
 import time
-from typing import TYPE_CHECKING
+import weakref
+from typing import TYPE_CHECKING, Any
 
 from missy import paths
 from missy.errors import MissyError
@@ -17,6 +23,10 @@ if TYPE_CHECKING:
     from missy.cost.prices import PriceList
     from missy.sessions.spend import Limits, Refused, Spent
     from missy.sessions.store import Store
+
+    Found = tuple[Price | None, str]
+
+RECORD_SECONDS = 1.0  # that a call without a reservation waits at most before it is recorded
 
 
 class Ledger:
@@ -31,6 +41,8 @@ class Ledger:
         self._prices: PriceList | None = None
         self._mutex = threading.Lock()
         self._pending: list[Spent] = []
+        self._timer: threading.Timer | None = None
+        self._found: dict[tuple[str, str | None], tuple[Config, Entry, Found]] = {}
         self.deferred = False
 
     @property
@@ -38,11 +50,21 @@ class Ledger:
         """Whether there is something to record."""
         return bool(self._pending)
 
-    def price(self, config: Config, entry: Entry, model: str | None) -> tuple[Price | None, str]:
+    def price(self, config: Config, entry: Entry, model: str | None) -> Found:
         """Return the price of a model at an entry, and what it is from; None if it is not known.
 
         The entry's own price, then nothing for what runs here or in one's own network, then the table. A plan has none.
         """
+        if not self.knows(config, entry, model):
+            self._found[entry.entry, model] = config, entry, self._look_up(config, entry, model)
+        return self._found[entry.entry, model][2]
+
+    def knows(self, config: Config, entry: Entry, model: str | None) -> bool:
+        """Tell whether `price` answers without the disk, since it was asked the same before."""
+        known = self._found.get((entry.entry, model))
+        return known is not None and known[0] is config and known[1] is entry
+
+    def _look_up(self, config: Config, entry: Entry, model: str | None) -> Found:
         from missy.cost.price import FREE, flat
 
         if entry.price is not None:
@@ -82,34 +104,46 @@ class Ledger:
 
         The answer is there already, so an error is only told: an unsettled reservation counts whole.
         """
-        if call is not None and row is None and self.deferred:
+        if row is not None:
+            self._write(
+                lambda store, spend: spend.settle(store, row, call) if call else spend.release(store, row)
+            )
+        elif call is not None:
+            self._postpone(call)
+
+    def _postpone(self, call: Spent) -> None:
+        with self._mutex:
             self._pending.append(call)
-            return
-        self._store(call, row)
+            if self.deferred or self._timer is not None:
+                return
+            self._timer = threading.Timer(RECORD_SECONDS, self.flush)
+            self._timer.daemon = True
+            self._timer.start()
+        atexit.register(_flush_if_alive, weakref.ref(self))
 
     def flush(self) -> None:
-        """Record what was deferred."""
+        """Record now what was only counted so far."""
         with self._mutex:
             pending, self._pending = self._pending, []
-        for call in pending:
-            self._store(call, None)
+            timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+        if pending:
+            self._write(lambda store, spend: spend.record(store, pending))
 
-    def _store(self, call: Spent | None, row: int | None) -> None:
-        if call is None and row is None:
-            return
+    def _write(self, change: Callable[[Store, Any], None]) -> None:
         from missy.sessions import spend
 
         try:
-            store = self._open()
-            if row is None:
-                assert call is not None
-                spend.record(store, call)
-            elif call is None:
-                spend.release(store, row)
-            else:
-                spend.settle(store, row, call)
+            change(self._open(), spend)
         except MissyError as error:
             self._notice(f"the cost of this answer was not recorded: {error.message} ({error.hint})")
+
+
+def _flush_if_alive(ledger: weakref.ref[Ledger]) -> None:
+    """Record what is still pending when a program ends that closed nothing."""
+    if (alive := ledger()) is not None:
+        alive.flush()
 
 
 def day_start(now: float, days: int = 0) -> float:

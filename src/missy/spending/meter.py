@@ -136,10 +136,10 @@ class MeteredProvider:
             async with aclosing(events):
                 async for event in events:
                     if call.note(event):
-                        await threads.in_thread(call.end, None)
+                        call.end(None) if call.ends_at_once else await threads.in_thread(call.end, None)
                     yield event
         except BaseException as error:
             await threads.in_thread(call.end, error)
             raise
         finally:
-            await threads.in_thread(call.settle)
+            call.settle() if call.settles_at_once else await threads.in_thread(call.settle)
