@@ -8,6 +8,8 @@ import pytest
 
 import missy as library
 from missy import Done, Message, Notice, Text, Tool, ToolCall, UsageError
+from tests.cli.person import ENTER
+from tests.cli.person import Person as Talker
 from tests.providers.chatgpt import ask_async, raw
 from tests.providers.member import MODEL
 from tests.simulator import Call, Fault, Say, Script, Think
@@ -89,6 +91,20 @@ def test_what_was_sealed_for_one_account_is_not_sent_with_another(member, missy)
     assert "reasoning" not in {item["type"] for item in member.body["input"]}
     assert "One." in json.dumps(member.body["input"])
     assert member.body["prompt_cache_key"] == key
+
+
+def test_a_conversation_goes_on_with_its_own_account_and_cache(member, missy):
+    """`run`: the second turn has the reasoning of the first, under the same cache key, and the plan is named."""
+    member.simulator.backend.scripts.append(Script((Think(("Hm",)), Say(("One.",)))))
+    with Talker(missy, "run") as person:
+        for line, answer in (("first", "One."), ("second", "Hello from the simulator.")):
+            person.see(">")
+            person.press(line, ENTER)
+            person.see(answer)
+        person.see("Using ChatGPT plan")
+    first, second = member.simulator.backend.bodies
+    assert "reasoning" in {item["type"] for item in second["input"]}
+    assert first["prompt_cache_key"] == second["prompt_cache_key"]
 
 
 WORDS = {

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from missy.auth.siwc.issuer import ISSUER, PLAN_SCOPE
+from missy.auth.siwc.token_reply import read_moment
 from missy.charset import is_visible_ascii
 from missy.secrets.redact import Secret
 
@@ -212,7 +213,7 @@ def read_account(client_id: str, value: object) -> Account:
     welcomed = consent.pop("welcome_shown", None) is True
     pending = fields.get("pending")
     known: dict[str, Any] = {name: _secret(fields, name) for name in _TOKENS}
-    known |= {name: _number(fields.get(name)) for name in _TIMES}
+    known |= {name: read_moment(fields.get(name)) for name in _TIMES}
     return Account(
         client_id,
         str(texts["label"]),
@@ -243,7 +244,7 @@ def _pending_fields(pending: Pending) -> dict[str, Any]:
 
 
 def _read_pending(fields: dict[str, Any]) -> Pending:
-    received = _number(fields.get("received_at"))
+    received = read_moment(fields.get("received_at"))
     if received is None:
         raise BadField("the renewal of an account is broken")
     return Pending(
@@ -251,8 +252,8 @@ def _read_pending(fields: dict[str, Any]) -> Pending:
         _secret(fields, "id_token", needed=True),
         _scopes(fields),
         received,
-        _number(fields.get("expires_at")),
-        _number(fields.get("earliest_refresh_at")),
+        read_moment(fields.get("expires_at")),
+        read_moment(fields.get("earliest_refresh_at")),
     )
 
 
@@ -276,8 +277,3 @@ def _table(value: object) -> dict[str, Any]:
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
-
-
-def _number(value: object) -> float | None:
-    plain = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if plain and 0 <= value < 1e12 else None  # type: ignore[operator, arg-type]

@@ -19,7 +19,7 @@ from missy.auth.refusals import (
 )
 from missy.auth.siwc.refusals import renewal_refused
 from missy.auth.siwc.token_reply import TokenReply, read_reply
-from missy.errors import BadReply
+from missy.errors import BadReply, ProviderError
 
 if TYPE_CHECKING:
     from missy.auth.oauth import Grant
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 ISSUER = "https://auth.openai.com"
 AUTHORIZE_URL = f"{ISSUER}/api/accounts/authorize"
 TOKEN_URL = f"{ISSUER}/api/accounts/oauth/token"
+REVOCATION_URL = f"{ISSUER}/api/accounts/oauth/revoke"
+JWKS_URL = f"{ISSUER}/.well-known/jwks.json"
 DISCOVERY_URL = f"{ISSUER}/.well-known/openid-configuration"
 RESOURCE = "https://api.openai.com/v1"
 REGISTERING = "dynamic_agent_client"  # the client id of a first registration; never stored
@@ -166,9 +168,15 @@ class Issuer:
         return [key for key in keys if isinstance(key, dict)]
 
     def endpoints(self) -> Endpoints:
-        """Return the addresses in the discovery document. Raises BadReply if one is not on the issuer's own origin."""
+        """Return the addresses in the discovery document, or the known ones while it cannot be had.
+
+        Raises BadReply if one is not on the issuer's own origin.
+        """
         if self._endpoints is None:
-            found = self._get(DISCOVERY_URL, "description of itself")
+            try:
+                found = self._get(DISCOVERY_URL, "description of itself")
+            except ProviderError:
+                return Endpoints(JWKS_URL, REVOCATION_URL)
             names = ("authorization_endpoint", "token_endpoint", "jwks_uri", "revocation_endpoint")
             wrong = [name for name in names if not str(found.get(name, "")).startswith(f"{ISSUER}/")]
             if found.get("issuer") != ISSUER or wrong:

@@ -6,6 +6,7 @@ Each is written as a whole, 0600. The accounts are changed only under their lock
 from __future__ import annotations
 
 import json
+import os
 import re
 import uuid
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -138,12 +139,14 @@ def save_pending(client_id: str) -> None:
 
 def clear_pending(client_id: str) -> None:
     """Forget an issued client id: it is stored with its account now."""
+    path = paths.home() / PENDING_FILE
     if pending_client() == client_id:
-        files.write_private(paths.home() / PENDING_FILE, b"{}\n")
+        with os_errors.faults("delete", path):
+            os.unlink(path)
 
 
 def _parse(value: object) -> Accounts:
-    if not isinstance(value, dict) or value.get("kind") != FILE_KIND:
+    if not isinstance(value, dict) or value.get("kind", FILE_KIND) != FILE_KIND:
         raise BadField("it is not a file of accounts")
     known = value.get("accounts")
     if not isinstance(known, dict) or not all(CLIENT_ID.fullmatch(name) for name in known):

@@ -187,9 +187,10 @@ def use(app: App, account: str) -> None:
 
 
 @command.command("export")
-@click.argument("account", required=False)
+@click.argument("entry", required=False)
+@click.option("--account", metavar="ACCOUNT", help="This stored account, not the one in use.")
 @click.pass_obj
-def export_account(app: App, account: str | None) -> None:
+def export_account(app: App, entry: str | None, account: str | None) -> None:
     """Hand an account over to another machine of yours. Prints its tokens into a pipe or a file, never to a terminal.
 
     The other machine renews the sign-in from then on; this one does not use it any more. To have it on both, sign in on
@@ -198,6 +199,7 @@ def export_account(app: App, account: str | None) -> None:
     \b
     Example:
       missy auth export | ssh server missy auth import
+      missy auth export chatgpt --account ada@example.com > account.json
     """
     import sys
 
@@ -211,13 +213,14 @@ def export_account(app: App, account: str | None) -> None:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
 
-    label = logins.way_of(logins.find_accounts(app.config())).export(account, write)
+    label = logins.way_of(_with_accounts(app.config(), entry)).export(account, write)
     notice(f"{label} was handed over: this machine does not use it any more")
 
 
 @command.command("import")
+@click.argument("entry", required=False)
 @click.pass_obj
-def import_account(app: App) -> None:
+def import_account(app: App, entry: str | None) -> None:
     """Take over an account that another machine exported, from a pipe. This machine keeps its own host id.
 
     \b
@@ -230,10 +233,15 @@ def import_account(app: App) -> None:
         raise UsageError(
             "an account is read from a pipe", hint="missy auth export | ssh server missy auth import"
         )
-    chosen = logins.find_accounts(app.config())
+    chosen = _with_accounts(app.config(), entry)
     label = logins.way_of(chosen).take(sys.stdin.buffer.read(_MAX_ACCOUNT_BYTES))
     emit(f"{label} is stored here")
     _add_entry(app.config(), chosen)
+
+
+def _with_accounts(config: Config, name: str | None) -> Entry:
+    """Return the named entry, or the one of a kind that stores several accounts."""
+    return logins.find_accounts(config) if name is None else logins.find_entry(config, name)
 
 
 def _describe(row: LoginStatus) -> str:
@@ -249,11 +257,10 @@ def _describe(row: LoginStatus) -> str:
 def _as_json(row: LoginStatus) -> dict[str, Any]:
     fields = row._asdict()
     del fields["why"]
-    if row.accounts is not None:
+    if row.accounts is None:  # a login that knows no such thing
+        del fields["accounts"], fields["plan_enabled"]
+    else:
         fields["accounts"] = [one._asdict() for one in row.accounts]
-    for name in ("accounts", "plan_enabled"):  # of a login that knows no such thing
-        if fields[name] is None:
-            del fields[name]
     return fields
 
 
