@@ -58,7 +58,7 @@ class Person:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
-        for file in (self._master, self._slave):
+        for file in {self._master, self._slave}:
             os.close(file)
 
     def see(self, *wanted: str) -> str:
@@ -101,6 +101,12 @@ class Person:
     def signal(self, number: int) -> None:
         """Send a signal to the command."""
         self.process.send_signal(number)
+
+    def close_window(self) -> None:
+        """Close the terminal's own end, as a window does that is closed."""
+        os.close(self._slave)
+        os.close(self._master)
+        self._slave = self._master = os.open(os.devnull, os.O_RDWR)
 
     def hang_up(self) -> None:
         """Take the terminal away."""

@@ -309,3 +309,31 @@ def test_ctrl_z_and_fg(missy, origin, tmp_path, where):
         person.press("\x04")
         assert person.end() == 0
         assert person.modes()[3] & termios.ECHO
+
+
+@pytest.mark.parametrize("where", ["prompt", "answer"])
+def test_a_terminal_that_is_gone_ends_the_conversation(talk, origin, home, where):
+    """The window is closed: exit 129, and what came is stored."""
+    gate = Gate()
+    origin.script = [chat_stream("half", gate, "never")]
+    person = talk()
+    if where == "answer":
+        person.press("question", ENTER)
+        person.see("half")
+    person.close_window()
+    assert person.process.wait(60) == 129
+    gate.open()
+    if where == "answer":
+        assert [turn[1:] for turn in Database(home).turns()] == [("stopped", "half")]
+
+
+def test_the_memory_of_a_conversation_is_its_text(talk, origin):
+    """Forty turns leave the process hardly larger than ten."""
+    person = talk()
+    pid, sizes = person.process.pid, []
+    for number in range(1, 41):
+        person.press(f"q{number}", ENTER)
+        person.see(f"re: q{number}", f"· {number} turn")
+        sizes.append(resident(pid))
+    assert sizes[-1] - sizes[9] < 3_000  # kB
+    leave(person)
