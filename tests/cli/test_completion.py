@@ -41,7 +41,7 @@ def test_commands_and_options_are_completed(missy):
     assert words(missy, "missy ") == list(COMMANDS)
     assert words(missy, "missy se") == [name for name in COMMANDS if name.startswith("se")]
     assert words(missy, "missy --d") == ["--debug"]
-    assert words(missy, "missy ask --max") == ["--max-tokens", "--max-rounds"]
+    assert words(missy, "missy ask --max") == ["--max-tokens", "--max-cost", "--max-rounds"]
     assert words(missy, "missy config ro") == ["rollback"]
     assert words(missy, "missy setup --store v") == ["vault"]
     assert words(missy, "missy completion ") == ["bash", "zsh", "fish"]
