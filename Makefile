@@ -1,6 +1,7 @@
 # make demo    an answer from the model on this machine, no key needed: PROMPT="..." asks something else
 # make demo-codex    a ChatGPT login from beginning to end, against a simulator: no account needed
 # make demo-chatgpt  Sign in with ChatGPT from beginning to end, against a simulator: no account needed
+# make demo-tools    the model reads and changes a file, and asks first: a scripted endpoint, no key needed
 # make test    lint, types and all tests, in parallel: WORKERS=4 (how many at once)
 # make quick   the tests that wait for nothing and need no model: under a minute
 # make lint    ruff and the import rules
@@ -32,7 +33,7 @@ SAY := @printf 'missy: %s\n' >&2
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: demo demo-codex demo-chatgpt test test-lowest test-frameworks frameworks-fit coverage quick lint types bench dist lock clean
+.PHONY: demo demo-tools demo-codex demo-chatgpt test test-lowest test-frameworks frameworks-fit coverage quick lint types bench dist lock clean
 
 demo: $(VENV)/.local $(MODEL)
 	@MISSY_CONFIG= MISSY_HOME="$(HOME_OF_DEMO)" $(BIN)/missy ask --provider local "$$PROMPT"
@@ -74,6 +75,9 @@ coverage: $(VENV)/.dev $(MODEL)
 	MISSY_TEST_MODELS="$(HOME_OF_DEMO)" $(BIN)/coverage run -m pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+demo-tools: $(VENV)/.dev
+	@MISSY_CONFIG= $(BIN)/python -m tests.toolbox.demo
 
 demo-codex: $(VENV)/.dev
 	@MISSY_CONFIG= $(BIN)/python -m tests.simulator

@@ -77,6 +77,14 @@ class Person:
             assert time.monotonic() < end, f"it never is:\n{self.terminal.text()}"
             self._read(0.05)
 
+    def see_times(self, wanted: str, count: int) -> None:
+        """Wait until this was written so often."""
+        end = time.monotonic() + SAFETY
+        while self.raw.count(wanted) < count:
+            assert self.process.poll() is None or self._read(0), f"it ended:\n{self.terminal.text()}"
+            assert time.monotonic() < end, f"never seen so often: {wanted}\n{self.terminal.text()}"
+            self._read(0.5)
+
     def _flat(self) -> str:
         """The screen as one line, so that text is found however it was wrapped."""
         return " ".join(self.terminal.shown().split())

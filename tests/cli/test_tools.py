@@ -306,3 +306,31 @@ def test_nothing_of_a_hostile_workspace_is_loaded(missy, serve, work, name):
     assert done.code == 0
     assert "owned" not in done.err
     assert [tool["function"]["name"] for tool in origin.last.json()["tools"]] == ["list"]
+
+
+def test_a_conversation_uses_tools_and_asks(missy, serve, work):
+    """`missy run --tools` asks in the middle of an answer, typed keys in between count for nothing, and goes on."""
+    origin = serve(calls(WRITE, text="I write it."), chat_stream("Written."))
+    missy.entry(origin.url)
+    with Person(missy, "run", "--temp", "--tools", "write", cwd=work) as person:
+        person.see(">")
+        person.press("write a file", ENTER)
+        person.see("allow it?", "new file new.txt")
+        person.press("y", ENTER)
+        person.see("Written.")
+        person.press("/exit", ENTER)
+        assert person.end() == 0
+    assert (work / "new.txt").read_text() == "hello\n"
+    assert results(origin.last) == ["new.txt is written: 6 bytes"]
+
+
+def test_an_earlier_answer_counts_as_text_from_others(missy, serve, work):
+    """In the second turn of a session an allow-listed write is asked again: the first answer may repeat what was read."""
+    again = ("write", {"path": "second.txt", "text": "x\n"})
+    origin = serve(calls(WRITE), chat_stream("one"), calls(again), chat_stream("two"))
+    missy.entry(origin.url)
+    args = ("ask", "--session", "s", "--tools", "write", "--allow", "write", "go")
+    assert missy(*args, cwd=work).code == 0
+    assert missy(*args, cwd=work, start_new_session=True).code == 3
+    assert (work / "new.txt").exists()
+    assert not (work / "second.txt").exists()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from missy.cli.output.sanitize import sanitize
@@ -16,7 +16,7 @@ from missy.events import Notice
 from missy.toolbox.base import ApprovalReply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from missy.events import Event
     from missy.toolbox.base import ApprovalQuestion
@@ -49,12 +49,31 @@ class TerminalApproval:
     def __call__(self, question: ApprovalQuestion) -> ApprovalReply:
         """Ask one question; whatever is no clear yes is a no."""
         self._show(Notice(f"the model wants to {question.action.tool}"))
+        with self._line_by_line():
+            return self._ask(question)
+
+    def _ask(self, question: ApprovalQuestion) -> ApprovalReply:
         self._write("\n".join(describe(question)) + "\n")
         saves = " s=yes and save the rule," if question.rule else ""
         run = " a=yes for this run," if question.rule else ""
         self._flush()
         self._write(f"allow it? y=yes,{run}{saves} n=no, n: reason, q=stop [n] ")
         return _read(self._line(), can_grant=bool(question.rule))
+
+    @contextmanager
+    def _line_by_line(self) -> Iterator[None]:
+        """Let the terminal echo, and give whole lines: a conversation has it otherwise while an answer is shown."""
+        import termios
+
+        before = termios.tcgetattr(self._tty)
+        asking = [*before[:6], list(before[6])]
+        asking[0] |= termios.ICRNL
+        asking[3] |= termios.ICANON | termios.ECHO | termios.ISIG
+        termios.tcsetattr(self._tty, termios.TCSAFLUSH, asking)
+        try:
+            yield
+        finally:
+            termios.tcsetattr(self._tty, termios.TCSADRAIN, before)
 
     def _write(self, text: str) -> None:
         data = text.encode("utf-8", "replace")

@@ -96,7 +96,7 @@ class Bench:
                 save_rule=self._save_rule,
                 notice=self.notices.append,
                 output=toolbox.limits.output,
-                taint=Taint(private=toolbox.private_prompt),
+                taint=_first_taint(request, toolbox),
             )
         except BaseException:
             self._workspace.close()
@@ -183,6 +183,14 @@ def require_full() -> None:
     found = walls()
     if found.level != "full":
         raise UsageError(f"--approve-all needs the full sandbox ({found.reason})", hint="see: missy doctor")
+
+
+def _first_taint(request: Request, toolbox: Toolbox) -> Taint:
+    """Return the taint of the prompt. Earlier answers may repeat what tools read: they count as text from others."""
+    taint = Taint(private=toolbox.private_prompt)
+    if any(message.role in ("assistant", "tool") for message in request.messages):
+        return taint.after(untrusted=True, private=True, source="an earlier answer")
+    return taint
 
 
 def _words(request: Request, toolbox: Toolbox) -> str:

@@ -112,7 +112,7 @@ class List:
                 lines.append(_line(entry.path, entry.info))
         finally:
             os.close(folder)
-        return Output("\n".join(lines) or "(the folder is empty)", f"list {found.path}")
+        return Output("\n".join(lines) or "(the folder is empty)", f"the names in {found.path}")
 
 
 def _line(path: str, info: os.stat_result) -> str:
@@ -164,7 +164,7 @@ class Search:
                 os.close(folder)
         else:
             raise ToolFailed(f"{found.path} is {kind_of(found.info.st_mode)}")
-        return Output("\n".join(lines) or "(nothing was found)", f"search {found.path}")
+        return Output("\n".join(lines) or "(nothing was found)", f"a search in {found.path}")
 
     def _search_folder(self, folder: int, path: str, wanted: bytes, glob: str) -> list[str]:
         lines: list[str] = []

@@ -11,6 +11,7 @@ import click
 from missy.cli.app import App
 from missy.cli.param_types import SECONDS, TEMPERATURE
 from missy.cli.session_choice import choose
+from missy.cli.tool_options import take_tools, tool_options
 from missy.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 @click.option(
     "--attach", "-a", metavar="FILE", multiple=True, help="A file to send along with the first message."
 )
+@tool_options
 @click.pass_obj
 def command(
     app: App,
@@ -74,7 +76,9 @@ def command(
     pinned = config.entry(provider or (place.entry if place else None)).entry
     app.warn(pinned)
     dumb = os.environ.get("TERM", "dumb") == "dumb"
+    tools = take_tools(app, options, words=None, private=False, show=lambda event: talk.show(event))  # noqa: PLW0108 it changes
     talk = Talk(app.assistant, config, pinned, TurnOptions(**options), place=place, temporary=temporary)
+    talk.tools = tools
     talk.plain = plain or dumb or config.run.screen_reader
     talk.clipboard = config.run.clipboard and not dumb
     try:

@@ -77,7 +77,7 @@ class Plain:
             self._calls.remove(call)
             subject = next((value for value in call.arguments.values() if isinstance(value, (str, list))), "")
             text = " ".join(map(str, subject)) if isinstance(subject, list) else subject
-            self.note(f"tool: {call.name} {text[:MAX_SUBJECT_CHARS]}: {result.outcome}")
+            self.note(f"tool: {f'{call.name} {text[:MAX_SUBJECT_CHARS]}'.strip()}: {result.outcome}")
 
     def finish(self, summary: Summary | None = None) -> None:  # noqa: ARG002  plain text shows no summary
         """End the text, and show the tool calls: on stdout if there is no text, else as notices."""

@@ -47,6 +47,7 @@ class _View:
 
     def __init__(self, talk: Talk) -> None:
         self._talk = talk
+        talk.show = self._event
         self._renderer: Renderer | None = None
         self._answer: SessionAnswer | None = None
         self._is_introduced = False

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from missy.cli.talk.line import Line
     from missy.config.schema import Config, Entry
     from missy.conversation.session import Session
-    from missy.events import Attachment
+    from missy.events import Attachment, Event
 
 
 @dataclass(slots=True)
@@ -58,6 +58,8 @@ class Talk:
     edits: bool = False
     endpoint: str | None = None  # that the last turn was sent to
     plain: bool = False
+    tools: dict[str, Any] = field(default_factory=dict)  # the options of each turn about tools
+    show: Callable[[Event], None] = lambda _: None  # shows an event in the answer that is under way
     kind_notice: str = ""  # that was said last
     _missy: Missy | None = None
     _session: Session | None = None
@@ -114,7 +116,7 @@ class Talk:
 
     def turn_options(self) -> dict[str, Any]:
         """Return the options of the next request."""
-        return {"provider": self.entry, **self.options.given()}
+        return {"provider": self.entry, **self.options.given(), **self.tools}
 
     @property
     def model(self) -> str | None:
