@@ -175,3 +175,12 @@ def test_a_connection_begun_ahead_that_closes_is_replaced(
         assert door.request("GET", url, timeout=SAFETY, entry="e0").body == b"ok"
         assert (server.connections, server.spoilt) == (2, 1)
     assert [event for event, _ in record.kinds() if event != "end"] == ["connect", "request", "connect"]
+
+
+@pytest.mark.parametrize("rest", [chat_answer("poison"), b"\r\n", b"HTTP/1.1 200 OK\r\n"])
+def test_bytes_after_a_response_are_never_the_next_one(rest, asks, write_config):
+    """A server, or somebody before it, that sends more than it announced gets no second answer read from it."""
+    with Fickle(REPLY + rest, answers=1000) as server:
+        path = write_config(server.url, max_retries=0)
+        assert asks(path, "two") == ["hello", "hello"]
+        assert server.connections == 2

@@ -45,7 +45,7 @@ class Pool:
 
     def give(self, origin: httpcore2.Origin, connection: Any) -> bool:
         """Keep a connection if it can be reused. Returns whether it is kept; if not, the caller closes it."""
-        if self._closed or not connection.is_available():
+        if self._closed or not connection.is_available() or _has_unread_bytes(connection):
             return False
         idle = self._idle.setdefault((origin.scheme, origin.host, origin.port), deque())
         if len(idle) >= MAX_IDLE_CONNECTIONS:
@@ -58,6 +58,20 @@ class Pool:
         self._closed = True
         idle, self._idle = self._idle, {}
         return [connection for stack in idle.values() for connection in stack]
+
+
+def _has_unread_bytes(connection: Any) -> bool:
+    """Tell whether bytes have come after the end of the response; h11 would read them as the response of the next request.
+
+    RFC 9112, 9.2: a client that receives data on a connection without a request in progress must not take it for a response.
+    """
+    inner = connection
+    while (state := getattr(inner, "_h11_state", None)) is None:
+        inner = getattr(inner, "_connection", None)
+        if inner is None:
+            return True  # not known, so the connection is not used again
+    unread, _ = state.trailing_data
+    return bool(unread)
 
 
 class Pools:
