@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import time
 
 import pytest
 
+from missy.sandbox.probe import try_levels
 from tests.cli.person import CTRL_C, CTRL_D, ENTER, Person
 from tests.command import Command
 from tests.servers import Gate, chat_stream
@@ -334,3 +336,27 @@ def test_an_earlier_answer_counts_as_text_from_others(missy, serve, work):
     assert missy(*args, cwd=work, start_new_session=True).code == 3
     assert (work / "new.txt").exists()
     assert not (work / "second.txt").exists()
+
+
+@pytest.mark.skipif(try_levels().level is None, reason="this machine gives no sandbox")
+@pytest.mark.parametrize(("key", "code"), [("y", 0), ("n", 130)])
+def test_ctrl_c_ends_a_command_and_asks_whether_to_go_on(missy, serve, work, key, code):
+    """The first Ctrl-C ends the command with all it started; a yes goes on with the answer, a no is exit 130."""
+    origin = serve(
+        calls(("run", {"argv": ["sh", "-c", "echo begun > begun; sleep 600"]})), chat_stream("as you wish")
+    )
+    missy.entry(origin.url)
+    with Person(missy, "ask", "--tools", "run", "go", cwd=work) as person:
+        person.see("allow it?")
+        person.press("y", ENTER)
+        end = time.monotonic() + 30
+        while not (work / "begun").exists():
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        person.press(CTRL_C)
+        person.see("go on with the answer?")
+        person.press(key, ENTER)
+        assert person.end() == code
+    assert len(origin.requests) == (2 if key == "y" else 1)
+    if key == "y":
+        assert "it was cancelled by the person" in results(origin.last)[0]

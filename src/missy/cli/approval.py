@@ -48,11 +48,16 @@ class TerminalApproval:
 
     def __call__(self, question: ApprovalQuestion) -> ApprovalReply:
         """Ask one question; whatever is no clear yes is a no."""
-        self._show(Notice(f"the model wants to {question.action.tool}"))
+        if not question.resume:
+            self._show(Notice(f"the model wants to {question.action.tool}"))
         with self._line_by_line():
             return self._ask(question)
 
     def _ask(self, question: ApprovalQuestion) -> ApprovalReply:
+        if question.resume:
+            self._flush()
+            self._write(f"\nmissy: {question.reason}\ngo on with the answer? y=yes, n=no [n] ")
+            return _read(self._line(), can_grant=False)
         self._write("\n".join(describe(question)) + "\n")
         saves = " s=yes and save the rule," if question.rule else ""
         run = " a=yes for this run," if question.rule else ""

@@ -117,7 +117,13 @@ def run(plan: Plan, stdin: bytes, seconds: float, cancelled: threading.Event, se
     stop = serve(box.listener) if serve is not None and box.listener is not None else None
     try:
         box.started()
-        ended, output = _watch(box, stdin, time.monotonic() + seconds, cancelled)
+        try:
+            ended, output = _watch(box, stdin, time.monotonic() + seconds, cancelled)
+        except KeyboardInterrupt:  # the first Ctrl-C ends the program, a second one everything
+            box.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                box.process.wait(_TERM_SECONDS)
+            ended, output = "cancelled", b""
         return Finished(box.close(), output, ended)
     finally:
         box.close()

@@ -21,7 +21,7 @@ class Output(NamedTuple):
     """What a tool gives back: `text` for the model, and what reading it means for the run.
 
     `own`: the text was written by this run, so that it taints nothing. `exit` is the exit code of a command. `notice` is
-    for the user. `failed`: the tool ran, and says that it did not work.
+    for the user. `cancelled`: the person ended it. `failed`: the tool ran, and says that it did not work.
     """
 
     text: str
@@ -31,6 +31,7 @@ class Output(NamedTuple):
     exit: int | None = None
     notice: str = ""
     failed: bool = False
+    cancelled: bool = False
     image: Image | None = None
 
 
@@ -73,6 +74,7 @@ class Handler(Protocol):
 class ApprovalQuestion(NamedTuple):
     """A question to the person: what a call would do, and why it is asked.
 
+    `resume`: the person ended a call with Ctrl-C, and is asked whether the answer goes on.
     `rule` is what a yes for the run covers, and what can be saved. `taint` names untrusted text that was read before.
     """
 
@@ -84,6 +86,7 @@ class ApprovalQuestion(NamedTuple):
     network: bool = False
     taint: str = ""
     rule: str = ""
+    resume: bool = False
 
 
 class ApprovalReply(NamedTuple):

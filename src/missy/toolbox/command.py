@@ -180,6 +180,7 @@ class Run:
             exit=done.exit,
             notice=notice,
             failed=bool(done.exit) or bool(said),
+            cancelled=done.ended == "cancelled",
         )
 
     def _protected(self) -> dict[str, Any]:
