@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from missy.auth.siwc import SETTINGS, USAGE_PAGE
 from missy.errors import CredentialError, LimitError, MissyError, ProviderError
 from missy.providers import faults, responses_faults
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-USAGE_PAGE = "https://chatgpt.com/settings/usage"
 _PREFIX = "subscription_sharing_"
 _NO_PLAN = "a Plus or Pro plan is needed; without one, an API key or a local model works: missy setup"
 _NO_GRANT = "allow Missy to use the plan: missy auth login chatgpt --enable-plan"
@@ -24,7 +24,7 @@ _REFUSED = {
     f"{_PREFIX}user_not_eligible": ("the plan of this account cannot be used by apps", _NO_PLAN),
     f"{_PREFIX}invalid_user": (
         "the account was not accepted; the sign-in is unchanged",
-        "try again later; if it stays so, is Missy still connected in ChatGPT > Settings > Apps?",
+        f"try again later; if it stays so, is Missy still connected in {SETTINGS}?",
     ),
     "chatpass_v2_scope_not_authorized": ("Missy may not use the plan of this account", _NO_GRANT),
     "chatpass_v2_invalid_authorization_context": ("Missy may not use the plan of this account", _NO_GRANT),

@@ -16,12 +16,11 @@ from missy.auth.refusals import (
     request_id,
     unavailable,
 )
+from missy.auth.siwc import SETTINGS
 from missy.errors import CredentialError
 
 if TYPE_CHECKING:
     from missy.net.door import Reply
-
-SETTINGS = "ChatGPT > Settings > Apps"
 
 # code -> what has happened to the sign-in, for good
 _ENDED = {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from missy import files, folders
 from missy.auth.login import show_time
-from missy.auth.siwc import store, transfer
+from missy.auth.siwc import SETTINGS, USAGE_PAGE, store, transfer
 from missy.auth.ways import AccountStatus, LoginStatus
 from missy.errors import CredentialError, MissyError, ProviderError, UsageError
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from missy.config.schema import Entry
     from missy.net.door import Door
 
-USAGE_PAGE = "https://chatgpt.com/settings/usage"
 _WELCOME = (
     "You're using your ChatGPT plan",
     "Missy is registered in your ChatGPT account. Requests of this entry count against your plan; Missy charges nothing.",
@@ -207,7 +206,6 @@ def _tell(account: Account, entry: Entry, prompter: Prompter, *, is_active: bool
 def _revoke(account: Account, entry: Entry, door: Callable[[], Door], notice: Notice) -> None:
     """Revoke the sign-in, with a few tries; say so where the issuer did not confirm it."""
     from missy.auth.siwc.issuer import Issuer
-    from missy.auth.siwc.refusals import SETTINGS
 
     issuer = Issuer(door(), entry.entry)
     for tried in range(_REVOKE_TRIES):
