@@ -128,6 +128,7 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate
 lock:
 	$(COMPILE) pyproject.toml --extra local --group dev --output-file requirements/dev.txt
 	$(COMPILE) pyproject.toml --extra local --constraints requirements/dev.txt --output-file requirements/local.txt
+	$(COMPILE) pyproject.toml --extra serve --extra serve-team --constraints requirements/dev.txt --output-file requirements/serve.txt
 	$(COMPILE) pyproject.toml --constraints requirements/dev.txt --output-file requirements/base.txt
 	$(COMPILE) requirements/build.in --constraints requirements/dev.txt --output-file requirements/build.txt
 	$(COMPILE) pyproject.toml requirements/frameworks.in --constraints requirements/dev.txt \

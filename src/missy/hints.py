@@ -9,7 +9,12 @@ import os
 import sys
 
 # The packages of the extras, as in pyproject.toml
-EXTRAS = {"local": "xllamacpp>=2026.10,<2027", "keyring": "keyring>=25.7,<26"}
+EXTRAS = {
+    "local": ("xllamacpp>=2026.10,<2027",),
+    "keyring": ("keyring>=25.7,<26",),
+    "serve": ("uvicorn>=0.40,<0.60", "httptools>=0.7,<0.10"),
+    "serve-team": ("asyncpg>=0.30,<0.40",),
+}
 _ASK = "missy ask --provider local"
 
 
@@ -27,11 +32,11 @@ def without_a_key() -> str:
 
 
 def to_install(extra: str) -> str:
-    """Return the command that installs an extra's package into the running Python."""
+    """Return the command that installs an extra's packages into the running Python."""
     import shlex
     from importlib.util import find_spec
 
-    python, package = shlex.quote(sys.executable), shlex.quote(EXTRAS[extra])
+    python, package = shlex.quote(sys.executable), shlex.join(EXTRAS[extra])
     if find_spec("pip") is None:  # for example in an environment created by uv
         return f"uv pip install --python {python} {package}"
     return f"{python} -m pip install {package}"

@@ -27,6 +27,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "config": ("missy.cli.commands.config", "The configuration file: show it, check it, change it."),
     "presets": ("missy.cli.commands.presets", "The services that setup and network.presets know by name."),
     "local": ("missy.cli.commands.local", "The model on this machine: install, status, serve."),
+    "serve": ("missy.cli.commands.serve", "A gateway for the other programs on this machine."),
+    "keys": ("missy.cli.commands.keys", "The keys with which programs use the gateway."),
     "completion": ("missy.cli.commands.completion", "The completion script for bash, zsh or fish."),
 }
 

@@ -29,7 +29,7 @@ ROOT_SYNONYMS = _one_entry_per_word(
         "logout signout sign-out": "missy auth logout",
         "whoami account": "missy auth status",
         "status check diagnose health ping test verify-setup": "missy doctor",
-        "keys key apikey api-key secret secrets credential credentials token password": "missy vault set {name}",
+        "key apikey api-key secret secrets credential credentials token password": "missy vault set {name}",
         "logs log history trace": "missy audit recent",
         "verify": "missy audit verify",
         "export": "missy audit export",
@@ -54,7 +54,7 @@ ROOT_SYNONYMS = _one_entry_per_word(
         "network policy hosts firewall rules": "missy net list",
         "explain": "missy net explain URL",
         "preset services": "missy presets",
-        "serve server": "missy local serve",
+        "server gateway proxy": "missy serve",
         "download pull fetch": "missy local install",
         "cost costs limits limit quota tokens spend": "missy usage",
         "completions autocomplete": "missy completion bash",
@@ -63,6 +63,14 @@ ROOT_SYNONYMS = _one_entry_per_word(
 )
 
 COMMAND_SYNONYMS: dict[str, dict[str, str]] = {
+    "keys": _one_entry_per_word(
+        {
+            "set save store": "missy vault set {name}",
+            "new add make generate": "missy keys create NAME",
+            "delete remove rm disable": "missy keys revoke NAME",
+            "ls": "missy keys list",
+        }
+    ),
     "models": _one_entry_per_word(
         {
             "list ls show all": "missy models",

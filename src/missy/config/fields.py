@@ -310,4 +310,14 @@ NETWORK = (
     ),
 )
 
-SECTIONS = ("default_provider", "providers", "roles", "budget", "sessions", "run", "network", "tools")
+SECTIONS = (
+    "default_provider",
+    "providers",
+    "roles",
+    "budget",
+    "sessions",
+    "run",
+    "network",
+    "tools",
+    "serve",
+)

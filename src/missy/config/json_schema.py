@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import MISSING
 from typing import TYPE_CHECKING, Any
 
-from missy.config import fields, tool_fields, values
+from missy.config import fields, serve_fields, tool_fields, values
 from missy.config.role_fields import ROLE
 from missy.config.schema import Budget, Config, Conversation, Entry, Keep, Network, Role
+from missy.config.serve_schema import Serve
 from missy.config.tool_schema import SandboxRules, ToolLimits, Tools
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def json_schema(kinds: Kinds) -> _Schema:
             "run": _section(fields.RUN, Conversation, "object", "null"),
             "network": _section(fields.NETWORK, Network, "object", "null"),
             "tools": _tools(),
+            "serve": _section(serve_fields.SERVE, Serve, "object", "null"),
         },
     }
 
@@ -72,7 +74,7 @@ def _default(owner: Any, name: str) -> Any:
     """Return the default of a key, as JSON has it."""
     default = owner.__dataclass_fields__[name].default
     assert default is not MISSING
-    if name in ("headers", "query"):
+    if name in ("headers", "query", "aliases"):
         return dict(default)
     return list(default) if isinstance(default, tuple) else default
 

@@ -17,7 +17,7 @@ class KindSpec:
     `base_url`, `issuer`, `model` and `timeout` (seconds) hold where an entry names none; without `issuer` it has no
     login. `always_there` says what it is if it can be named without any entry. `template` is its part of a new
     configuration file. `refused_keys` says for keys of other kinds why this one cannot have them. `login_by_name`:
-    `missy auth` uses it only if it is named or has an entry.
+    `missy auth` uses it only if it is named or has an entry. `unserved` says why `missy serve` never offers its entries.
     """
 
     name: str = ""
@@ -32,6 +32,7 @@ class KindSpec:
     template: tuple[str, ...] = ()
     refused_keys: Mapping[str, str] = {}
     login_by_name: bool = False
+    unserved: str = ""
 
     def __repr__(self) -> str:
         return f"<kind {self.name}>"

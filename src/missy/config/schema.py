@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from missy.config.serve_schema import Serve
 from missy.config.tool_schema import Tools
 from missy.errors import UsageError
 from missy.masking import REFERENCES, names_secret
@@ -205,6 +206,7 @@ class Config:
     roles: dict[str, Role] = field(default_factory=dict)
     tools: Tools = field(default_factory=Tools)
     run: Conversation = field(default_factory=Conversation)
+    serve: Serve = field(default_factory=Serve)
     warnings: tuple[Caution, ...] = ()
     fingerprint: tuple[int, ...] | None = field(default=None, compare=False, repr=False)
 

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 from missy.config import fields
 from missy.config.roles import KEYS
 from missy.config.schema import is_reference
+from missy.config.serve_schema import SQLITE
 from missy.config.values import PRICES
 from missy.masking import MASK
 
 if TYPE_CHECKING:
     from missy.config.kind_spec import Kinds
     from missy.config.schema import Config, Entry
+    from missy.config.serve_schema import Serve
     from missy.config.tool_schema import Tools
 
 
@@ -27,7 +29,18 @@ def effective(config: Config) -> dict[str, Any]:
         "run": _plain(config.run, [field.name for field in fields.RUN]),
         "network": _plain(config.network, [field.name for field in fields.NETWORK]),
         "tools": _tools(config.tools),
+        "serve": _serve(config.serve),
     }
+
+
+def _serve(serve: Serve) -> dict[str, Any]:
+    from missy.config import serve_fields
+
+    shown = _plain(serve, [field.name for field in serve_fields.SERVE])
+    shown["aliases"] = dict(serve.aliases)
+    if serve.store != SQLITE and not is_reference(serve.store):
+        shown["store"] = MASK
+    return shown
 
 
 def _tools(tools: Tools) -> dict[str, Any]:

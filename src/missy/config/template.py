@@ -50,6 +50,16 @@ network:
   proxy: null                     # http(s)://host:port, the only way to use one
   ca_bundle: null                 # PEM file added to the trusted roots
 
+serve:                            # a gateway for the other programs on this machine: docs/serve.md
+  listen: 127.0.0.1:8484          # other than loopback needs TLS, or behind_proxy: true
+  hosts: []                       # more names that clients may call it by
+  behind_proxy: false
+  entries: []                     # the entries that programs may use; none by default
+  aliases: {}                     # more names of models, such as fast: groq/llama-3.3-70b-versatile
+  store: sqlite                   # or a postgresql:// URL, $ENV_VAR or vault://NAME
+  reserve_output_tokens: 4096     # where the caller names no max_tokens
+  on_store_failure: refuse        # refuse | allow
+
 tools:                            # what the model may do: docs/tools.md
   workspace: .                    # the one folder that tools reach; . is the folder that Missy is started in
   use: []                         # unasked: read, list, search, write, edit, run, fetch; none without --tools

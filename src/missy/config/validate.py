@@ -23,6 +23,7 @@ from missy.config.schema import (
     nearest,
 )
 from missy.config.sections import check, mapping, read_section, refuse_unknown
+from missy.config.serve_schema import Serve
 from missy.config.tool_schema import SandboxRules, ToolLimits, Tools
 from missy.config.values import NAME, shown
 from missy.errors import MissyError
@@ -57,6 +58,7 @@ def build(data: Any, source_map: SourceMap, kinds: Kinds) -> Config:
         roles=_roles(root.get("roles"), source_map),
         tools=_tools(root.get("tools"), source_map),
         run=_run(root.get("run"), source_map),
+        serve=_serve(root.get("serve"), source_map),
     )
     _check_names(config, source_map)
     for entry in config.providers.values():
@@ -172,6 +174,15 @@ def _tools(data: Any, source_map: SourceMap) -> Tools:
     return Tools(**read_section(tool_fields.TOOLS, found, key_path, source_map), **parts)
 
 
+def _serve(data: Any, source_map: SourceMap) -> Serve:
+    if data is None:
+        return Serve()
+    from missy.config.serve_fields import SERVE  # most files have no such section
+
+    key_path: KeyPath = ("serve",)
+    return Serve(**read_section(SERVE, mapping(data, key_path, source_map), key_path, source_map))
+
+
 def _refuse_strange_keys(
     spec: KindSpec, kinds: Kinds, found: _Values, key_path: KeyPath, source_map: SourceMap
 ) -> None:
@@ -235,6 +246,10 @@ def _check_names(config: Config, source_map: SourceMap) -> None:
         others = [name for name in names if name != entry.entry]
         for i, name in enumerate(entry.fallback):
             _check_name(name, others, (*key_path, i), source_map)
+    if config.serve != Serve():
+        from missy.config.served import check_served
+
+        check_served(config, names, source_map)
     if not any(entry.fallback for entry in config.providers.values()):
         return
     from missy.config.fallbacks import leaks

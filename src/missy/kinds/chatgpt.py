@@ -58,6 +58,7 @@ class _ChatGPT(Kind):
     own_model = ("the account's own default", "follows the live list")
     usage_page = "https://chatgpt.com/settings/usage"
     own_use = "OpenAI's terms allow a ChatGPT plan to Missy alone, not to other programs"
+    unserved = own_use
 
     def login(self) -> LoginWay:
         """See Kind."""

@@ -47,6 +47,7 @@ class _Codex(Kind):
     title = "OpenAI (OAuth/Codex)"
     about = "any ChatGPT plan, also with a code; not documented by OpenAI for other apps"
     question = "login"
+    unserved = "a ChatGPT plan is for its account's own use, not for other programs"
     own_model = ("the account's own default", "follows the live list")
 
     def build(self, entry: Entry, context: Context) -> Provider:

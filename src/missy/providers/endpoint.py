@@ -102,6 +102,22 @@ class Endpoint:
         filled = head.fill({name.lower(): value for name, value in values.items()})
         return HttpRequest(head.method, self._origin, target.encode("ascii"), filled, content)
 
+    def build_plain(self, path: str, credential: Credential, content: bytes) -> HttpRequest:
+        """Build a POST of JSON that another program wrote; no package makes its head."""
+        from missy.net.door import client_headers
+
+        values = {
+            **client_headers(),
+            "Content-Type": "application/json",
+            **credential.extras.plain_headers(),
+            **_key_header(credential),
+        }
+        target = "/" + self._base_url.partition("://")[2].partition("/")[2] + path
+        query = credential.extras.url_query()
+        target += f"?{query}" if query else ""
+        headers = [(name.encode("ascii"), value.encode("ascii")) for name, value in values.items()]
+        return HttpRequest("POST", str(self._home), target.encode("ascii"), headers, content)
+
     def fetch(
         self,
         path: str,

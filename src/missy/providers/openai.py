@@ -65,6 +65,10 @@ class OpenAIProvider:
         refused = self._quirks.refused(self._base_url, request.model)
         return Attempts(self._keys(), max_retries=self._max_retries, clock=clock, omitted=refused)
 
+    def fresh_attempts(self, clock: Clock) -> Attempts:
+        """See missy.providers.relay.Relaying."""
+        return Attempts(self._keys(), max_retries=self._max_retries, clock=clock, omitted=())
+
     def _keys(self) -> KeyPool:
         self.endpoint.require()
         return KeyPool(self._credentials())
@@ -111,7 +115,7 @@ class OpenAIProvider:
     def models(self, timeout: float) -> list[str]:
         """Return the ids of the endpoint's list of models, in its order. Raises MissyError."""
         clock = Clock(timeout, timeout * 2)
-        attempts = Attempts(self._keys(), max_retries=self._max_retries, clock=clock, omitted=())
+        attempts = self.fresh_attempts(clock)
         while True:
             try:
                 return self._models(attempts.credential, clock)
