@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import time
 
 import pytest
 
@@ -339,3 +340,15 @@ def test_a_written_file_does_not_taint_and_a_read_one_does(use, workspace):
     assert "c is written" in told[2]
     assert "nobody to ask" in told[4]
     assert not (workspace / "d").exists()
+
+
+def test_a_hostile_gitignore_costs_nothing(use, workspace):
+    """Patterns that would take for ever to compare are left out; the others hold."""
+    (workspace / ".gitignore").write_text("*a" * 40 + "b\n" + "**/" * 20 + "x\n*.log\n")
+    (workspace / ("a" * 250)).write_text("")
+    (workspace / "x.log").write_text("")
+    begun = time.process_time()
+    (told,) = use(calls(("list", {})))
+    assert time.process_time() - begun < 5
+    assert "x.log" not in told
+    assert "a" * 250 in told

@@ -26,6 +26,7 @@ MAX_READ_BYTES = 16 << 20  # of one file, of which a part is shown
 MAX_LISTED = 1_000
 MAX_FOUND = 200
 MAX_SEARCHED_BYTES = 4 << 20  # of one file
+MAX_SEARCH_BYTES = 256 << 20  # of all files of one search
 MAX_LINE_CHARS = 400  # of a line that was found
 _HEAD_BYTES = 4096
 
@@ -168,10 +169,14 @@ class Search:
 
     def _search_folder(self, folder: int, path: str, wanted: bytes, glob: str) -> list[str]:
         lines: list[str] = []
+        budget = MAX_SEARCH_BYTES
         for entry in walk(folder, path, 64, self._workspace.hidden, self._workspace.path):
             matches = fnmatchcase(entry.path if "/" in glob else entry.name, glob)
             if not stat.S_ISREG(entry.info.st_mode) or not matches or holds_secret(entry.path):
                 continue
+            budget -= min(entry.info.st_size, MAX_SEARCHED_BYTES)
+            if budget < 0:
+                return [*lines, "... it was stopped: too much to search; name a folder further down"]
             with suppress(OSError):
                 flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
                 lines += _search_file(os.open(entry.name, flags, dir_fd=entry.folder), entry.path, wanted)

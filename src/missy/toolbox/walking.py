@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 MAX_ENTRIES = 20_000  # that are looked at in one walk
 _MAX_IGNORE_BYTES = 256 << 10
+_MAX_PATTERN_CHARS = 512
+_MAX_STARS = 2  # of one kind in a pattern: the time grows with their power
 
 
 class Entry(NamedTuple):
@@ -85,9 +87,19 @@ def _ignored(folder: int) -> pathspec.GitIgnoreSpec | None:
     import pathspec
 
     try:
-        return pathspec.GitIgnoreSpec.from_lines(text.splitlines())
+        return pathspec.GitIgnoreSpec.from_lines(filter(_is_cheap, text.splitlines()))
     except ValueError:
         return None
+
+
+def _is_cheap(line: str) -> bool:
+    """Tell whether a pattern is compared in little time, whatever the names are: it comes from a stranger's workspace."""
+    parts = line.split("/")
+    return (
+        len(line) <= _MAX_PATTERN_CHARS
+        and parts.count("**") <= _MAX_STARS
+        and all(part.count("*") <= _MAX_STARS for part in parts)
+    )
 
 
 def _is_ignored(path: str, is_folder: bool, known: list[tuple[str, pathspec.GitIgnoreSpec]]) -> bool:
