@@ -26,14 +26,14 @@ LIFE = {
 }
 
 
-def signs(piece: bytes, count: int, rest: bytes = b"\n\n" + ANSWER, head: bytes = HEAD):
+def signs(piece: bytes, count: int, rest: bytes = b"\n\n" + ANSWER, head: bytes = HEAD, every: float = EVERY):
     """Send one sign after the other, and then the rest."""
 
     def talk(_request: Any, wire: Any) -> None:
         wire.send(head)
         for _ in range(count):
             wire.send(piece)
-            threading.Event().wait(EVERY)
+            threading.Event().wait(every)
         wire.send(rest)
 
     return talk
@@ -60,9 +60,9 @@ def test_signs_of_life_alone_end_at_the_patience(name, way, write_config, serve)
 
 def test_patience_is_ten_times_the_timeout_unless_it_is_set(way, write_config, serve):
     """Which the message says, in seconds."""
-    outcome = ask(way, write_config(serve(signs(b": x\n\n", 40, b"")).url, timeout=0.5))
+    outcome = ask(way, write_config(serve(signs(b": x\n\n", 400, b"", every=0.05)).url, timeout=1))
     assert isinstance(outcome.error, TimedOut)
-    assert "for 5 s" in outcome.error.message
+    assert "for 10 s" in outcome.error.message
 
 
 def test_silence_is_told_as_silence(way, write_config, serve):

@@ -28,22 +28,24 @@ class Holding(ThreadPoolExecutor):
         self._loop = asyncio.get_running_loop()
         self._loop.set_default_executor(self)
         self._before = 0  # calls that pass before the one that is held; 0: none is held
+        self._name = ""  # of the calls that count; "": all
         self._go = threading.Event()
 
-    def hold(self, number: int = 1) -> None:
-        """Hold the call of this number, from now on."""
-        self._before = number
+    def hold(self, number: int = 1, name: str = "") -> None:
+        """Hold the call of this number from now on, of those of a function of this name."""
+        self._before, self._name = number, name
 
     def let_go(self) -> None:
         """Let the call go on."""
         self._go.set()
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Take a call."""
-        self._before -= 1
-        return super().submit(
-            self._held if self._before == 0 else fn, *((fn,) if self._before == 0 else ()), *args, **kwargs
-        )
+        """Take a call: a partial of a context's `run` and the function."""
+        counts = not self._name or self._name == fn.args[0].__name__
+        self._before -= counts
+        if counts and self._before == 0:
+            return super().submit(self._held, fn, *args, **kwargs)
+        return super().submit(fn, *args, **kwargs)
 
     def _held(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
         self._loop.call_soon_threadsafe(self.held.set)
@@ -98,7 +100,7 @@ def test_a_task_that_is_cancelled_twice_stores_its_part_before_the_lock_is_free(
 
             task = asyncio.create_task(first())
             await began.wait()
-            threads.hold(3)  # after those that count the call: the one that stores the part
+            threads.hold(name="ended")  # the call that stores the part
             task.cancel()
             assert await until(task, threads.held)
             task.cancel()

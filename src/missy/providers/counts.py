@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
 MAX_USD = 1_000_000  # of one call; more is no price
+MAX_TOKENS = 1_000_000_000  # of one call; more is no count, and sums of them would not fit into 64 bits
 
 MAX_TEXT = 8 << 20  # characters of one answer, including thinking; a non-ASCII character counts as eight
 
@@ -114,7 +115,9 @@ def _amount(value: object) -> Decimal | None:
 
 def _count(value: object) -> int | None:
     """Return a count of tokens, or None for anything else."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if 0 <= value <= MAX_TOKENS else None
 
 
 def size_of(value: Any) -> int:
