@@ -25,7 +25,7 @@ from tests.sessions.worker import answer_of  # noqa: E402
 
 from missy.sessions import turns  # noqa: E402
 from missy.sessions.find import fresh  # noqa: E402
-from missy.sessions.records import TurnStart, Outcome  # noqa: E402
+from missy.sessions.records import Outcome, TurnStart  # noqa: E402
 from missy.sessions.store import Store  # noqa: E402
 
 SESSIONS, TURNS, KILLS, PROCESSES, ASKS = 10_000, 4, 50, 8, 50
@@ -55,7 +55,9 @@ def fill(home: Path) -> float:
         for number in range(SESSIONS):
             session, parent = fresh(f"talk {number}"), None
             for _ in range(TURNS):
-                turn, _ = turns.begin(store, session, TurnStart(text(60), entry="e", model="m"), parent=parent)
+                turn, _ = turns.begin(
+                    store, session, TurnStart(text(60), entry="e", model="m"), parent=parent
+                )
                 turns.finish(store, turn, Outcome("whole", text(200), in_tok=90, out_tok=300))
                 parent = turn
     return round(time.monotonic() - began, 1)
