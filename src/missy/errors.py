@@ -96,7 +96,8 @@ class CredentialError(MissyError):
 class ProviderError(MissyError):
     """The endpoint answered with an error. `code` is the server's own name for it; `retry_after` is in seconds.
 
-    `lasting`: the same request cannot succeed later; `params`: the request parameters that the server names as wrong.
+    `lasting`: the same request cannot succeed later; `params`: the request parameters that the server names as wrong;
+    `in_answer`: the endpoint had begun to answer.
     """
 
     exit_code = 5
@@ -120,12 +121,14 @@ class ProviderError(MissyError):
         self.retry_after = retry_after
         self.lasting = lasting
         self.params = params
+        self.in_answer = False
 
 
 class ConnectionFailed(ProviderError):
-    """No connection could be made, or it broke before the answer began."""
+    """No connection could be made, or it broke before the answer began. `unsent`: nothing was sent over it."""
 
     type = "connection"
+    unsent = False
     usual_hint = "try again; missy doctor shows which step fails"
 
 
@@ -193,7 +196,10 @@ class IncompleteError(MissyError):
 
 
 class SchemaMismatch(IncompleteError):
-    """The answer does not fit its schema. `faults` are (JSON pointer, what is wrong there); `text` is what came."""
+    """The answer does not fit its schema. `faults` are (JSON pointer, what is wrong there); `text` is what came.
+
+    `refusal`: the model refused, and gave no JSON.
+    """
 
     type = "schema_mismatch"
     usual_hint = "ask again, ask another model, or say more in the schema's descriptions"
@@ -204,6 +210,7 @@ class SchemaMismatch(IncompleteError):
         super().__init__(message, hint=hint)
         self.faults = faults
         self.text = text
+        self.refusal = False
 
 
 class LimitError(ProviderError):

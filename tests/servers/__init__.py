@@ -1,5 +1,6 @@
 """Real servers on 127.0.0.1 that tests talk to: an origin, a CONNECT proxy, and the bytes that they send."""
 
+from tests.servers.crowd import Crowd
 from tests.servers.origin import Gate, Origin, Request, Wire
 from tests.servers.proxy import Proxy
 from tests.servers.replies import (
@@ -19,6 +20,7 @@ from tests.servers.replies import (
 
 __all__ = [
     "CUT",
+    "Crowd",
     "Gate",
     "Origin",
     "Proxy",

@@ -8,6 +8,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "setup": ("missy.cli.commands.setup", "The wizard: an entry, its key or login, a live check."),
     "ask": ("missy.cli.commands.ask", "One answer, streamed as it arrives."),
     "run": ("missy.cli.commands.run", "A conversation on the terminal."),
+    "batch": (
+        "missy.cli.commands.batch",
+        "Many prompts from a file, each asked once; resumable, with a cap.",
+    ),
     "sessions": (
         "missy.cli.commands.sessions",
         "Conversations: list, show, search, rename, fork, export, delete.",

@@ -27,6 +27,31 @@ class Number(click.FloatRange):
         return number
 
 
+class Concurrency(click.ParamType[Any]):
+    """A number of requests at a time, or `auto`, which is None."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read it."""
+        return None if value == "auto" else click.IntRange(1, 1024).convert(value, param, ctx)
+
+
+class Shard(click.ParamType[Any]):
+    """A part of a job: `3/16`."""
+
+    name = "shard"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read it."""
+        found = re.fullmatch(r"([1-9][0-9]{0,5})/([1-9][0-9]{0,5})", value)
+        if found is None or int(found[1]) > int(found[2]):
+            self.fail(f"{value!r} is no shard: 1/16 is the first of 16, and 16/16 the last.", param, ctx)
+        return int(found[1]), int(found[2])
+
+
+CONCURRENCY = Concurrency()
+SHARD = Shard()
 SECONDS = Number(0, 1_000_000, min_open=True)
 TEMPERATURE = Number(0, 2)
 DOLLARS = Number(0, 1_000_000, max_open=True)

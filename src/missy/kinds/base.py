@@ -33,7 +33,7 @@ class Kind(KindSpec, ABC):
     `offered_first`: the option comes before all others. `notice` is said before each answer. `own_server`: its provider
     starts a server on this machine, which takes seconds and is reached by a door of its own. `usage_page` shows how
     much of a plan is used, where only a browser is told. `own_use` says why its entries serve Missy alone; other
-    programs may use any other kind's.
+    programs may use any other kind's. `no_bulk` says why many prompts must not be sent to its entries by a program.
     """
 
     title: str = ""
@@ -46,6 +46,7 @@ class Kind(KindSpec, ABC):
     own_server: bool = False
     usage_page: str = ""
     own_use: str = ""
+    no_bulk: str = ""
 
     def login(self) -> LoginWay | None:
         """Return how to log in to an entry; None for a kind without a login."""

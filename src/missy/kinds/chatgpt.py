@@ -57,6 +57,7 @@ class _ChatGPT(Kind):
     question = "login"
     own_model = ("the account's own default", "follows the live list")
     usage_page = "https://chatgpt.com/settings/usage"
+    no_bulk = "the terms of Sign in with ChatGPT do not allow automated use"
     own_use = "OpenAI's terms allow a ChatGPT plan to Missy alone, not to other programs"
     unserved = own_use
 

@@ -44,6 +44,7 @@ class _Codex(Kind):
     accepts_elsewhere = ("image", "pdf")
     timeout = 60.0
     template = _TEMPLATE
+    no_bulk = "a plan's window is for a person, and a program that empties it puts the account at risk"
     title = "OpenAI (OAuth/Codex)"
     about = "any ChatGPT plan, also with a code; not documented by OpenAI for other apps"
     question = "login"

@@ -157,6 +157,7 @@ def chat_provider(
     entry: Entry, context: Context, door: Door, base_url: str, resolve: Callable[[], Sequence[Credential]]
 ) -> Provider:
     """Return the provider of an endpoint that speaks Chat Completions, wherever it is."""
+    from missy.governor.registry import governor_of
     from missy.providers.openai import OpenAIProvider
 
     return OpenAIProvider(
@@ -169,6 +170,7 @@ def chat_provider(
         max_retries=entry.max_retries,
         quirks=context.quirks(),
         heads=context.heads(),
+        governor=governor_of(base_url, entry.entry, *entry.secrets),
         timeout=entry.timeout,
         # The vault and the keyring take a while, and a locked keyring asks the person first.
         may_wait=any("vault://" in text or "keyring://" in text for text in entry.secrets),

@@ -21,7 +21,9 @@ def unreachable(host: str, port: int, error: OSError) -> ConnectionFailed:
     words, hint = _WORDS.get(
         error.errno or 0, (error.strerror or str(error) or type(error).__name__, "check the network")
     )
-    return ConnectionFailed(f"could not connect to {host}:{port}: {words}", hint=hint)
+    failed = ConnectionFailed(f"could not connect to {host}:{port}: {words}", hint=hint)
+    failed.unsent = True
+    return failed
 
 
 def broken(host: str, port: int, error: OSError) -> ConnectionFailed:

@@ -119,7 +119,7 @@ class Attempts:
             raise error
         if self._drop_replays(error, sent) or self._leave_out(error, sent) or self.credentials.next(error):
             return 0.0
-        if not _is_passing(error) or self._retries_left == 0:
+        if not is_passing(error) or self._retries_left == 0:
             raise error
         wait = self._wait(error)
         left = self._clock.total_remaining()
@@ -197,7 +197,7 @@ def _is_quota(code: str | None) -> bool:
     return code in QUOTA
 
 
-def _is_passing(error: MissyError) -> bool:
+def is_passing(error: MissyError) -> bool:
     """Tell whether a retry may help. A timeout is not retried: the user has set how long to wait."""
     if isinstance(error, ConnectionFailed):
         return True

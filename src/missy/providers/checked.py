@@ -81,7 +81,7 @@ class CheckedAnswer:
         except SchemaMismatch as error:
             if not self._may_repair or done.refusal:
                 error.finish_reason, error.model = done.finish_reason, done.model
-                error.request_id = done.request_id
+                error.request_id, error.refusal = done.request_id, done.refusal
                 yield from self.usage()
                 raise
             yield Notice(f"{error.message}; asking once more")

@@ -10,8 +10,9 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from missy.errors import MissyError
+from missy.errors import MissyError, ProviderError
 from missy.net.limits import Clock
+from missy.providers.pacing import next_delay, note_limits, shared_pause
 from missy.providers.recorded import recorded_of
 from missy.providers.replays import own_replays, stamped
 
@@ -99,11 +100,15 @@ def answer_steps(adapter: ProviderAdapter, request: Request) -> Generator[Event 
     while True:
         own = own_replays(request, partial(adapter.issuer, request, attempts), attempts.replays)
         body = adapter.body(own, attempts)
+        pause = shared_pause(adapter.endpoint.governor, request, clock)
+        if pause:
+            yield _Sleep(pause)
         try:
             yield from _attempt(adapter, request, body, attempts, clock)
         except MissyError as error:
-            pause = partial(attempts.next_delay, error, sent=body, output_started=attempts.output_started)
-            yield _Sleep((yield _Run(pause, adapter.may_wait)))
+            retry = partial(attempts.next_delay, error, sent=body, output_started=attempts.output_started)
+            retry = partial(next_delay, adapter.endpoint.governor, error, retry)
+            yield _Sleep((yield _Run(retry, adapter.may_wait)))
             yield from attempts.told()
             continue
         adapter.succeeded(request, attempts)
@@ -123,13 +128,17 @@ def _attempt(
         while (chunk := (yield _READ)) is not None:
             raw += chunk
         raise adapter.endpoint.error(response, bytes(raw), credential, body)
-    parser, reply = adapter.reader(request, response.headers)
+    headers = response.headers
+    note_limits(adapter.endpoint.governor, headers)
+    parser, reply = adapter.reader(request, headers)
     cut: MissyError | None = None
     while not reply.finished_reading:
         try:
             chunk = yield _READ
         except MissyError as error:
             cut = error
+            if isinstance(error, ProviderError):
+                error.in_answer = True
             break
         if chunk is None:
             break

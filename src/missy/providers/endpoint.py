@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from missy.governor.core import Governor
 from missy.net.core import HttpRequest, wire_headers
 from missy.net.door import read_whole
 from missy.net.gate import Attribution
@@ -36,7 +37,10 @@ class BuiltRequest(NamedTuple):
 
 
 class Endpoint:
-    """Builds and sends the calls of one endpoint. `explain` maps an HTTP error to a typed one (Chat's by default)."""
+    """Builds and sends the calls of one endpoint. `explain` maps an HTTP error to a typed one (Chat's by default).
+
+    `governor` knows how long the endpoint asked to wait.
+    """
 
     def __init__(
         self,
@@ -46,6 +50,7 @@ class Endpoint:
         host: str,
         entry: str,
         heads: HeadStore,
+        governor: Governor | None = None,
         explain: Callable[..., MissyError] = faults.from_response,
     ) -> None:
         self._door = door
@@ -56,6 +61,7 @@ class Endpoint:
         self._entry = entry
         self._heads = heads
         self._explain = explain
+        self.governor = governor or Governor()
 
     def require(self) -> None:
         """Raise PolicyError if the policy refuses the endpoint, before its credential is looked up."""

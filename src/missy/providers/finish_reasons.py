@@ -48,6 +48,11 @@ def is_good(reason: str | None, *, calls: bool) -> bool:
     return word in _NONE or word in _GOOD or (calls and word in _CALLS)
 
 
+def is_filter(reason: str | None) -> bool:
+    """Tell whether a bad reason means that the endpoint filtered the answer."""
+    return any(part in _plain(reason or "") for part in _FILTERS)
+
+
 def explain(reason: str) -> tuple[str, str]:
     """Return what a bad reason means (to follow "the answer"), and a hint."""
     word = _plain(reason)

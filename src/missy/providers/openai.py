@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
     from missy.events import Event
+    from missy.governor.core import Governor
     from missy.net.client_lease import Account
     from missy.net.door import Door
     from missy.providers.base import Request
@@ -45,12 +46,15 @@ class OpenAIProvider:
         max_retries: int,
         quirks: LearnedQuirks,
         heads: HeadStore,
+        governor: Governor,
         timeout: float = 30.0,
         may_wait: bool = False,
     ) -> None:
         from missy.providers.endpoint import Endpoint
 
-        self.endpoint = Endpoint(door, base_url=base_url, host=host, entry=entry, heads=heads)
+        self.endpoint = Endpoint(
+            door, base_url=base_url, host=host, entry=entry, heads=heads, governor=governor
+        )
         self._base_url = base_url
         self._kind = kind
         self._host = host

@@ -100,10 +100,17 @@ class ResponsesProvider(ABC, Generic[X]):
         heads: HeadStore,
         timeout: float = 60.0,
     ) -> None:
+        from missy.governor.registry import governor_of
         from missy.providers.endpoint import Endpoint
 
         self.endpoint = Endpoint(
-            door, base_url=base_url, host=host, entry=entry, heads=heads, explain=self._explain
+            door,
+            base_url=base_url,
+            host=host,
+            entry=entry,
+            heads=heads,
+            governor=governor_of(base_url, kind, entry),
+            explain=self._explain,
         )
         self._kind = kind
         self._host = host

@@ -1,0 +1,221 @@
+"""`missy batch`: many prompts from a file, each asked once."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from missy.cli.app import App, notice
+from missy.cli.commands.batch_jobs import cancel, delete, export, list_, merge, status
+from missy.cli.param_types import CONCURRENCY, DOLLARS, SHARD, TEMPERATURE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from missy.batch.job import Job
+    from missy.batch.runner import Outcome
+
+_COUNT = click.IntRange(1)
+_RATE = click.FloatRange(0, min_open=True)
+
+
+@click.group("batch")
+def command() -> None:
+    """Many prompts from a file: each asked once, none lost, within limits and a cost.
+
+    A job is kept in MISSY_HOME/jobs until it is deleted. It survives a kill: run it again.
+
+    \b
+    Example:
+      missy batch run tickets.jsonl -o answers.jsonl --max-tokens 50 --max-cost 5
+      missy batch status tickets
+    """
+
+
+@command.command()
+@click.argument("input_", metavar="IN")
+@click.option(
+    "--out", "-o", metavar="OUT", help="A .jsonl, .csv or .parquet file; default: stdout, as JSON Lines."
+)
+@click.option("--provider", "-p", metavar="ENTRY", help="The entry to ask, and no other.")
+@click.option("--model", "-m", metavar="M", help="The model, instead of the entry's.")
+@click.option(
+    "--column", metavar="NAME", help="The column that holds the prompt; default: prompt, or messages."
+)
+@click.option(
+    "--template", metavar="T", help="The prompt, with {column} for a value and {{ for a brace; or @FILE."
+)
+@click.option(
+    "--id", "id_", metavar="COL", help="The column that names a row in OUT; default: id, if there is one."
+)
+@click.option("--job", metavar="NAME", help="The name of the job; default: that of IN.")
+@click.option("--system", "-s", metavar="TEXT", help="Instructions that come before each prompt.")
+@click.option(
+    "--schema", metavar="SCHEMA", help="What each answer must fit: a file, JSON, or 'name str, age int'."
+)
+@click.option("--max-tokens", metavar="N", type=_COUNT, help="The longest answer, in tokens.")
+@click.option("--temperature", metavar="T", type=TEMPERATURE, help="0 to 2.")
+@click.option(
+    "--concurrency",
+    metavar="N",
+    type=CONCURRENCY,
+    help="At most so many requests at a time; auto is up to 128.",
+)
+@click.option("--rpm", metavar="N", type=_RATE, help="At most so many requests a minute.")
+@click.option("--tpm", metavar="N", type=_RATE, help="At most so many tokens a minute.")
+@click.option("--max-cost", metavar="USD", type=DOLLARS, help="The most that the whole job may cost.")
+@click.option(
+    "--retry-failed", is_flag=True, help="Ask the rows again that failed; never one that was answered."
+)
+@click.option(
+    "--changed", is_flag=True, help="Ask the rows again that were changed since they were answered."
+)
+@click.option("--limit", metavar="N", type=_COUNT, help="The first N rows alone.")
+@click.option("--shard", metavar="I/N", type=SHARD, help="This part of the rows alone, from 1/N to N/N.")
+@click.option(
+    "--dry-run", is_flag=True, help="Print the number of rows, the first request and the cost; send nothing."
+)
+@click.option("--json", "as_json", is_flag=True, help="Progress as a line of JSON a second, on stderr.")
+@click.pass_obj
+def run(
+    app: App,
+    /,
+    input_: str,
+    id_: str | None,
+    schema: str | None,
+    retry_failed: bool,
+    changed: bool,
+    dry_run: bool,
+    as_json: bool,
+    **options: Any,
+) -> int:
+    """Ask for each row of IN, and write the answers to OUT in the order of IN.
+
+    IN is a .jsonl, .csv or .parquet file, or - for JSON Lines from stdin. A job that exists is resumed: rows that were
+    answered are not asked again. OUT is written at the end. Exit codes: docs/batch.md.
+
+    \b
+    Example:
+      missy batch run tickets.jsonl -o answers.jsonl --template "Bug or wish? {text}" --max-tokens 5
+      missy batch run tickets.csv --column text --dry-run
+    """
+    from missy.batch.prepare import Wanted, open_job
+
+    read = None if schema is None else _read_schema(schema)
+    wanted = Wanted(input_, id=id_, schema=read, **options)
+    app.warn(wanted.provider, asks=not dry_run)
+    job = open_job(app.config(), wanted)
+    return _run(app, job, read, retry_failed=retry_failed, changed=changed, dry_run=dry_run, as_json=as_json)
+
+
+@command.command()
+@click.argument("name", metavar="NAME")
+@click.option("--retry-failed", is_flag=True, help="Ask the rows again that failed.")
+@click.option("--max-cost", metavar="USD", type=DOLLARS, help="Another limit for the whole job.")
+@click.option("--json", "as_json", is_flag=True, help="Progress as a line of JSON a second, on stderr.")
+@click.pass_obj
+def resume(app: App, /, name: str, retry_failed: bool, max_cost: float | None, as_json: bool) -> int:
+    """Run a job again with the options that it was last run with.
+
+    \b
+    Example:
+      missy batch resume tickets
+      missy batch resume tickets --retry-failed
+    """
+    from missy.batch.job import Job
+
+    job = Job.require(name)
+    schema = job.plan.schema
+    if max_cost is not None:
+        job.told.setdefault("options", {})["max_cost"] = max_cost
+    read = None if schema is None else _read_schema(schema)
+    return _run(app, job, read, retry_failed=retry_failed, changed=False, dry_run=False, as_json=as_json)
+
+
+for _one in (list_, status, export, merge, cancel, delete):
+    command.add_command(_one)
+
+
+def _read_schema(schema: Any) -> Any:
+    from missy.structured.reading import read_schema
+
+    return read_schema(schema)
+
+
+def _run(
+    app: App, job: Job, schema: Any, *, retry_failed: bool, changed: bool, dry_run: bool, as_json: bool
+) -> int:
+    from missy.batch.runner import Ground, Runner
+    from missy.cli.output.batch_report import Report, show_dry_run
+    from missy.conversation.methods import StoreHandle
+    from missy.runtime import Runtime
+    from missy.spending.ledger import Ledger
+
+    is_new = not job.folder.exists()
+    runtime, store = Runtime(app.config(), notice=notice), StoreHandle()
+    ground = Ground(runtime, Ledger(store.to_record, notice))
+    report = Report(job, as_json=as_json)
+    try:
+        with job.locked() as lock:
+            journal = job.journal(write=True)
+            try:
+                runner = Runner(
+                    ground, job, lock, journal, schema, retry_failed=retry_failed, ticked=report.tick
+                )
+                _tell_damage(journal.damaged)
+                runner.look(changed=changed)
+                if dry_run:
+                    show_dry_run(runner.dry_run())
+                    return 0
+                outcome = _drive(runner.run)
+                report.end(outcome)
+                if outcome.error is None and outcome.code in (0, 6) and outcome.out is None:
+                    _print_rows(job, journal, runner.total)
+            finally:
+                journal.close()
+    finally:
+        for door in runtime.end():
+            door.close()
+        store.close(None, notice)
+        runtime.audit.close()
+        if is_new and dry_run:
+            job.forget_empty()
+    return outcome.code
+
+
+def _drive(run: Callable[..., Any]) -> Outcome:
+    """Run a job on an event loop; a signal ends it in order: what was answered is stored."""
+    import asyncio
+    import signal
+
+    async def go() -> Outcome:
+        loop = asyncio.get_running_loop()
+
+        def signals(drive: Any) -> None:
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    loop.add_signal_handler(number, drive.stop, 128 + number)
+
+        outcome: Outcome = await run(signals)
+        return outcome
+
+    return asyncio.run(go())
+
+
+def _tell_damage(lines: int) -> None:
+    if lines:
+        notice(f"{lines} lines of the journal are damaged; their rows are asked again")
+
+
+def _print_rows(job: Job, journal: Any, total: int) -> None:
+    """Print the rows to stdout, unless they are a part that is merged later."""
+    from missy.batch.runner import out_lines
+
+    if job.shard != (1, 1):
+        return notice(f"this is one shard of {job.shard[1]}; put them together with: missy batch merge")
+    for line in out_lines(job, journal, total):
+        sys.stdout.buffer.write(line + b"\n")
+    sys.stdout.buffer.flush()
+    return None
