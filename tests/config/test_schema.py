@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 
 from missy.config import fields
 from missy.config.positions import SourceMap
 from missy.config.presets import PRESETS
-from missy.config.schema import Budget, Entry, Network
+from missy.config.schema import Budget, Conversation, Entry, Keep, Network
 from missy.errors import ConfigError, UsageError
 from missy.kinds import KINDS
 from missy.policy import Endpoint, Policy, parse
@@ -117,14 +118,29 @@ def test_every_preset_is_something_that_the_policy_can_read(loaded):
             assert policy.decide(parse(f"{scheme}://{host}/")).rule == f"preset:{name}"
 
 
+def defaults_of(owner: Any) -> dict[str, Any]:
+    """The values of a section, or of an entry, that is empty in the file."""
+    if issubclass(owner, tuple):
+        return owner._field_defaults
+    return {field.name: field.default for field in dataclasses.fields(owner)}
+
+
 @pytest.mark.parametrize(
-    ("owner", "table"), [(Entry, ENTRY), (Network, fields.NETWORK), (Budget, fields.BUDGET)]
+    ("owner", "table"),
+    [
+        (Entry, ENTRY),
+        (Network, fields.NETWORK),
+        (Budget, fields.BUDGET),
+        (Keep, fields.SESSIONS),
+        (Conversation, fields.RUN),
+    ],
 )
 def test_the_table_has_every_key_once_and_its_check_takes_the_default(owner, table):
     """Structure, validation and JSON Schema cannot drift apart."""
-    names = {field.name for field in dataclasses.fields(owner)} - {"entry", "spec", "line"}
-    assert sorted(field.name for field in table if field.name != "name") == sorted(names)
-    defaults = {field.name: field.default for field in dataclasses.fields(owner)}
+    defaults = defaults_of(owner)
+    assert sorted(field.name for field in table if field.name != "name") == sorted(
+        defaults.keys() - {"entry", "spec", "line"}
+    )
     for field in table:
         default = defaults.get(field.name)
         plain = dict if field.name in ("headers", "query") else list

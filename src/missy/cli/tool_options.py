@@ -72,8 +72,6 @@ def take_tools(
 
 
 def _toolbox(app: App, given: dict[str, Any], *, words: str | None, private: bool) -> dict[str, Any]:
-    from dataclasses import replace
-
     from missy.toolbox.box import Toolbox
 
     tools = app.config().tools
@@ -85,7 +83,7 @@ def _toolbox(app: App, given: dict[str, Any], *, words: str | None, private: boo
     if given["allow"]:
         changes["allow"] = (*tools.allow, *given["allow"])
     if given["max_rounds"]:
-        changes["limits"] = replace(tools.limits, rounds=given["max_rounds"])
+        changes["limits"] = tools.limits._replace(rounds=given["max_rounds"])
     return {"toolbox": Toolbox.of(tools, **changes)}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING
 from typing import TYPE_CHECKING, Any
 
 from missy.config import fields, serve_fields, tool_fields, values
@@ -72,8 +71,8 @@ def _fragment(field: Field, owner: type) -> _Schema:
 
 def _default(owner: Any, name: str) -> Any:
     """Return the default of a key, as JSON has it."""
-    default = owner.__dataclass_fields__[name].default
-    assert default is not MISSING
+    is_tuple = issubclass(owner, tuple)
+    default = owner._field_defaults[name] if is_tuple else owner.__dataclass_fields__[name].default
     if name in ("headers", "query", "aliases"):
         return dict(default)
     return list(default) if isinstance(default, tuple) else default

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from missy.config.schema import Role, nearest
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
     from missy.config.schema import Config
 
 
-KEYS = tuple(field.name for field in fields(Role))
+KEYS = Role._fields
 
 
 def find_role(config: Config, name: str) -> Role:

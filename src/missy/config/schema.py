@@ -1,13 +1,13 @@
-"""The configuration as typed, frozen dataclasses with every default filled in.
+"""The configuration as typed, immutable values with every default filled in.
 
 Nothing here reads a file or the environment (except that a hint checks for the local model), and `repr` of an entry
-never shows a key. One file, since it is one structure.
+never shows a key. The sections are named tuples, which every command makes, in a fifth of the time of a dataclass.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from missy.config.serve_schema import Serve
 from missy.config.tool_schema import Tools
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 SAVES = ("run", "all", "none")
 
 
-@dataclass(frozen=True, slots=True)
-class TokenPrice:
+class TokenPrice(NamedTuple):
     """What a million tokens cost, in US dollars. `cached_input` is None where cached tokens cost as much as others."""
 
     input: float
@@ -117,8 +116,7 @@ class Entry:
         return tuple(url for url in (self.endpoint, self.issuer_url) if url)
 
 
-@dataclass(frozen=True, slots=True)
-class Network:
+class Network(NamedTuple):
     """What may be reached in addition to the entries' endpoints, and how. `ca_bundle` is an absolute path."""
 
     default_deny: bool = True
@@ -132,24 +130,21 @@ class Network:
     ca_bundle: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
+class Budget(NamedTuple):
     """Spending limits in US dollars; None is no limit."""
 
     day_usd: float | None = None
     session_usd: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Keep:
+class Keep(NamedTuple):
     """Which conversations are stored unasked, and for how many days; None keeps them until they are deleted."""
 
     save: str = "run"
     keep_days: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Role:
+class Role(NamedTuple):
     """Instructions for the model, and who is asked. What is None is left to the entry, or to a question's options."""
 
     system: str | None = None
@@ -158,8 +153,7 @@ class Role:
     temperature: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Conversation:
+class Conversation(NamedTuple):
     """How `missy run` behaves: whether it keeps a history of lines, may write to the terminal's clipboard, draws nothing
     over (for screen readers), and shows a status line.
     """

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def read_section(
     table: Sequence[Field], data: dict[str, Any], key_path: KeyPath, source_map: SourceMap
 ) -> dict[str, Any]:
-    """Return the checked values that are present; the dataclasses supply the other defaults."""
+    """Return the checked values that are present; missy.config.schema supplies the other defaults."""
     known = {field.name: field for field in table}
     refuse_unknown(data, known, key_path, source_map)
     return {key: check(known[key], value, key_path, source_map) for key, value in data.items()}

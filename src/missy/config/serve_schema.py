@@ -1,15 +1,14 @@
-"""The `serve` section as a typed, frozen dataclass with every default filled in."""
+"""The `serve` section as a typed value with every default filled in. See missy.config.schema."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 ON_FAILURE = ("refuse", "allow")
 SQLITE = "sqlite"  # the store in MISSY_HOME
 
 
-@dataclass(frozen=True, slots=True)
-class Serve:
+class Serve(NamedTuple):
     """What `missy serve` offers to other programs, and where.
 
     `listen` is host:port. `hosts` are the names, besides loopback and `listen`, that a request may give as its Host.

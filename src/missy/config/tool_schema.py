@@ -1,8 +1,8 @@
-"""The `tools` section as typed, frozen dataclasses with every default filled in."""
+"""The `tools` section as typed values with every default filled in. See missy.config.schema."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 APPROVALS = ("ask", "never")
 NETWORKS = ("none", "tool")
@@ -10,8 +10,7 @@ NETWORKS = ("none", "tool")
 BUILT_IN = ("read", "list", "search", "write", "edit", "run", "fetch")
 
 
-@dataclass(frozen=True, slots=True)
-class ToolLimits:
+class ToolLimits(NamedTuple):
     """What one answer with tools may use; `output` is in bytes, of one result. None is no limit."""
 
     rounds: int = 20
@@ -22,8 +21,7 @@ class ToolLimits:
     tokens: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SandboxRules:
+class SandboxRules(NamedTuple):
     """What commands reach besides the workspace: absolute paths to read and to write, and their network."""
 
     read: tuple[str, ...] = ()
@@ -31,8 +29,7 @@ class SandboxRules:
     network: str = "none"
 
 
-@dataclass(frozen=True, slots=True)
-class Tools:
+class Tools(NamedTuple):
     """The tools that an answer may use unasked, where, and the rules: plain text, in the grammar of missy.approval."""
 
     workspace: str = "."
@@ -40,5 +37,5 @@ class Tools:
     approve: str = "ask"
     allow: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()
-    sandbox: SandboxRules = field(default_factory=SandboxRules)
-    limits: ToolLimits = field(default_factory=ToolLimits)
+    sandbox: SandboxRules = SandboxRules()
+    limits: ToolLimits = ToolLimits()
