@@ -104,6 +104,28 @@ def test_schema_multi_asks_for_a_list(head, recursion, ask):
     assert ran.json()["error"]["faults"][0]["pointer"] == "/items/0/kids/0/n"
 
 
+def test_schema_multi_leaves_data_in_a_schema_as_it_is(ask):
+    """A value of const, enum, default or examples may look like a reference; a field may have the name of a keyword."""
+    looks = {"$ref": "#/properties/kind"}
+    given = {
+        "type": "object",
+        "properties": {
+            "kind": {"const": looks, "default": looks, "examples": [looks]},
+            "default": {"$ref": "#/properties/other"},
+            "other": {"enum": [looks, 1]},
+        },
+        "required": ["kind", "default"],
+        "$defs": {"const": {"$ref": "#/properties/other"}},
+    }
+    answer = json.dumps({"items": [{"kind": looks, "default": 1}]})
+    ran, origin = ask("--schema", json.dumps(given), "--schema-multi", "--json", script=[chat_stream(answer)])
+    assert ran.json()["value"] == json.loads(answer)
+    sent = origin.last.json()["response_format"]["json_schema"]["schema"]
+    moved = {"$ref": "#/properties/items/items/properties/other"}
+    assert sent["properties"]["items"]["items"]["properties"] == {**given["properties"], "default": moved}
+    assert sent["$defs"] == {"const": moved}
+
+
 def test_an_answer_that_does_not_fit_is_asked_for_once_more(ask):
     """The second request holds the answer and its faults; stderr says so, and both are counted."""
     script = [chat_stream(BAD, usage=COUNTS), chat_stream(GOOD, usage=COUNTS)]

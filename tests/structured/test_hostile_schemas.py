@@ -144,6 +144,14 @@ def test_a_check_ends_in_time(schema, answer, missy, serve):
     assert ran.json()["error"]["type"] == "schema_mismatch"
 
 
+@pytest.mark.parametrize("inside", [" ", "`", "\n"], ids=["blanks", "backticks", "lines"])
+def test_a_fence_that_does_not_end_is_read_in_time(inside, missy, serve):
+    """A fence is looked for from the ends of an answer: what is between costs nothing."""
+    missy.entry(serve(chat_stream("```json\n1" + inside * 500_000 + "x")).url)
+    ran = missy("ask", "hi", "--schema", "{}", "--no-repair", "--json", timeout=60)
+    assert (ran.code, ran.json()["error"]["type"]) == (6, "schema_mismatch")
+
+
 def test_what_is_large_but_sound_is_taken(missy, serve):
     """The bounds leave room: 30 levels, 200 kB, recursion through the value, older dialects."""
     tree = {

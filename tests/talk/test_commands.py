@@ -8,6 +8,7 @@ import stat
 
 import pytest
 
+from missy.cli.talk.clipboard import code_blocks
 from tests.cli.person import CTRL_C, ENTER, Person
 from tests.providers.chatgpt import Subscriber
 from tests.servers import Gate, chat_stream
@@ -122,6 +123,11 @@ def test_copy_writes_to_the_terminals_clipboard(talk, origin):
     command(person, "/copy 3", "no code block 3", "it has 2")
     assert person.raw.count("\x1b]") == person.raw.count("\x1b]52;c;") == 4
     leave(person)
+
+
+def test_the_start_of_a_code_block_is_found_in_time():
+    """A row of backticks of any length, which begins no block, is read once."""
+    assert code_blocks("`" * 300_000) == []
 
 
 def test_the_clipboard_can_be_off(talk, origin, missy):

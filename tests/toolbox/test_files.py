@@ -214,6 +214,27 @@ def test_a_listing_follows_gitignore(use, workspace):
     ]
 
 
+@pytest.mark.parametrize(
+    "pattern", ["[z-a]", "!", "\\", "*a" * 30 + "*b", "**/a/" * 30 + "b", "[[:foo:]]x", "[a--b]"]
+)
+def test_a_pattern_that_cannot_be_matched_is_left_out_alone(use, workspace, pattern):
+    """A .gitignore of anybody's workspace ends no answer and takes no time; its other patterns apply."""
+    (workspace / ".gitignore").write_text(f"{pattern}\n*.log\n")
+    (workspace / "x.log").write_text("")
+    (workspace / ("a" * 200)).write_text("")
+    deep = workspace / "a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a"
+    deep.mkdir(parents=True)
+    (deep / "c").write_text("find me\n")
+    told = use(calls(("list", {}), ("search", {"pattern": "find me"})))
+    assert [line.split("  ")[0] for line in told[0].split("\n")[1:]] == [
+        ".gitignore",
+        "a/",
+        "a.txt",
+        "a" * 200,
+    ]
+    assert told[1].endswith("/c:1: find me")
+
+
 def test_a_search_leaves_secrets_and_binaries_out(use, workspace):
     """Lines come with path and number; the names of secrets are not searched."""
     (workspace / ".env").write_text("find me\n")

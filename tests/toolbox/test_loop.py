@@ -176,11 +176,34 @@ def test_a_huge_result_is_shortened_and_read_on(use, workspace):
 
 
 @pytest.mark.parametrize(
-    "handle", ["result:0", "result:2", "result:../../config.yaml", "result:", "result:1/../../x"]
+    "handle",
+    ["result:0", "result:2", "result:../../config.yaml", "result:", "result:1/../../x", "result:" + "9" * 50],
 )
 def test_a_handle_is_no_path(use, handle):
     """Only what this run saved can be read by a handle."""
     assert use(calls(("read", {"path": handle}))) == [f"there is no {handle}"]
+
+
+def test_a_handle_of_thousands_of_digits_is_one_that_there_is_not(use):
+    """A number that Python refuses to read is no end of the answer."""
+    assert use(calls(("read", {"path": "result:" + "9" * 5000})))[0].startswith("there is no result:999")
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "says"),
+    [
+        ("read", {"path": "\ud800"}, "the path is not valid Unicode"),
+        ("search", {"pattern": "\ud800"}, "(nothing was found)"),
+        ("write", {"path": "x", "text": "\ud800"}, "the text is not valid Unicode"),
+        ("run", {"argv": ["\ud800"]}, "argv or stdin is not valid Unicode"),
+        ("\ud800", {}, "there is no tool"),
+    ],
+)
+def test_half_a_character_in_a_call_does_not_end_the_answer(use, workspace, name, arguments, says):
+    """JSON can hold a lone surrogate, UTF-8 cannot: the model is told, and its call is sent back without it."""
+    told = use(calls((name, arguments)), use=["read", "search", "write", "run"], approve=lambda _: True)
+    assert says in told[0]
+    assert not (workspace / "x").exists()
 
 
 def test_saved_results_end_with_the_answer(use, workspace, home):

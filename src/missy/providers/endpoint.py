@@ -101,7 +101,8 @@ class Endpoint:
             self._heads.keep(key, head)
         content = None
         if body is not None:
-            content = _encode(body).encode()
+            # A lone surrogate can only be the model's own, in an earlier tool call: what a user gives is checked before.
+            content = _encode(body).encode("utf-8", "replace")
         target, query = head.target, credential.extras.url_query()
         if query:
             target += ("&" if "?" in target else "?") + query

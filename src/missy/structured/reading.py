@@ -20,6 +20,8 @@ from missy.structured.schema import Schema
 from missy.structured.short_form import read_short_form
 
 _ITEMS = "#/properties/items/items"
+_DATA = ("const", "enum", "default", "examples")  # their values are no schemas, whatever they look like
+_TABLES = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies")
 
 
 def read_schema(given: Any, *, multi: bool = False) -> Schema:
@@ -117,7 +119,7 @@ def _several(body: dict[str, Any]) -> dict[str, Any]:
         del one[address_key(body)]
     recursive = "2019-09" in str(body.get("$schema"))
     return {
-        **{key: _moved(value, recursive) for key, value in shared.items()},
+        **{key: _moved_part(key, value, recursive) for key, value in shared.items()},
         "type": "object",
         "properties": {"items": {"type": "array", "items": _moved(one, recursive)}},
         "required": ["items"],
@@ -131,16 +133,24 @@ def _moved(value: Any, recursive: bool) -> Any:
         return [_moved(one, recursive) for one in value]
     if not isinstance(value, dict):
         return value
-    moved = {
-        key: _lead(found) if key in REFERENCES and isinstance(found, str) else _moved(found, recursive)
-        for key, found in value.items()
-    }
+    moved = {key: _moved_part(key, found, recursive) for key, found in value.items()}
     if recursive and value.get("$recursiveRef") == "#":
         # It leads to the root of its resource, whatever is written there: a plain reference does the same.
         del moved["$recursiveRef"]
         parts = moved.get("allOf", [])
         moved["allOf"] = [*parts, {"$ref": _ITEMS}] if isinstance(parts, list) else parts
     return moved
+
+
+def _moved_part(key: str, found: Any, recursive: bool) -> Any:
+    """Return the value of one keyword, moved."""
+    if key in _DATA:
+        return found
+    if key in _TABLES and isinstance(found, dict):  # its own keys are names, not keywords
+        return {name: _moved(one, recursive) for name, one in found.items()}
+    if key in REFERENCES and isinstance(found, str):
+        return _lead(found)
+    return _moved(found, recursive)
 
 
 def _lead(reference: str) -> str:

@@ -11,7 +11,7 @@ from missy.structured.strictness import is_strict
 from missy.structured.validator import Fault, Validator
 
 MAX_ANSWER_CHARS = 4 << 20
-_FENCE = re.compile(r"\A(`{3,}|~{3,})[^\n`]*\n(.*?)\n?[ \t]*\1[`~]*\Z", re.DOTALL)
+_MIN_FENCE = 3  # backticks or tildes
 
 
 class Schema:
@@ -65,8 +65,13 @@ class Schema:
 def unfenced(text: str) -> str:
     """Return the text without a fence around the whole of it."""
     bare = text.strip()
-    found = _FENCE.match(bare)
-    return found[2].strip() if found else bare
+    mark = bare[:1]
+    head, newline, body = bare.partition("\n")
+    size = len(head) - len(head.lstrip(mark)) if mark and mark in "`~" else 0
+    if size < _MIN_FENCE or not newline or "`" in head[size:]:
+        return bare
+    inner = body.rstrip(mark)
+    return inner.strip() if len(body) - len(inner) >= size else bare
 
 
 def repair_prompt(faults: tuple[tuple[str, str], ...]) -> str:

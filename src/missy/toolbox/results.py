@@ -45,12 +45,10 @@ class ResultStore:
     def load(self, handle: str) -> str:
         """Return a result that was saved. Raises ToolFailed."""
         number = handle.removeprefix(_PREFIX)
-        if not number.isdecimal() or not 1 <= int(number) <= self._count:
-            raise ToolFailed(f"there is no {handle}")
+        if number not in map(str, range(1, self._count + 1)):
+            raise ToolFailed(f"there is no {handle[:64]}")
         try:
-            return files.read_private(self._folder / str(int(number)), MAX_KEPT_BYTES).decode(
-                errors="replace"
-            )
+            return files.read_private(self._folder / number, MAX_KEPT_BYTES).decode(errors="replace")
         except MissyError:
             raise ToolFailed(f"{handle} is gone") from None
 

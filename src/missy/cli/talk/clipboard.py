@@ -13,7 +13,7 @@ from missy.errors import UsageError
 
 _MAX_BYTES = 74_994  # xterm's limit; others have higher ones, and none tells
 _BLOCK = re.compile(
-    r"^( {0,3})(`{3,}|~{3,})[^\n]*\n(.*?)(?:^ {0,3}\2[`~]*[ \t]*$|\Z)", re.MULTILINE | re.DOTALL
+    r"^( {0,3})(`{3,}+|~{3,}+)[^\n]*\n(.*?)(?:^ {0,3}\2[`~]*[ \t]*$|\Z)", re.MULTILINE | re.DOTALL
 )
 
 
