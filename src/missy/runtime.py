@@ -35,16 +35,22 @@ if TYPE_CHECKING:
     from missy.providers.quirks import LearnedQuirks
 
 
+def open_audit(config: Config) -> Audit:
+    """Return the record of MISSY_HOME, in files as the configuration has them."""
+    from missy.audit import Audit
+
+    kept = config.audit
+    return Audit(paths.home() / "audit.jsonl", segment_bytes=kept.segment_mb << 20, keep=kept.keep)
+
+
 class Runtime:
     """The life of one Missy or AsyncMissy, until `end`. Safe to use from several threads."""
 
     def __init__(
         self, config: Config, *, audit: Audit | None = None, notice: Callable[[str], None] | None = None
     ) -> None:
-        from missy.audit import Audit
-
         self.config = config
-        self.audit = audit or Audit(paths.home() / "audit.jsonl")
+        self.audit = audit or open_audit(config)
         self._pending_notices: deque[str] = deque(maxlen=8)  # for the next answer, where nobody listens
         self.notice = notice or self._pending_notices.append
         self._watch: Watch | None = None

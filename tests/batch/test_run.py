@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -252,3 +253,16 @@ def test_a_name_is_no_path(missy: Command, prompts, name):
     """A job's name cannot lead out of the folder of jobs."""
     missy.entry("http://127.0.0.1:9/v1")
     assert missy("batch", "run", str(prompts(1)), f"--job={name}").code == 2
+
+
+def test_old_jobs_are_deleted_when_another_one_ends(missy: Command, crowd, prompts):
+    """`batch: {keep_days: N}` deletes jobs that were last run longer ago, and no other."""
+    server = crowd()
+    entry = {"name": "openai", "model": "m", "base_url": server.url}
+    missy.config({"providers": {"test": entry}, "batch": {"keep_days": 3}})
+    path = str(prompts(1))
+    assert missy("batch", "run", path, "--job", "old").code == 0
+    os.utime(missy.home / "jobs" / "old" / "job.json", (0, 0))
+    done = missy("batch", "run", path, "--job", "new")
+    assert "deleted job old" in done.err
+    assert [one["job"] for one in missy("batch", "list", "--json").json()] == ["new"]

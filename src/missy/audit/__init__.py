@@ -14,11 +14,13 @@ from __future__ import annotations
 from missy.audit.chain import GENESIS, MAX_LINE_BYTES, Link
 from missy.audit.head import head_path, load_head
 from missy.audit.reader import newest, verify, whole_lines
+from missy.audit.segments import SEGMENT
 from missy.audit.writer import Audit, PendingRecord
 
 __all__ = [
     "GENESIS",
     "MAX_LINE_BYTES",
+    "SEGMENT",
     "Audit",
     "Link",
     "PendingRecord",

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from missy import files
 from missy.audit.chain import MAX_LINE_BYTES, is_truncated, parse_line
 from missy.audit.head import load_head
+from missy.audit.segments import ended, first_record, kept_from
+from missy.errors import MissyError
 from missy.os_errors import MissingFile, faults
 
 if TYPE_CHECKING:
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     AnyPath = str | os.PathLike[str]
 
 _SETTLE_PAUSE_SECONDS, _SETTLE_TRIES = 0.002, 50  # for a writer in the middle of its line
+_OPEN_TRIES = 100  # of all files, while a writer begins another one
 _TAIL_BLOCK_BYTES = 4096  # most often, the last line is in it
 
 
@@ -33,7 +37,8 @@ def verify(path: AnyPath, sealed: Link | None = None) -> Report:
 
     head = load_head(path)  # first: what is written meanwhile makes the record longer than it says
     try:
-        return verify_lines(raw_lines(path), head, sealed)
+        with opened(path) as (parts, begin):
+            return verify_lines(_lines_of(parts, path), head, sealed, begin)
     except MissingFile:
         if not (head and head.seq) and not (sealed and sealed.seq):
             raise
@@ -42,9 +47,10 @@ def verify(path: AnyPath, sealed: Link | None = None) -> Report:
 
 def whole_lines(path: AnyPath) -> Iterator[tuple[bytes, dict[str, Any]]]:
     """Yield each complete line, raw and as a record, oldest first. Raises as `verify` does."""
-    for line in raw_lines(path):
-        if (record := parse_line(line)) is not None:
-            yield line, record
+    with opened(path) as (parts, _):
+        for line in _lines_of(parts, path):
+            if (record := parse_line(line)) is not None:
+                yield line, record
 
 
 def newest(path: AnyPath, foreign: Callable[[], object] | None = None) -> Iterator[dict[str, Any]]:
@@ -52,16 +58,13 @@ def newest(path: AnyPath, foreign: Callable[[], object] | None = None) -> Iterat
 
     `foreign` is called for each line that Missy's writer cannot have written.
     """
-    file = files.open_private(path, os.O_RDONLY)
-    try:
-        with faults("read", path):
+    with opened(path) as (parts, _), faults("read", path):
+        for file in reversed(parts):
             for line in backwards(file, os.fstat(file).st_size, MAX_LINE_BYTES):
                 if (record := parse_line(line)) is not None:
                     yield record
                 elif foreign and line and not is_truncated(line):
                     foreign()
-    finally:
-        os.close(file)
 
 
 def last_records(file: int, size: int) -> Iterator[dict[str, Any]]:
@@ -85,19 +88,45 @@ def backwards(file: int, size: int, block: int) -> Iterator[bytes]:
     yield rest
 
 
-def raw_lines(path: AnyPath) -> Iterator[bytes]:
-    """Yield the lines of the file as it is now, except one being written; of an oversized line, its beginning."""
-    file = files.open_private(path, os.O_RDONLY)
-    with os.fdopen(file, "rb") as stream, faults("read", path):
-        left = _settled_size(file)
-        while left > 0 and (line := stream.readline(min(left, MAX_LINE_BYTES + 1))):
-            left -= len(line)
-            yield line.removesuffix(b"\n")
-            while left > 0 and len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
-                line = stream.readline(min(left, MAX_LINE_BYTES + 1))
+@contextmanager
+def opened(path: AnyPath) -> Iterator[tuple[list[int], Link]]:
+    """Open all files of the record, oldest first; with them, the link before its first line. Raises MissingFile."""
+    with ExitStack() as stack:
+        for _ in range(_OPEN_TRIES):
+            with ExitStack() as held:
+                listed, parts = ended(path), []
+                current = files.open_private(path, os.O_RDONLY)
+                held.callback(os.close, current)
+                number, begin = kept_from(first_record(current))
+                try:
+                    for one, name in listed:
+                        if one >= number:
+                            parts.append(files.open_private(name, os.O_RDONLY))
+                            held.callback(os.close, parts[-1])
+                except MissingFile:
+                    continue
+                if ended(path) == listed:
+                    stack.push(held.pop_all())
+                    break
+        else:
+            raise MissyError(f"{os.fspath(path)} is replaced again and again", hint="try again")
+        yield [*parts, current], begin
+
+
+def _lines_of(parts: list[int], path: AnyPath) -> Iterator[bytes]:
+    """Yield the lines of open files as they are now, except one being written; of an oversized line, its beginning."""
+    for file in parts:
+        with os.fdopen(os.dup(file), "rb") as stream, faults("read", path):
+            stream.seek(0)
+            left = _settled_size(file) if file == parts[-1] else os.fstat(file).st_size
+            while left > 0 and (line := stream.readline(min(left, MAX_LINE_BYTES + 1))):
                 left -= len(line)
-                if not line:
-                    return
+                yield line.removesuffix(b"\n")
+                while left > 0 and len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
+                    line = stream.readline(min(left, MAX_LINE_BYTES + 1))
+                    left -= len(line)
+                    if not line:
+                        return
 
 
 def _settled_size(file: int) -> int:

@@ -50,13 +50,16 @@ class _Findings:
             self.unnamed += 1
 
 
-def verify_lines(lines: Iterable[bytes], head: Link | None = None, sealed: Link | None = None) -> Report:
+def verify_lines(
+    lines: Iterable[bytes], head: Link | None = None, sealed: Link | None = None, begin: Link = START
+) -> Report:
     """Check every line (given without its line end), the chain between them, and that the given links are in it.
 
-    `head` is the link in the head file, None without one; `sealed` the link in a checkpoint.
+    `head` is the link in the head file, None without one; `sealed` the link in a checkpoint;
+    `begin` is the link before the first line that is kept.
     """
-    found, last, count, needs_head = _Findings(), START, 0, False
-    wanted = {link.seq: "" for link in (head, sealed) if link}
+    found, last, count, needs_head = _Findings(), begin, 0, False
+    wanted = {link.seq: begin.hash if link.seq == begin.seq else "" for link in (head, sealed) if link}
     for number, line in enumerate(lines, 1):
         record = parse_line(line)
         if record is None:
@@ -78,7 +81,11 @@ def verify_lines(lines: Iterable[bytes], head: Link | None = None, sealed: Link 
             found.problem(0, what)
     elif needs_head:
         found.problem(0, "the head file is missing: lines may have been cut off at the end")
-    if sealed and (what := _compare(sealed, last, wanted, "the checkpoint")):
+    if sealed and 0 < sealed.seq < begin.seq:
+        found.problem(
+            0, f"the checkpoint names line {sealed.seq}, and the record is kept from line {begin.seq + 1} on"
+        )
+    elif sealed and (what := _compare(sealed, last, wanted, "the checkpoint")):
         found.problem(0, what)
     return Report(
         not found.problems,

@@ -14,6 +14,7 @@ from missy import files, os_errors, paths
 from missy.audit.chain import START, VERSION, Link, link_of, seal_line
 from missy.audit.head import begin_head, head_path, read_head, write_head
 from missy.audit.reader import last_records
+from missy.audit.segments import SEGMENT, SEGMENT_BYTES, begin_segment, drop_segments, finish_rotation
 from missy.errors import MissyError
 from missy.masking import mask
 
@@ -38,10 +39,17 @@ class PendingRecord:
 
 
 class Audit:
-    """The writer. One object may serve all threads of a process, and its children after a fork."""
+    """The writer. One object may serve all threads of a process, and its children after a fork.
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    After `segment_bytes` it begins another file, and deletes all but `keep` ended ones.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, segment_bytes: int = SEGMENT_BYTES, keep: int | None = None
+    ) -> None:
         self.path = paths.expand(path)
+        self._segment_bytes = segment_bytes
+        self._keep = keep
         self._pid = os.getpid()
         self._file = self._head = -1
         self._inode = (0, 0)
@@ -142,7 +150,10 @@ class Audit:
         with self._thread_lock:
             try:
                 try:
-                    self._write(self._lock_file(), {"time": _now(), "event": event, "v": VERSION, **fields})
+                    size = self._lock_file()
+                    if size >= self._segment_bytes and self._rotate(size):
+                        size = os.fstat(self._file).st_size
+                    self._write(size, {"time": _now(), "event": event, "v": VERSION, **fields})
                 finally:
                     if self._file >= 0:
                         fcntl.flock(self._file, fcntl.LOCK_UN)
@@ -158,7 +169,7 @@ class Audit:
             with suppress(FileNotFoundError):
                 info = os.lstat(self.path)
                 if (info.st_dev, info.st_ino) == self._inode:
-                    if info.st_nlink == 1:
+                    if info.st_nlink == 1 or (info.st_nlink == 2 and finish_rotation(self.path, self._inode)):
                         return info.st_size
                     raise MissyError(
                         f"refused to use {self.path}: the file has a second name (hard link)",
@@ -180,6 +191,22 @@ class Audit:
                 with suppress(OSError):
                     os.close(file)
         self._file, self._head, self._tail = -1, -1, (-1, *START)
+
+    def _rotate(self, size: int) -> bool:
+        """End the file and begin another one, under the locks of both. Returns whether it was done."""
+        record: dict[str, Any] = {"time": _now(), "event": SEGMENT, "v": VERSION, "category": SEGMENT}
+        link = Link(*self._tail[1:]) if self._tail[0] == size else self._find_end(size, record)
+        begun = begin_segment(self.path, self._file, link, record, self._keep)
+        if begun is None:
+            return False
+        os.close(self._file)
+        self._file, last = begun
+        info = os.fstat(self._file)
+        self._inode, self._tail = (info.st_dev, info.st_ino), (info.st_size, *last)
+        with suppress(OSError):
+            write_head(self._head, *last)
+            drop_segments(self.path, self._file)
+        return True
 
     def _write(self, size: int, record: dict[str, Any]) -> None:
         """Write one line with one system call, chained to the last one; remove a line that was cut short."""
@@ -224,10 +251,12 @@ class Audit:
         """Tell whether the line that the head file names is in the record: the last one, or one shortly before it."""
         if head == START:
             return True
-        for found in map(link_of, last_records(self._file, size)):
-            if found.seq <= head.seq:
-                return found == head
-        return False
+        oldest: dict[str, Any] | None = None
+        for oldest in last_records(self._file, size):
+            if oldest["seq"] <= head.seq:
+                return link_of(oldest) == head
+        # The first line of a file is chained to the last one of the file before.
+        return oldest is not None and Link(oldest["seq"] - 1, oldest["prev"]) == head
 
 
 def _now() -> str:

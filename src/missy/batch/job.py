@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -189,6 +190,16 @@ class Job:
         if running:
             files.write_private(self.folder / "cancel", b"\n")
         return running
+
+    @classmethod
+    def delete_older(cls, days: int) -> list[str]:
+        """Delete the jobs that were last run more days ago, and are not running. Returns their names."""
+        oldest, gone = time.time() - days * 86_400, []
+        for job in cls.all():
+            if (job.folder / "job.json").stat().st_mtime < oldest and not job.is_running:
+                job.delete()
+                gone.append(job.name)
+        return gone
 
     def forget_empty(self) -> None:
         """Remove the folder of a job that was only looked at."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from missy.config import fields
+from missy.config import fields, kept_fields
 from missy.config.schema import is_reference, nearest
 from missy.errors import UsageError
 from missy.masking import may_be_secret, names_secret
@@ -27,6 +27,8 @@ _SECTIONS = {
     "budget": fields.BUDGET,
     "sessions": fields.SESSIONS,
     "run": fields.RUN,
+    "audit": kept_fields.AUDIT,
+    "batch": kept_fields.BATCH,
 }
 
 

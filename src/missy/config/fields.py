@@ -317,6 +317,8 @@ SECTIONS = (
     "budget",
     "sessions",
     "run",
+    "audit",
+    "batch",
     "network",
     "tools",
     "serve",

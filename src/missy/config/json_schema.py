@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from missy.config import fields, serve_fields, tool_fields, values
+from missy.config import fields, kept_fields, serve_fields, tool_fields, values
 from missy.config.role_fields import ROLE
-from missy.config.schema import Budget, Config, Conversation, Entry, Keep, Network, Role
+from missy.config.schema import (
+    AuditFiles,
+    BatchFiles,
+    Budget,
+    Config,
+    Conversation,
+    Entry,
+    Keep,
+    Network,
+    Role,
+)
 from missy.config.serve_schema import Serve
 from missy.config.tool_schema import SandboxRules, ToolLimits, Tools
 
@@ -42,6 +52,8 @@ def json_schema(kinds: Kinds) -> _Schema:
             "budget": _section(fields.BUDGET, Budget, "object", "null"),
             "sessions": _section(fields.SESSIONS, Keep, "object", "null"),
             "run": _section(fields.RUN, Conversation, "object", "null"),
+            "audit": _section(kept_fields.AUDIT, AuditFiles, "object", "null"),
+            "batch": _section(kept_fields.BATCH, BatchFiles, "object", "null"),
             "network": _section(fields.NETWORK, Network, "object", "null"),
             "tools": _tools(),
             "serve": _section(serve_fields.SERVE, Serve, "object", "null"),

@@ -164,6 +164,21 @@ class Conversation(NamedTuple):
     status: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class AuditFiles:
+    """The record begins another file after `segment_mb` MiB; `keep` is how many ended ones stay, None for all."""
+
+    segment_mb: int = 64
+    keep: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchFiles:
+    """Jobs that were last run more days ago are deleted when the next one ends; None keeps them."""
+
+    keep_days: int | None = None
+
+
 class Caution(str):
     """A warning about the file: valid but not recommended; `entries` are the ones concerned.
 
@@ -200,6 +215,8 @@ class Config:
     roles: dict[str, Role] = field(default_factory=dict)
     tools: Tools = field(default_factory=Tools)
     run: Conversation = field(default_factory=Conversation)
+    audit: AuditFiles = field(default_factory=AuditFiles)
+    batch: BatchFiles = field(default_factory=BatchFiles)
     serve: Serve = field(default_factory=Serve)
     warnings: tuple[Caution, ...] = ()
     fingerprint: tuple[int, ...] | None = field(default=None, compare=False, repr=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from missy.config import fields
+from missy.config import fields, kept_fields
 from missy.config.roles import KEYS
 from missy.config.schema import is_reference
 from missy.config.serve_schema import SQLITE
@@ -27,6 +27,8 @@ def effective(config: Config) -> dict[str, Any]:
         "budget": _plain(config.budget, [field.name for field in fields.BUDGET]),
         "sessions": _plain(config.sessions, [field.name for field in fields.SESSIONS]),
         "run": _plain(config.run, [field.name for field in fields.RUN]),
+        "audit": _plain(config.audit, [field.name for field in kept_fields.AUDIT]),
+        "batch": _plain(config.batch, [field.name for field in kept_fields.BATCH]),
         "network": _plain(config.network, [field.name for field in fields.NETWORK]),
         "tools": _tools(config.tools),
         "serve": _serve(config.serve),

@@ -39,6 +39,13 @@ run:                              # the conversation: missy run
   screen_reader: false            # as --plain: nothing is drawn over, no colour, no status line
   status: true                    # the line below the input: entry, model, tokens, cost
 
+audit:                            # the record of what left the machine
+  segment_mb: 64                  # it begins another file when it has so many MiB
+  keep: null                      # how many ended files stay; null: all
+
+batch:                            # bulk work: missy batch run
+  keep_days: null                 # delete jobs that were last run longer ago; null: never
+
 network:
   default_deny: true              # refuse what no rule allows
   presets: []                     # openai, groq, ollama, github, ...: see `missy presets`

@@ -12,6 +12,8 @@ from missy.config import fields
 from missy.config.kind_spec import default_kind, kind_of
 from missy.config.positions import dotted
 from missy.config.schema import (
+    AuditFiles,
+    BatchFiles,
     Budget,
     Caution,
     Config,
@@ -59,6 +61,8 @@ def build(data: Any, source_map: SourceMap, kinds: Kinds) -> Config:
         tools=_tools(root.get("tools"), source_map),
         run=_run(root.get("run"), source_map),
         serve=_serve(root.get("serve"), source_map),
+        audit=AuditFiles(**_kept(root, "audit", source_map)),
+        batch=BatchFiles(**_kept(root, "batch", source_map)),
     )
     _check_names(config, source_map)
     for entry in config.providers.values():
@@ -181,6 +185,15 @@ def _serve(data: Any, source_map: SourceMap) -> Serve:
 
     key_path: KeyPath = ("serve",)
     return Serve(**read_section(SERVE, mapping(data, key_path, source_map), key_path, source_map))
+
+
+def _kept(root: _Values, section: str, source_map: SourceMap) -> _Values:
+    if root.get(section) is None:
+        return {}
+    from missy.config import kept_fields  # most files have no such section
+
+    table = kept_fields.AUDIT if section == "audit" else kept_fields.BATCH
+    return read_section(table, mapping(root[section], (section,), source_map), (section,), source_map)
 
 
 def _refuse_strange_keys(

@@ -147,6 +147,7 @@ def _read_schema(schema: Any) -> Any:
 def _run(
     app: App, job: Job, schema: Any, *, retry_failed: bool, changed: bool, dry_run: bool, as_json: bool
 ) -> int:
+    from missy.batch.job import Job
     from missy.batch.runner import Ground, Runner
     from missy.cli.output.batch_report import Report, show_dry_run
     from missy.conversation.methods import StoreHandle
@@ -182,6 +183,9 @@ def _run(
         runtime.audit.close()
         if is_new and dry_run:
             job.forget_empty()
+    days = app.config().batch.keep_days
+    for name in Job.delete_older(days) if days is not None else ():
+        notice(f"deleted job {name}, which was last run more than {days} days ago")
     return outcome.code
 
 

@@ -29,6 +29,8 @@ def rows(path: Any, foreign: Callable[[], object]) -> Iterator[dict[str, Any]]:
     ends: dict[Any, dict[str, Any]] = {}
     try:
         for record in audit.newest(path, foreign=foreign):
+            if record.get("event") == audit.SEGMENT:
+                continue
             if record.get("event") == "end":
                 ends[record.get("id")] = record
                 if len(ends) > MAX_PENDING_ENDS:
