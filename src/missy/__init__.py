@@ -52,7 +52,7 @@ if TYPE_CHECKING:
         ToolResult,
         Usage,
     )
-    from missy.options import AskOptions
+    from missy.options import AskOptions, BatchOptions
     from missy.providers.base import Preview
     from missy.toolbox.base import ApprovalQuestion, ApprovalReply
     from missy.toolbox.box import Toolbox
@@ -97,7 +97,7 @@ _ROOMS = {
     ),
     "missy.auth.prompter": ("Prompter",),
     "missy.auth.ways": ("LoginStatus",),
-    "missy.options": ("AskOptions",),
+    "missy.options": ("AskOptions", "BatchOptions"),
     "missy.providers.base": ("Preview",),
     "missy.config.tool_schema": ("ToolLimits",),
     "missy.toolbox.base": ("ApprovalQuestion", "ApprovalReply"),
@@ -115,6 +115,7 @@ __all__ = [
     "AsyncSession",
     "Attachment",
     "BadReply",
+    "BatchOptions",
     "BudgetError",
     "Citation",
     "ConfigError",

@@ -14,7 +14,7 @@ from missy.runtime import Runtime
 from missy.spending.ledger import Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
     from pathlib import Path
     from typing import Any, Unpack
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from missy.config.schema import Config, Entry
     from missy.events import Message
     from missy.net.door import Door
-    from missy.options import AskOptions
+    from missy.options import AskOptions, BatchOptions
     from missy.providers.base import Preview, Provider
     from missy.toolbox.box import Toolbox
 
@@ -170,6 +170,32 @@ class AsyncMissy(_Face, AsyncSessionMethods):
         """Ask; see Missy.ask."""
         route = Route(self._runtime, self._ledger, prompt, provider, options)
         return AsyncAnswer(aevents(self._runtime, route), asked=route, schema=route.request.schema)
+
+    def batch(
+        self,
+        rows: Iterable[str | dict[str, Any]],
+        *,
+        job: str,
+        provider: str | None = None,
+        retry_failed: bool = False,
+        changed: bool = False,
+        **options: Unpack[BatchOptions],
+    ) -> AsyncGenerator[dict[str, Any]]:
+        """Ask for each row once, and yield it when its answer is stored; see docs/batch.md. Rows of earlier runs come first.
+
+        A row is a prompt, or a dict of columns. Raises UsageError; at the end, the MissyError that ended the run early.
+        """
+        from missy.batch.library import batch_rows
+        from missy.batch.prepare import Wanted
+        from missy.batch.runner import Ground
+
+        wanted = Wanted("-", provider=provider, job=job, **options)
+        if wanted.schema is not None:
+            from missy.structured.reading import read_schema
+
+            wanted = wanted._replace(schema=read_schema(wanted.schema))
+        ground = Ground(self._runtime, self._ledger)
+        return batch_rows(ground, rows, wanted, retry_failed=retry_failed, changed=changed)
 
     async def log_in(
         self,

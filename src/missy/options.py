@@ -54,3 +54,34 @@ class AskOptions(TypedDict, total=False):
     """The tools that Missy runs for the model, by their rules; see `Missy.toolbox`."""
     approve: Callable[[ApprovalQuestion], Any] | None
     """Answers the questions about tool calls: True, False or an `ApprovalReply`. Without it, what is asked is denied."""
+
+
+class BatchOptions(TypedDict, total=False):
+    """The options of `AsyncMissy.batch`: those of `missy batch run`, by the same names."""
+
+    model: str | None
+    """The model, instead of the entry's."""
+    system: str | None
+    """Instructions that come before each prompt."""
+    column: str | None
+    """The column that holds the prompt."""
+    template: str | None
+    """The prompt, with `{column}` for a value."""
+    id: str | None
+    """The column that names a row."""
+    schema: dict[str, Any] | str | type | None
+    """What each answer must fit."""
+    max_tokens: int | None
+    """The longest answer, in tokens."""
+    temperature: float | None
+    """0 to 2."""
+    concurrency: int | None
+    """At most so many requests at a time."""
+    rpm: float | None
+    """At most so many requests a minute."""
+    tpm: float | None
+    """At most so many tokens a minute."""
+    max_cost: float | None
+    """The most that the job may cost, in US dollars, over all its runs."""
+    limit: int | None
+    """The first rows alone."""

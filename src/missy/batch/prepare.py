@@ -115,7 +115,7 @@ def open_job(config: Config, wanted: Wanted) -> Job:
         told = {"version": VERSION, "plan": plan._asdict(), "input": {"path": str(path), "format": kind}}
         job = Job(name, {**told, "shard": wanted.shard})
     else:
-        _refuse_other_job(job, plan, str(path), wanted.shard)
+        refuse_other_job(job, plan, str(path), wanted.shard)
     if wanted.input == "-":
         ensure_dir(job.folder)
         reading.spool(sys.stdin.buffer, path)
@@ -144,7 +144,8 @@ def job_name(wanted: Wanted) -> str:
     return check_name(name)
 
 
-def _refuse_other_job(job: Job, plan: Plan, path: str, shard: tuple[int, int] | None) -> None:
+def refuse_other_job(job: Job, plan: Plan, path: str, shard: tuple[int, int] | None) -> None:
+    """Raise UsageError for a job with another fingerprint."""
     changed = plan.changed(job.plan)
     if job.told["input"]["path"] != path:
         changed.append("input")
