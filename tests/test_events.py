@@ -92,6 +92,7 @@ def test_what_is_public_is_pinned():
             "AsyncMissy",
             "AsyncSession",
             "BadReply",
+            "BatchOptions",
             "ConfigError",
             "ConnectionFailed",
         ),
