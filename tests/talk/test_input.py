@@ -116,6 +116,24 @@ def test_only_a_typed_slash_is_a_command(talk, origin):
     assert [said(request)[-1][1] for request in origin.requests] == ["/exit", "/two", "  /three"]
 
 
+def test_a_pasted_slash_is_a_message_at_every_input_line(talk, origin):
+    """It is one after an earlier message too, and in a conversation that begins with a history of lines."""
+    person = talk()
+    say(person, "first")
+    person.paste("/undo")
+    person.press(ENTER)
+    person.see("re: /undo")
+    ready(person)
+    leave(person)
+    person = talk()
+    person.paste("/exit")
+    person.press(ENTER)
+    person.see("re: /exit")
+    ready(person)
+    leave(person)
+    assert [said(request)[-1][1] for request in origin.requests] == ["first", "/undo", "/exit"]
+
+
 def test_history_recalls_what_was_sent_as_it_was_meant(talk, origin, missy):
     """Up brings back earlier lines, of earlier conversations too; a pasted slash is still no command."""
     person = talk()

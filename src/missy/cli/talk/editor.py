@@ -56,7 +56,7 @@ class Editor:
         self.buffer = Buffer(multiline=True, history=InMemoryHistory(), on_text_changed=self._on_change)
         self.typed_slash = False
         self.notes: tuple[str, ...] = ()
-        self._index = 0  # the history entry that is shown
+        self._recalled = 1  # the line that is shown; the newest one is 1
         self._prompt = ""
         self._status = ""
         self._input = TerminalInput(typed_before)
@@ -80,7 +80,7 @@ class Editor:
         self.buffer.reset(Document(text, len(text)))
         self.notes = draft.notes if draft else ()
         self.typed_slash = bool(draft and draft.typed_slash)
-        self._index = self.buffer.working_index
+        self._recalled = _place(self.buffer)
         while True:
             try:
                 # Its own handling of exceptions would wait for a key; SIGINT is handled by the caller.
@@ -132,8 +132,8 @@ class Editor:
 
     def _on_change(self, buffer: Buffer) -> None:
         """Note whether the text begins with a typed slash: lines of the history are stored as they can be typed."""
-        if buffer.working_index != self._index:
-            self._index = buffer.working_index
+        if _place(buffer) != self._recalled:
+            self._recalled = _place(buffer)
             self.typed_slash = buffer.text.startswith("/")
         elif not buffer.text.startswith("/"):
             self.typed_slash = False
@@ -170,6 +170,14 @@ class Editor:
 
     def _shown_status(self) -> StyleAndTextTuples:
         return [("class:status", "; ".join(self.notes) or self._status)]
+
+
+def _place(buffer: Buffer) -> int:
+    """Return the place of the line that is shown, counted from the newest one.
+
+    Its index is no measure: the history is loaded in the background, before the other lines, which moves it.
+    """
+    return len(buffer._working_lines) - buffer.working_index  # noqa: SLF001 nothing public has their number
 
 
 class _Output(Vt100_Output):
