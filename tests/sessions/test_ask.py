@@ -260,6 +260,21 @@ def test_an_answer_that_fits_a_schema_is_kept_as_its_text(missy, serve, database
     assert [text for _, _, text in database.turns()] == ['{"age": 3}'] * 3
 
 
+def test_the_last_question_is_asked_again_with_its_schema(missy, serve, tmp_path):
+    """However the schema was given, `retry` sends the same one, also from another process: a file may have changed since."""
+    origin = serve(chat_stream('{"age": 3}'))
+    missy.entry(origin.url)
+    path = tmp_path / "s.json"
+    path.write_text('{"type": "object", "properties": {"age": {"type": "integer"}}}')
+    for number, given in enumerate(("age int", str(path))):
+        assert missy.inside("ask", "--session", f"s{number}", "--schema", given, "how old?").code == 0
+        sent = origin.last.json()["response_format"]
+        path.write_text("{}")
+        with library.Missy.open() as m:
+            assert m.session(f"s{number}").retry().value() == {"age": 3}
+        assert origin.last.json()["response_format"] == sent
+
+
 def test_an_answer_that_does_not_fit_its_schema_is_kept_too(missy, serve, database):
     """Cut off, or of another form: nothing is given out, and what came is stored."""
     missy.entry(serve(chat_stream('{"age": 3', finish="length"), chat_stream('{"age": "x"}')).url)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from missy.sessions.records import SessionRecord, StoredFile, Turn
     from missy.sessions.store import Store
 
-_KEPT_OPTIONS = ("model", "temperature", "max_tokens", "reasoning", "schema")
+_KEPT_OPTIONS = ("model", "temperature", "max_tokens", "reasoning")
 
 
 class Asker(Protocol):
@@ -180,7 +180,7 @@ class SessionBase:
             kind=entry.kind,
             host=host_of(entry),
             model=answer.model,
-            options=_kept(request_options),
+            options=_kept(request_options, answer),
             system=request_options.get("system"),
         )
         turn, n = turns.begin(self._store, self._stored, asked, parent=plan.after(self._stored))
@@ -248,13 +248,19 @@ def again(turn: Turn, options: dict[str, Any]) -> dict[str, Any]:
     return {**own, "provider": first, **options}
 
 
-def _kept(request_options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options to store for a repeat. A schema class cannot be stored and must be given again."""
-    return {
+def _kept(request_options: dict[str, Any], answer: Any) -> dict[str, Any]:
+    """Return the options to store for a repeat.
+
+    A schema is stored as the JSON Schema that was sent: a file that was named may change, and a class cannot be stored.
+    """
+    kept = {
         name: request_options[name]
         for name in _KEPT_OPTIONS
-        if isinstance(request_options.get(name), str | int | float | dict)
+        if isinstance(request_options.get(name), str | int | float)
     }
+    if answer._schema is not None:  # noqa: SLF001 same package
+        kept["schema"] = answer._schema.body  # noqa: SLF001 same package
+    return kept
 
 
 def _before(every: Sequence[Turn], last: int | None) -> list[Turn]:
