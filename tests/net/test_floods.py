@@ -275,6 +275,15 @@ ODD: dict[str, tuple[Any, tuple[int, ...]]] = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("way", [chat_stream, chat_answer], ids=["stream", "whole"])
+def test_brackets_in_a_text_are_no_flood(way, missy: Command, serve):
+    """What is written in a string makes no values: a long text of brackets, commas and quotes is an answer as any other."""
+    text = "[[{\"\\'," * 40_000
+    missy.entry(serve(way(text)).url)
+    done = missy("ask", "--json", "hi")
+    assert (done.code, done.json()["text"]) == (0, text)
+
+
 @pytest.mark.parametrize("name", ODD)
 def test_no_odd_reply_is_a_fault_of_our_own(name, missy: Command, serve):
     """Each ends in the exit code that fits, with one JSON object that any parser reads, and without a traceback."""

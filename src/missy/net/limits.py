@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from time import monotonic
 from typing import Any
@@ -21,6 +22,10 @@ MAX_JSON_MARKS = (
     300_000  # commas in one JSON text; a bracket counts as four of them, as it costs as much memory
 )
 
+# A string of JSON; one that does not end is taken to the end of the text, so that this is linear.
+_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_STRING_BYTES = re.compile(_STRING.pattern.encode(), re.DOTALL)
+
 
 def read_json(data: bytes | bytearray | str) -> Any:
     """Parse JSON from a server. Raises ValueError or RecursionError for invalid JSON and for too many values.
@@ -33,9 +38,7 @@ def read_json(data: bytes | bytearray | str) -> Any:
             return from_json(data.encode() if isinstance(data, str) else bytes(data))
         except ValueError:  # the standard library decides what is valid JSON
             return json.loads(data)
-    marks = (b"[", b"{", b",") if not isinstance(data, str) else ("[", "{", ",")
-    lists, objects, commas = (data.count(mark) for mark in marks)  # type: ignore[arg-type]
-    if 4 * (lists + objects) + commas > MAX_JSON_MARKS:
+    if _marks(data) > MAX_JSON_MARKS and _marks(_without_strings(data)) > MAX_JSON_MARKS:
         raise ValueError("too many values")
     if isinstance(data, bytes):  # the standard library would decode all of it to a string first
         try:
@@ -43,6 +46,18 @@ def read_json(data: bytes | bytearray | str) -> Any:
         except ValueError:
             pass
     return json.loads(data)
+
+
+def _marks(data: bytes | bytearray | str) -> int:
+    """Return an upper limit of the number of values, where a list or an object counts as four."""
+    marks = (b"[", b"{", b",") if not isinstance(data, str) else ("[", "{", ",")
+    lists, objects, commas = (data.count(mark) for mark in marks)  # type: ignore[arg-type]
+    return 4 * (lists + objects) + commas
+
+
+def _without_strings(data: bytes | bytearray | str) -> bytes | str:
+    """Return JSON with its strings emptied: what is in them is text, and makes no values."""
+    return _STRING.sub("", data) if isinstance(data, str) else _STRING_BYTES.sub(b"", data)
 
 
 class Clock:
