@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,8 @@ def circles(graph: Any) -> Iterator[list[str]]:
             if len(found) > 1:
                 yield sorted(found)
 
+    # A chain of imports may be as long as there are modules.
+    sys.setrecursionlimit(max(sys.getrecursionlimit(), 10 * len(graph.modules)))
     for module in sorted(graph.modules):
         if module not in index:
             yield from visit(module)

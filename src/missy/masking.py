@@ -25,6 +25,7 @@ MIN_MASKED_CHARS = 6  # masking shorter ones would mask ordinary words and prote
 _FORMS = (
     r"sk-(?:[\w*…-]|\.{3}){3,}",  # OpenAI (sk-, sk-proj-, sk-svcacct-), Anthropic (sk-ant-), OpenRouter (sk-or-), LiteLLM
     r"(?:gsk_|sk_|rt_|xai-|pplx-|nvapi-|csk-|tvly-|glpat-|pypi-|tgp_v1_|dop_v1_)[\w-]{8,}",
+    r"mk-[\w-]{43}",  # a key of `missy serve`
     r"(?:hf|fw|r8|npm|lsv2)_\w{16,}",
     r"[prs]k_(?:live|test)_\w{8,}",
     r"(?:gh[pousr]|github_pat)_\w{10,}",
@@ -54,7 +55,7 @@ _IN_URL = (
 )
 # A fast check before the patterns: every match contains one of these.
 _SIGNS = (
-    "sk-", "sk_", "k_live", "k_test", "rt_", "hf_", "fw_", "r8_", "_v1_", "npm_", "lsv2_", "xai-", "pplx-", "nvapi-",
+    "sk-", "mk-", "sk_", "k_live", "k_test", "rt_", "hf_", "fw_", "r8_", "_v1_", "npm_", "lsv2_", "xai-", "pplx-", "nvapi-",
     "tvly-", "glpat-", "pypi-", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat", "xox", "aiza", "ya29", "aq.",
     "akia", "asia", "abia", "acca", "agpa", "aida", "aroa", "anpa", "absk", "eyj", "key", "token", "secret", "passw",
     "auth", "bearer", "sig", "credential", "://",

@@ -40,6 +40,7 @@ FORMS = {
     "fireworks": ("fw_", WORD, 22),
     "gitlab": ("glpat-", WORD + "_-", 20),
     "slack": ("xoxb-", WORD + "-", 40),
+    "missy serve": ("mk-", WORD + "_-", 43),
     "stripe": ("sk_live_", WORD, 24),
 }
 AROUND = [

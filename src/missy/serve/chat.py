@@ -20,7 +20,7 @@ from missy.serve.metering import INCOMPLETE, LEFT, OK, Meter
 from missy.serve.routes import require, resolve
 from missy.serve.tap import ALIVE, END, StreamTap
 from missy.serve.watched import Ending, Watched
-from missy.serve.wire import MAX_BODY, completion_of, read_request
+from missy.serve.wire import MAX_BODY, read_answer, read_request
 
 if TYPE_CHECKING:
     from missy.net.core import HttpResponse
@@ -105,31 +105,38 @@ class Chat:
             async for piece in response.body:
                 clock.reset_idle()
                 data += piece
+                meter.output_bytes = len(data)
                 if len(data) > MAX_EVENT:
                     raise BadReply(f"the reply is longer than {MAX_EVENT >> 20} MiB")
-            value = completion_of(bytes(data))
-            complaint = complaint_of("", value)
-            if complaint is not None:
-                host = self._host
-                raise faults.from_answer(complaint, host=host, request_id=None, model=asked.model)
+            value = self._completion(bytes(data), meter, asked)
         except MissyError as error:
-            meter.output_bytes = len(data)
             response.body.ended(error)
             raise from_error(error) from None
-        except Refused:
-            meter.output_bytes = len(data)
-            response.body.ended(BadReply("no answer"))
-            raise
         usage = value.get("usage")
         meter.usage = chat_usage(usage) if isinstance(usage, dict) and usage else None
         with suppress(BadReply):  # nested too deep to be measured: then its length counts
-            meter.output_bytes = len(data)
             meter.output_bytes = size_of(value["choices"])
         response.body.ended()
         await meter.settle(OK)
         watched.release()
         await self._reply.whole(200, bytes(data))
         return OK
+
+    def _completion(self, data: bytes, meter: Meter, asked: Asked) -> dict[str, Any]:
+        """Read a whole answer. Raises MissyError for what is none: it costs nothing, as far as is known."""
+        complaint = None
+        try:
+            value = read_answer(data)
+            complaint = complaint_of("", value)
+            if complaint is None and value["choices"]:
+                return value
+        except BadReply:
+            meter.may_cost = False
+            raise
+        meter.may_cost = False
+        if complaint is None:
+            raise BadReply("the endpoint sent something that is not an answer")
+        raise faults.from_answer(complaint, host=self._host, request_id=None, model=asked.model)
 
     async def _stream(
         self, watched: Watched, meter: Meter, asked: Asked, response: HttpResponse, clock: Clock
@@ -160,6 +167,7 @@ class Chat:
         fault = tap.end(cut)
         response.body.ended(fault)
         if fault is not None:
+            meter.may_cost = tap.started or isinstance(cut, TimedOut)
             return await self._broken(meter, fault)
         await meter.settle(OK)
         watched.release()

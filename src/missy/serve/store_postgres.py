@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from missy.serve.store import Row
 
 POOL_SIZE = 5
-CONNECT_SECONDS = 2.0
-STATEMENT_SECONDS = 5.0
-_WAIT_SECONDS = 5.0  # for a connection of the pool, while all are in use
+CONNECT_SECONDS = 5.0
+STATEMENT_SECONDS = 15.0
+_WAIT_SECONDS = 30.0  # for a connection of the pool, while all are in use: a crowd waits its turn
 _LOCK = 0x6D697373  # of the upgrade of the tables: the advisory lock of all replicas
 # Whatever the server reports says that nothing was decided: full disks and failovers are reported like lost connections.
 _LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)

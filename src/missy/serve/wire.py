@@ -9,7 +9,8 @@ import json
 from typing import Any, NamedTuple
 
 from missy.net.limits import read_json
-from missy.serve.faults import Refused, invalid
+from missy.providers.payload import read_object
+from missy.serve.faults import invalid
 from missy.spending.estimate import MAX_IMAGE_TOKENS, tokens
 
 MAX_BODY = 8 << 20  # bytes of a request
@@ -91,12 +92,9 @@ def _input_tokens(messages: list[Any], size: int) -> int:
     return tokens(max(0, size)) + pictures
 
 
-def completion_of(data: bytes) -> dict[str, Any]:
-    """Read a whole answer. Raises Refused for what is none; what it holds beside its choices is not judged."""
-    try:
-        value = read_json(data)
-    except (ValueError, RecursionError):
-        raise Refused(502, "upstream_error", "the endpoint sent something that is not JSON") from None
-    if not isinstance(value, dict) or not isinstance(value.get("choices"), list) or not value["choices"]:
-        raise Refused(502, "upstream_error", "the endpoint sent something that is not an answer")
+def read_answer(data: bytes) -> dict[str, Any]:
+    """Read a whole answer, a JSON object with a list `choices`, which may be empty. Raises BadReply for anything else."""
+    value = read_object(data)
+    if not isinstance(value.get("choices"), list):
+        value = {**value, "choices": []}
     return value
