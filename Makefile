@@ -126,14 +126,15 @@ UV ?= uv
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)
 lock:
-	$(COMPILE) pyproject.toml --extra local --group dev --output-file requirements/dev.txt
+	$(COMPILE) pyproject.toml --extra local --extra mcp --group dev --output-file requirements/dev.txt
 	$(COMPILE) pyproject.toml --extra local --constraints requirements/dev.txt --output-file requirements/local.txt
 	$(COMPILE) pyproject.toml --extra serve --extra serve-team --constraints requirements/dev.txt --output-file requirements/serve.txt
 	$(COMPILE) pyproject.toml --constraints requirements/dev.txt --output-file requirements/base.txt
+	$(COMPILE) pyproject.toml --extra mcp --constraints requirements/dev.txt --output-file requirements/mcp.txt
 	$(COMPILE) requirements/build.in --constraints requirements/dev.txt --output-file requirements/build.txt
 	$(COMPILE) pyproject.toml requirements/frameworks.in --constraints requirements/dev.txt \
 	  --overrides requirements/frameworks.overrides --output-file requirements/frameworks.txt
-	$(COMPILE) pyproject.toml --extra local --group test --resolution lowest-direct --constraints requirements/build.txt \
+	$(COMPILE) pyproject.toml --extra local --extra mcp --group test --resolution lowest-direct --constraints requirements/build.txt \
 	  --output-file requirements/lowest.txt
 	@! grep -nE '://|--(index|extra-index|find-links)' requirements/*.txt
 

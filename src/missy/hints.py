@@ -14,6 +14,7 @@ EXTRAS = {
     "keyring": ("keyring>=25.7,<26",),
     "serve": ("uvicorn>=0.40,<0.60", "httptools>=0.7,<0.10"),
     "serve-team": ("asyncpg>=0.30,<0.40",),
+    "mcp": ("mcp>=2.3,<3",),
 }
 _ASK = "missy ask --provider local"
 

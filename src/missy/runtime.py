@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from missy.config.schema import Config, Entry
     from missy.config.watch import Watch
     from missy.events import Message
+    from missy.mcp.servers import Servers
     from missy.net.client_lease import Account
     from missy.net.door import Door
     from missy.options import AskOptions
@@ -67,6 +68,7 @@ class Runtime:
         self._heads: HeadStore | None = None
         self._busy = 0  # answers under way
         self._has_lent = False
+        self._servers: Servers | None = None
         self._closed = False
 
     # --- the configuration
@@ -127,6 +129,13 @@ class Runtime:
         with self._mutex:
             self._doors.append(door)
         return door
+
+    def servers(self) -> Servers:
+        """Return the MCP servers that run or are connected; each begins with its first use."""
+        from missy.mcp.servers import Servers
+
+        self._servers = self._servers or Servers(self.audit)
+        return self._servers
 
     def connect_ahead(self, name: str | None = None) -> None:
         """Begin the connection that an answer of this entry will need, while the caller gets ready to ask for it.
@@ -209,8 +218,8 @@ class Runtime:
             return entry, kind_of(entry).adapt(request)
         from missy.toolbox.bench import offer
 
-        request = kind_of(entry).adapt(offer(request, toolbox))
-        if toolbox.use and not request.tools:
+        request = kind_of(entry).adapt(offer(request, toolbox, self.config))
+        if (toolbox.use or toolbox.mcp) and not request.tools:
             raise UsageError(f"the model of entry {entry.entry} cannot use tools", hint="name another entry")
         return entry, request
 
@@ -286,6 +295,8 @@ class Runtime:
             self._providers.clear()
             while self._releases:
                 self._stop(next(reversed(self._releases)))
+            if self._servers is not None:
+                self._servers.close()
             return doors
 
 

@@ -66,7 +66,7 @@ class Route:
         from missy.toolbox.bench import Surroundings, ToolRun
 
         runtime = self._runtime
-        around = Surroundings(runtime.config, runtime.audit, runtime.door, self.provider)
+        around = Surroundings(runtime.config, runtime.audit, runtime.door, runtime.servers, self.provider)
         return ToolRun(self._options["toolbox"], self._options.get("approve")), around
 
     def move(self, error: MissyError) -> tuple[list[str], MissyError | None]:

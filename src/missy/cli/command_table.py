@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("missy.cli.commands.doctor", "Check each entry step by step and name the fix."),
     "net": ("missy.cli.commands.net", "The network policy: what may be reached, and by which rule."),
     "tools": ("missy.cli.commands.tools", "What the model may do, and by which rule."),
+    "mcp": ("missy.cli.commands.mcp", "Servers of tools: add, approve, test, remove."),
     "audit": ("missy.cli.commands.audit", "The record of what left the machine."),
     "vault": ("missy.cli.commands.vault", "Encrypted secrets."),
     "config": ("missy.cli.commands.config", "The configuration file: show it, check it, change it."),

@@ -9,7 +9,7 @@ from __future__ import annotations
 _CONVERSATION = "missy run"
 _CONTINUE = "missy run --continue"
 _TOOLS = "what the model may do: missy tools list; MCP servers and agents are not in this version"
-_HOW_TO_UPDATE = "in the clone: git pull && {python} -m pip install '.[local,keyring]'"
+_HOW_TO_UPDATE = "in the clone: git pull && {python} -m pip install '.[local,keyring,mcp]'"
 _HOW_TO_ALLOW = "what may be reached: missy net list; the line that allows one more: missy net explain URL"
 
 

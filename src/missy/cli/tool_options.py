@@ -16,10 +16,13 @@ if TYPE_CHECKING:
     from missy.cli.app import App
     from missy.events import Event
 
-_NAMES = ("tools", "no_tools", "allow", "max_rounds", "approve_all")
+_NAMES = ("tools", "mcp", "no_tools", "allow", "max_rounds", "approve_all")
 _OPTIONS = (
     click.option(
         "--tools", metavar="LIST", help="The tools that the model may use: read,list,search,write,edit,run,fetch."
+    ),
+    click.option(
+        "--mcp", metavar="NAME", multiple=True, help="Offer the approved tools of this MCP server; may be repeated."
     ),
     click.option("--no-tools", is_flag=True, help="No tools, whatever `tools.use` says."),
     click.option(
@@ -56,11 +59,12 @@ def take_tools(
     """
     given = {name: options.pop(name) for name in _NAMES}
     if given["no_tools"]:
-        if given["tools"]:
-            raise UsageError("--tools and --no-tools exclude each other", hint="leave one of them out")
+        for name in ("tools", "mcp"):
+            if given[name]:
+                raise UsageError(f"--{name} and --no-tools exclude each other", hint="leave one of them out")
         return {}
     named = given["tools"]
-    if named is None and not app.config().tools.use:
+    if named is None and not given["mcp"] and not app.config().tools.use:
         for name in ("allow", "max_rounds", "approve_all"):
             if given[name]:
                 raise UsageError(
@@ -68,7 +72,7 @@ def take_tools(
                     hint="name them: --tools read,list,search",
                 )
         return {}
-    return _toolbox(app, given, words=words, private=private) | {"approve": _person(app, show)}
+    return _toolbox(app, given, words=words, private=private) | {"approve": find_person(show)}
 
 
 def _toolbox(app: App, given: dict[str, Any], *, words: str | None, private: bool) -> dict[str, Any]:
@@ -80,6 +84,10 @@ def _toolbox(app: App, given: dict[str, Any], *, words: str | None, private: boo
         changes["use"] = tuple(name.strip() for name in given["tools"].split(",") if name.strip())
         if not changes["use"]:
             raise UsageError("--tools names no tool", hint="--tools read,list,search, or --no-tools")
+    if given["mcp"]:
+        changes["mcp"] = tuple(
+            name.strip() for text in given["mcp"] for name in text.split(",") if name.strip()
+        )
     if given["allow"]:
         changes["allow"] = (*tools.allow, *given["allow"])
     if given["max_rounds"]:
@@ -87,7 +95,7 @@ def _toolbox(app: App, given: dict[str, Any], *, words: str | None, private: boo
     return {"toolbox": Toolbox.of(tools, **changes)}
 
 
-def _person(app: App, show: Callable[[Event], None]) -> Any:  # noqa: ARG001
+def find_person(show: Callable[[Event], None]) -> Any:
     """Return who answers questions: the person at the terminal, or None if there is none."""
     if os.environ.get("CI"):
         return None

@@ -322,4 +322,5 @@ SECTIONS = (
     "network",
     "tools",
     "serve",
+    "mcp",
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from missy.config import fields, kept_fields, serve_fields, tool_fields, values
+from missy.config.mcp_fields import MCP, NAME
 from missy.config.role_fields import ROLE
 from missy.config.schema import (
     AuditFiles,
@@ -18,7 +19,7 @@ from missy.config.schema import (
     Role,
 )
 from missy.config.serve_schema import Serve
-from missy.config.tool_schema import SandboxRules, ToolLimits, Tools
+from missy.config.tool_schema import McpServer, SandboxRules, ToolLimits, Tools
 
 if TYPE_CHECKING:
     from missy.config.fields import Field
@@ -57,6 +58,12 @@ def json_schema(kinds: Kinds) -> _Schema:
             "network": _section(fields.NETWORK, Network, "object", "null"),
             "tools": _tools(),
             "serve": _section(serve_fields.SERVE, Serve, "object", "null"),
+            "mcp": {
+                "type": ["object", "null"],
+                "description": "MCP servers, whose tools a model may use: docs/mcp.md.",
+                "propertyNames": {"pattern": f"^({NAME.pattern})$"},
+                "additionalProperties": _section(MCP, McpServer, "object"),
+            },
         },
     }
 
@@ -85,7 +92,7 @@ def _default(owner: Any, name: str) -> Any:
     """Return the default of a key, as JSON has it."""
     is_tuple = issubclass(owner, tuple)
     default = owner._field_defaults[name] if is_tuple else owner.__dataclass_fields__[name].default
-    if name in ("headers", "query", "aliases"):
+    if name in ("headers", "query", "aliases", "env"):
         return dict(default)
     return list(default) if isinstance(default, tuple) else default
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from missy.config.serve_schema import Serve
-from missy.config.tool_schema import Tools
+from missy.config.tool_schema import McpServer, Tools
 from missy.errors import UsageError
 from missy.masking import REFERENCES, names_secret
 
@@ -213,6 +213,7 @@ class Config:
     sessions: Keep = field(default_factory=Keep)
     roles: dict[str, Role] = field(default_factory=dict)
     tools: Tools = field(default_factory=Tools)
+    mcp: dict[str, McpServer] = field(default_factory=dict)
     run: Conversation = field(default_factory=Conversation)
     audit: AuditFiles = field(default_factory=AuditFiles)
     batch: BatchFiles = field(default_factory=BatchFiles)
@@ -288,10 +289,12 @@ class Config:
         from missy.policy import Endpoint, Rules
 
         enabled = [entry for entry in self.providers.values() if entry.enabled]
+        endpoints = (Endpoint(url, entry.entry) for entry in enabled for url in entry.endpoints)
+        servers = (Endpoint(one.url, one.entry, "tool") for one in self.mcp.values() if one.url)
         network = self.network
         return Rules(
             default_deny=network.default_deny,
-            endpoints=tuple(Endpoint(url, entry.entry) for entry in enabled for url in entry.endpoints),
+            endpoints=(*endpoints, *servers),
             provider_allowed_hosts=network.provider_allowed_hosts,
             tool_allowed_hosts=network.tool_allowed_hosts,
             allowed_hosts=network.allowed_hosts,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from missy.config.kind_spec import Kinds
     from missy.config.schema import Config, Entry
     from missy.config.serve_schema import Serve
-    from missy.config.tool_schema import Tools
+    from missy.config.tool_schema import McpServer, Tools
 
 
 def effective(config: Config) -> dict[str, Any]:
@@ -32,6 +32,7 @@ def effective(config: Config) -> dict[str, Any]:
         "network": _plain(config.network, [field.name for field in fields.NETWORK]),
         "tools": _tools(config.tools),
         "serve": _serve(config.serve),
+        "mcp": {name: _server(one) for name, one in config.mcp.items()},
     }
 
 
@@ -52,6 +53,17 @@ def _tools(tools: Tools) -> dict[str, Any]:
         "sandbox": _plain(tools.sandbox, [field.name for field in tool_fields.SANDBOX]),
         "limits": _plain(tools.limits, [field.name for field in tool_fields.LIMITS]),
     }
+
+
+def _server(server: McpServer) -> dict[str, Any]:
+    from missy.config.mcp_fields import MCP
+
+    shown = _plain(server, [field.name for field in MCP])
+    shown |= {
+        "key": server.key and _mask(server.key),
+        "env": {name: _mask(text) for name, text in server.env},
+    }
+    return {name: value for name, value in shown.items() if name != "command" or value}
 
 
 def to_yaml(data: dict[str, Any]) -> str:

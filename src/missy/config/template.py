@@ -75,6 +75,13 @@ tools:                            # what the model may do: docs/tools.md
   deny: []                        # the same; these come first
   sandbox: {read: [], write: [], network: none}   # for commands; network: none | tool (through the policy)
   limits: {rounds: 20, calls: 50, seconds: 600, output: 64KiB, command_seconds: 120, tokens: null}
+
+#mcp:                             # tools of MCP servers: docs/mcp.md; `missy mcp add` writes an entry
+  #time:
+    #command: [mcp-server-time]   # a program, in the sandbox; or url: and key:
+    #tools: [get_current_time]    # the ones to offer; []: all that were approved
+    #workspace: none              # none | read | write
+    #network: none                # none | tool (through the policy)
 """
 
 

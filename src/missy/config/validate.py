@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from missy.config.fields import Field
     from missy.config.kind_spec import Kinds, KindSpec
     from missy.config.positions import KeyPath, SourceMap
+    from missy.config.tool_schema import McpServer
 
 _Values = dict[str, Any]
 _NAMES = "1 to 64 letters, digits, - _ ."
@@ -59,6 +60,7 @@ def build(data: Any, source_map: SourceMap, kinds: Kinds) -> Config:
         sessions=_sessions(root.get("sessions"), source_map),
         roles=_roles(root.get("roles"), source_map),
         tools=_tools(root.get("tools"), source_map),
+        mcp=_mcp(root.get("mcp"), source_map),
         run=_run(root.get("run"), source_map),
         serve=_serve(root.get("serve"), source_map),
         audit=AuditFiles(**_kept(root, "audit", source_map)),
@@ -74,6 +76,7 @@ def warn(config: Config, mode: int) -> tuple[Caution, ...]:
     """Return the warnings: keys that other users can read, entries that the policy will refuse."""
     warnings = []
     holders = [entry.entry for entry in config.providers.values() if entry.literal_keys]
+    holders += [one.entry for one in config.mcp.values() if one.literal_key]
     if mode & 0o044 and holders:
         text = f"{config.path} holds a key and other users can read it: run chmod 600 {config.path}"
         warnings.append(Caution(text, holders))
@@ -194,6 +197,14 @@ def _kept(root: _Values, section: str, source_map: SourceMap) -> _Values:
 
     table = kept_fields.AUDIT if section == "audit" else kept_fields.BATCH
     return read_section(table, mapping(root[section], (section,), source_map), (section,), source_map)
+
+
+def _mcp(data: Any, source_map: SourceMap) -> dict[str, McpServer]:
+    if data is None:
+        return {}
+    from missy.config.mcp_fields import read_servers
+
+    return read_servers(data, source_map)
 
 
 def _refuse_strange_keys(

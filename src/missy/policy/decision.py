@@ -22,10 +22,11 @@ Category = Literal["provider", "tool"]
 
 
 class Endpoint(NamedTuple):
-    """A URL that is allowed because an enabled entry of the configuration names it."""
+    """A URL that is allowed because an enabled entry, or a server of tools, of the configuration names it."""
 
     url: str
     entry: str
+    category: Category = "provider"
 
 
 class Rules(NamedTuple):
@@ -81,9 +82,15 @@ class Policy:
         self._default_deny = rules.default_deny
         self._cidrs = ranges(map(check_cidr, rules.allowed_cidrs))
         self._exact: dict[Category, dict[Target, str]] = {"provider": {}, "tool": {}}
-        for url, entry in rules.endpoints:
-            self._exact["provider"].setdefault(parse(url), f"entry:{entry}")
-        self._loopback = frozenset(target for target in self._exact["provider"] if target.is_loopback)
+        for url, entry, category in rules.endpoints:
+            rule = entry if category == "tool" else f"entry:{entry}"
+            self._exact[category].setdefault(parse(url), rule)
+        self._loopback = frozenset(
+            (category, target)
+            for category, exact in self._exact.items()
+            for target in exact
+            if target.is_loopback
+        )
         self._add_hosts("provider_allowed_hosts", rules.provider_allowed_hosts, "provider")
         self._add_hosts("tool_allowed_hosts", rules.tool_allowed_hosts, "tool")
         self._add_hosts("allowed_hosts", rules.allowed_hosts, "provider", "tool")
@@ -108,7 +115,7 @@ class Policy:
     def decide(self, target: Target, category: Category = "provider") -> Decision:
         """Decide whether a request may go to this target. For a host name, `check_addresses` must also allow it."""
         rule = self._find_rule(target, category) or ("" if self._default_deny else "default_allow")
-        is_endpoint = category == "provider" and target in self._loopback
+        is_endpoint = (category, target) in self._loopback
         is_secure = target.scheme == "https" or is_endpoint or (target.scheme == "http" and bool(self._cidrs))
         # An http loopback target without a rule is refused as unlisted; any other http target for not being https.
         if not is_secure and (rule or not target.is_loopback):
@@ -135,7 +142,7 @@ class Policy:
         if decision.target != target or not addresses:
             why = "it has no address" if decision.target == target else "the decision is about another target"
             return Decision(False, "invalid", f"{at}: {why}", target, category)
-        is_endpoint = category == "provider" and target in self._loopback
+        is_endpoint = (category, target) in self._loopback
         judge = self._judge_loopback if is_endpoint else self._judge
         verdicts = [(text, *judge(target, read_address(text))) for text in addresses]
         bad = [(text, rule, why) for text, rule, why in verdicts if rule]

@@ -22,6 +22,7 @@ class Output(NamedTuple):
 
     `own`: the text was written by this run, so that it taints nothing. `exit` is the exit code of a command. `notice` is
     for the user. `cancelled`: the person ended it. `failed`: the tool ran, and says that it did not work.
+    `unapproved`: it was withheld, and needs a person.
     """
 
     text: str
@@ -32,13 +33,22 @@ class Output(NamedTuple):
     notice: str = ""
     failed: bool = False
     cancelled: bool = False
+    unapproved: bool = False
     image: Image | None = None
+
+    @property
+    def outcome(self) -> str:
+        """What came of the call, as ToolResult says it."""
+        if self.cancelled:
+            return "cancelled"
+        return "unapproved" if self.unapproved else "failed" if self.failed else "ok"
 
 
 class Prepared:
     """A call that was checked, and not run yet.
 
-    `preview` is what the person is shown, e.g. a diff. `level` and `hosts` are the sandbox's. `close` releases what it
+    `preview` is what the person is shown, e.g. a diff. `level` is the sandbox's. `pin` names the approved definition
+    of a server's tool. `close` releases what it
     holds, whether it was run or not.
     """
 
@@ -51,6 +61,7 @@ class Prepared:
         level: str = "none",
         network: bool = False,
         acts: bool = False,
+        pin: str = "",
         close: Callable[[], None] = lambda: None,
     ) -> None:
         self.action = action
@@ -59,6 +70,7 @@ class Prepared:
         self.level = level
         self.network = network
         self.acts = acts
+        self.pin = pin
         self.close = close
 
 

@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     from missy.audit import Audit
     from missy.config.schema import Config
     from missy.events import Image, ToolCall, ToolResult
+    from missy.mcp.servers import Servers
     from missy.net.door import Door
     from missy.providers.base import Request
     from missy.toolbox.asking import Approve
     from missy.toolbox.base import Handler
     from missy.toolbox.box import Toolbox
     from missy.toolbox.command import Run
+    from missy.toolbox.servers import ServerTools
 
 
 class ToolRun(NamedTuple):
@@ -52,19 +54,33 @@ class ToolRun(NamedTuple):
 
 
 class Surroundings(NamedTuple):
-    """What the tools of an answer stand on: the configuration, the record, the door, and the entry that is asked."""
+    """What the tools of an answer stand on: configuration, record, door, servers, and the entry that is asked."""
 
     config: Config
     audit: Audit
     door: Callable[[], Door]
+    servers: Callable[[], Servers]
     entry: str
 
 
-def offer(request: Request, toolbox: Toolbox) -> Request:
-    """Return the request with the tools of the toolbox. Raises UsageError if it has others."""
+def offer(request: Request, toolbox: Toolbox, config: Config) -> Request:
+    """Return the request with the tools of the toolbox. Raises UsageError if it has others.
+
+    Tools of servers are those that were approved, word for word; no server is started. Raises PolicyError for a server that
+    was not approved as it is now.
+    """
     if request.tools:
         raise UsageError("give tools or a toolbox, not both", hint="tools are run by you, a toolbox by Missy")
     tools = tuple(schemas.BUILT_IN[name] for name in dict.fromkeys(toolbox.use))
+    if toolbox.mcp:
+        from missy.toolbox.servers import approved
+
+        servers = approved(config, toolbox.mcp)
+        if toolbox.approve_all and any(one.server.has_network for one in servers):
+            raise UsageError(
+                "--approve-all and servers with a network exclude each other", hint="answer the questions"
+            )
+        tools += tuple(tool.tool() for one in servers for tool in one.tools)
     return request._replace(tools=tools, in_loop=True)
 
 
@@ -83,8 +99,10 @@ class Bench:
         self._cancelled = threading.Event()
         id_ = os.urandom(6).hex()
         self._command: Run | None = None
+        self._servers: ServerTools | None = None
         self._results = ResultStore(id_)
-        self._workspace = Workspace(toolbox.workspace)
+        self._folder = toolbox.workspace
+        self._opened: Workspace | None = None
         try:
             handlers = self._handlers(toolbox, around, _words(request, toolbox), id_)
             self._executor = Executor(
@@ -99,8 +117,19 @@ class Bench:
                 taint=_first_taint(request, toolbox),
             )
         except BaseException:
-            self._workspace.close()
+            self._close_workspace()
             raise
+
+    @property
+    def _workspace(self) -> Workspace:
+        """The workspace, opened on first use: not every tool needs one."""
+        if self._opened is None:
+            self._opened = Workspace(self._folder)
+        return self._opened
+
+    def _close_workspace(self) -> None:
+        if self._opened is not None:
+            self._opened.close()
 
     def _handlers(
         self,
@@ -119,7 +148,20 @@ class Bench:
             "run": lambda: self._runner(toolbox, id_, around.door),
             "fetch": lambda: Fetch(around.door, words),
         }
-        return {name: makers[name]() for name in dict.fromkeys(toolbox.use)}
+        handlers = {name: makers[name]() for name in dict.fromkeys(toolbox.use)}
+        if toolbox.mcp:
+            from missy.toolbox.servers import ServerTools
+
+            self._servers = ServerTools(
+                around.config,
+                toolbox.mcp,
+                around.servers(),
+                lambda: self._workspace.path,
+                self._cancelled,
+                self.notices.append,
+            )
+            handlers |= self._servers.handlers
+        return handlers
 
     def _runner(self, toolbox: Toolbox, id_: str, door: Callable[[], Door]) -> Handler:
         from missy.toolbox.command import Run  # it tries the sandbox
@@ -157,10 +199,12 @@ class Bench:
     def close(self) -> None:
         """Release all of it, after what is running has ended."""
         with self._mutex:
-            self._workspace.close()
+            self._close_workspace()
             self._results.close()
             if self._command is not None:
                 self._command.close()
+            if self._servers is not None:
+                self._servers.close()
 
     def _save_rule(self, rule: str) -> None:
         """Write a rule to the configuration file, as a person asked for."""

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 class Toolbox:
     """The tools of one answer: `m.ask("...", toolbox=Toolbox(), approve=callback)`. Raises UsageError.
 
-    `use` names built-in tools. `workspace` is the one folder that they reach. `allow` and `deny` are rules, in the grammar
-    of `tools.allow` in the configuration. `approve`: whether what no rule allows is asked or denied; `approve_all` answers
-    every question with yes, and needs the `full` sandbox without a network. `read` and `write` are further paths for
-    commands, and `network` is theirs: none, or through the policy (`tool`).
+    `use` names built-in tools, `mcp` servers of the configuration, whose approved tools are offered. `workspace` is the one
+    folder that they reach. `allow` and `deny` are rules, in the grammar of `tools.allow` in the configuration. `approve`:
+    whether what no rule allows is asked or denied; `approve_all` answers every question with yes, and needs the `full`
+    sandbox without a network. `read` and `write` are further paths for commands, and `network` is theirs: none, or through
+    the policy (`tool`).
     `words` is what the user wrote, if the prompt holds other text too; `private_prompt`: the prompt holds private data.
     """
 
@@ -40,6 +41,7 @@ class Toolbox:
     limits: ToolLimits = field(default_factory=ToolLimits)
     words: str | None = None
     private_prompt: bool = False
+    mcp: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         for name in self.use:

@@ -31,9 +31,11 @@ class Recorder:
         taint: Taint,
         action: Action | None = None,
         sandbox: str = "none",
+        pin: str = "",
         allowed: bool,
     ) -> PendingRecord:
         """Record a call before it starts, or that it was refused. Raises MissyError: then it must not start."""
+        server = {"server": action.tool[4:].partition("/")[0], "pin": pin} if action and pin else {}
         text = json.dumps(arguments, sort_keys=True, ensure_ascii=True)
         return self._audit.begin(
             kind="tool",
@@ -52,6 +54,7 @@ class Recorder:
             sandbox=sandbox,
             args_hash=hashlib.sha256(text.encode()).hexdigest()[:16],
             args_size=len(text),
+            **server,
         )
 
     def end(self, pending: PendingRecord, output: Output | None, error: str = "") -> None:
