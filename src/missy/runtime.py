@@ -16,6 +16,7 @@ from missy import paths
 from missy.errors import MissyError, UsageError
 from missy.kinds import kind_of
 from missy.kinds.context import Context
+from missy.mcp.on_use import ServersOnUse
 from missy.policy import Policy, parse
 from missy.providers.request import build_request
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from missy.config.schema import Config, Entry
     from missy.config.watch import Watch
     from missy.events import Message
-    from missy.mcp.servers import Servers
     from missy.net.client_lease import Account
     from missy.net.door import Door
     from missy.options import AskOptions
@@ -68,7 +68,7 @@ class Runtime:
         self._heads: HeadStore | None = None
         self._busy = 0  # answers under way
         self._has_lent = False
-        self._servers: Servers | None = None
+        self.servers = ServersOnUse(self.audit)
         self._closed = False
 
     # --- the configuration
@@ -129,13 +129,6 @@ class Runtime:
         with self._mutex:
             self._doors.append(door)
         return door
-
-    def servers(self) -> Servers:
-        """Return the MCP servers that run or are connected; each begins with its first use."""
-        from missy.mcp.servers import Servers
-
-        self._servers = self._servers or Servers(self.audit)
-        return self._servers
 
     def connect_ahead(self, name: str | None = None) -> None:
         """Begin the connection that an answer of this entry will need, while the caller gets ready to ask for it.
@@ -295,8 +288,7 @@ class Runtime:
             self._providers.clear()
             while self._releases:
                 self._stop(next(reversed(self._releases)))
-            if self._servers is not None:
-                self._servers.close()
+            self.servers.close()
             return doors
 
 
