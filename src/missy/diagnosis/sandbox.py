@@ -28,7 +28,7 @@ def examine_sandbox() -> Iterator[Check]:
     elif found.level == "floor":
         yield Check("sandbox", "ok", f"floor: Landlock and a system call filter; {found.reason}{_switch()}")
     else:
-        detail = f"none, so that no commands are run: {found.reason}"
+        detail = f"none, so that no commands are run, and the local model's server runs without one: {found.reason}"
         yield Check("sandbox", "warn", detail, "missy ask --tools read,list,search  # these need none")
 
 

@@ -1,6 +1,8 @@
-"""The model server: a separate process, `python -m missy.local.child`, on loopback, protected by a key.
+"""The model server: a separate process, `python -P -S child.py`, on loopback, protected by a key.
 
-Its parent writes one JSON line to its stdin: {"model", "key", "port", "n_ctx", "threads"}. It answers with one line on
+Its parent writes one JSON line to its stdin, a socket: {"model", "key", "port", "n_ctx", "threads", "packages"}. A listener
+may come with it: then the server is in a network of its own, and the connections to the listener are passed on to it.
+It answers with one line on
 stdout: {"port", "url"} when the model is loaded, or {"error", "missing"}. When stdin ends, the parent has ended, and
 this process exits. It never serves without a key, to another machine or to a web page, never writes to the user's
 terminal, and never shows the key where other processes could see it (arguments, environment).
@@ -11,11 +13,18 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import sys
+import threading
+import time
 from contextlib import suppress
 from typing import Any, NoReturn
 
 ALIAS = "smollm2-135m"  # the name of the served model
+MAX_CONNECTIONS = 64  # at once, through a listener that was handed over
+_BLOCK = 1 << 16
+_PAUSE_SECONDS = 0.05
+_MAX_ORDER_BYTES = 1 << 16
 
 
 def configure(order: dict[str, Any]) -> Any:
@@ -73,16 +82,69 @@ def serve(order: dict[str, Any]) -> dict[str, Any]:
 _running: list[Any] = []  # keeps a reference: the server stops when it is garbage-collected
 
 
+def _receive(channel: socket.socket) -> tuple[bytes, socket.socket | None]:
+    """Receive the order, and the listener if one comes with it."""
+    with channel:
+        line, files, _, _ = socket.recv_fds(channel, _MAX_ORDER_BYTES, 1)
+        while line and not line.endswith(b"\n") and (more := channel.recv(_MAX_ORDER_BYTES)):
+            line += more
+    return line, socket.socket(fileno=files[0]) if files else None
+
+
+def pass_on(listener: socket.socket, port: int) -> NoReturn:
+    """Pass each connection to the listener on to the server, in the network of this process."""
+    slots = threading.BoundedSemaphore(MAX_CONNECTIONS)
+    while True:
+        slots.acquire()
+        try:
+            client, _ = listener.accept()
+        except OSError:  # it was closed again, or there are too many open files
+            slots.release()
+            time.sleep(_PAUSE_SECONDS)
+            continue
+        threading.Thread(target=_join, args=(client, port, slots), daemon=True).start()
+
+
+def _join(client: socket.socket, port: int, slots: threading.BoundedSemaphore) -> None:
+    try:
+        with client, socket.create_connection(("127.0.0.1", port)) as inner:
+            for one in (client, inner):
+                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            upload = threading.Thread(target=_copy, args=(client, inner), daemon=True)
+            upload.start()
+            _copy(inner, client)
+            with suppress(OSError):
+                client.shutdown(socket.SHUT_RDWR)  # the answer is over: ends the upload too
+            upload.join()
+    except OSError:
+        pass  # one side has gone
+    finally:
+        slots.release()
+
+
+def _copy(source: socket.socket, sink: socket.socket) -> None:
+    """Copy until the source has ended, and tell the sink so."""
+    with suppress(OSError):
+        while data := source.recv(_BLOCK):
+            sink.sendall(data)
+    with suppress(OSError):
+        sink.shutdown(socket.SHUT_WR)
+
+
 def main() -> NoReturn:
     """Read the parameters, serve, and exit with the parent."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # exit at once, also if the parent ignored the signal
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     answers = os.dup(1)
     os.dup2(2, 1)  # output of the C++ code goes to stderr
-    line = sys.stdin.buffer.readline()
+    line, listener = _receive(socket.socket(fileno=os.dup(0)))
     if not line:
         os._exit(0)
-    answer = serve(json.loads(line))
+    order = json.loads(line)
+    sys.path += order["packages"]
+    answer = serve({**order, "port": 0 if listener else order["port"]})
+    if listener and "port" in answer:
+        threading.Thread(target=pass_on, args=(listener, answer["port"]), daemon=True).start()
     with suppress(BrokenPipeError):
         os.write(answers, json.dumps(answer).encode() + b"\n")
     os.close(answers)

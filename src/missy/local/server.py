@@ -10,8 +10,6 @@ import json
 import os
 import secrets
 import selectors
-import subprocess
-import sys
 import threading
 import time
 from contextlib import ExitStack, contextmanager, suppress
@@ -21,6 +19,7 @@ from typing import IO, TYPE_CHECKING, Any
 from missy import files, paths
 from missy.errors import MissyError, UsageError
 from missy.hints import to_install
+from missy.local.process import ServerProcess, given, package_folders
 from missy.secrets.redact import Secret
 
 if TYPE_CHECKING:
@@ -29,21 +28,23 @@ if TYPE_CHECKING:
     from typing import Self
 
 CONTEXT = 4096  # tokens
-_KEPT = (
-    "PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "MISSY_HOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH",
-    "PYTHONPATH", "VIRTUAL_ENV",
-)  # fmt: skip
 MAX_LOG_TAIL_BYTES = 4096  # bytes of the child's log that are kept
 
 
 class LocalServer:
-    """A running model server. `base_url` and `key` are those of an OpenAI endpoint; `pid` is the child's."""
+    """A running model server. `base_url` and `key` are those of an OpenAI endpoint.
 
-    def __init__(self, process: subprocess.Popen[bytes], key: Secret) -> None:
+    `pid` is that of the child, which is the launcher of its sandbox if it has one: it ends with it. `level` is that of the
+    sandbox, None if this machine has none.
+    """
+
+    def __init__(self, process: ServerProcess, key: Secret) -> None:
         self.key = key
         self.base_url = ""
-        self.pid = process.pid
-        self._process = process
+        self.pid = process.popen.pid
+        self.level = process.level
+        self._child = process
+        self._process = process.popen
         self._log = bytearray()
         self._reader = threading.Thread(target=self._keep_log, name="missy-local-log", daemon=True)
         self._reader.start()
@@ -60,9 +61,9 @@ class LocalServer:
             raise UsageError(
                 f"there is no model file {model}", hint="run: missy local install, or set model_path"
             )
-        server = cls(_spawn(), Secret(secrets.token_urlsafe(32)))
+        server = cls(ServerProcess(model, port), Secret(secrets.token_urlsafe(32)))
         try:
-            server._give_order(model, port)
+            server._child.send(server._order(model, port))
             server._await_ready(timeout)
         except BaseException:
             server.stop()
@@ -71,18 +72,9 @@ class LocalServer:
 
     def stop(self) -> None:
         """End the child and wait until it is gone. May be called again."""
-        process = self._process
-        if process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(timeout=2)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        self._child.stop()
         self._reader.join(timeout=1)
-        for pipe in (process.stdin, process.stdout, process.stderr):
-            with suppress(OSError):
-                _given(pipe).close()
+        self._child.close_pipes()
 
     def wait(self) -> int:
         """Block until the child ends by itself; returns its exit code, negative for a signal."""
@@ -96,23 +88,20 @@ class LocalServer:
     ) -> None:
         self.stop()
 
-    def _give_order(self, model: Path, port: int) -> None:
-        order = {
-            "model": str(model),
+    def _order(self, model: Path, port: int) -> dict[str, Any]:
+        return {
+            "model": os.path.realpath(model),
             "key": self.key.reveal(),
             "port": port,
             "n_ctx": CONTEXT,
             "threads": _threads(),
+            "packages": package_folders(),
         }
-        pipe = _given(self._process.stdin)
-        with suppress(BrokenPipeError):  # it exited at once: _await_ready reports its error
-            pipe.write(json.dumps(order).encode() + b"\n")
-            pipe.flush()
 
     def _await_ready(self, timeout: float) -> None:
-        answer = json.loads(_read_line(_given(self._process.stdout), timeout) or b"{}")
+        answer = json.loads(_read_line(given(self._process.stdout), timeout) or b"{}")
         if "url" in answer:
-            self.base_url = answer["url"] + "/v1"
+            self.base_url = (self._child.url or answer["url"]) + "/v1"
             return
         if answer.get("missing"):
             raise UsageError(
@@ -137,7 +126,7 @@ class LocalServer:
 
     def _keep_log(self) -> None:
         """Read the child's stderr while it runs: a full pipe would block it. Keeps the beginning."""
-        source = _given(self._process.stderr)
+        source = given(self._process.stderr)
         with suppress(OSError, ValueError):
             while block := os.read(source.fileno(), 4096):
                 self._log += block[: MAX_LOG_TAIL_BYTES - len(self._log)]
@@ -189,19 +178,6 @@ def _is_held(path: Path) -> bool:
     return False
 
 
-def _spawn() -> subprocess.Popen[bytes]:
-    """Start the child. -P: modules in the current folder must not shadow ours."""
-    return subprocess.Popen(
-        [sys.executable, "-P", "-m", "missy.local.child"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={name: os.environ[name] for name in _KEPT if name in os.environ},
-        umask=0o077,
-        start_new_session=True,  # Ctrl-C in a chat cancels an answer, not the server
-    )
-
-
 def _threads() -> int:
     """Return the number of threads, all cores but one: with all cores, a busy machine is ten times slower."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -222,8 +198,3 @@ def _read_line(pipe: IO[bytes], timeout: float) -> bytes:
                 return b""
             line += block
     return line
-
-
-def _given(pipe: IO[bytes] | None) -> IO[bytes]:
-    assert pipe is not None
-    return pipe

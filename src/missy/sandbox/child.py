@@ -162,13 +162,18 @@ def mount_all(plan: dict[str, list[str]]) -> None:
             _attach(tree, path)
 
 
+def raise_loopback() -> None:
+    """Bring loopback up, in the network of the box."""
+    file = _call("socket", _libc.socket(2, 1, 0))
+    request = struct.pack("16sH14x", b"lo", 1)  # IFF_UP
+    _call("loopback", _libc.ioctl(file, 0x8914, request))
+    os.close(file)
+
+
 def open_listener(port: int, channel: int) -> None:
-    """Bring loopback up, listen on it, and hand the listener to the parent."""
+    """Listen on loopback, and hand the listener to the parent."""
     import socket
 
-    with socket.socket() as any_socket:
-        request = struct.pack("16sH14x", b"lo", 1)  # IFF_UP
-        _call("loopback", _libc.ioctl(any_socket.fileno(), 0x8914, request))
     with socket.socket() as listener, socket.socket(fileno=channel) as parent:
         listener.bind(("127.0.0.1", port))
         listener.listen(64)
@@ -223,6 +228,9 @@ def grant_paths(plan: dict[str, list[str]], *, is_full: bool) -> None:
             f"Landlock {path}", _LANDLOCK_ADD, ctypes.c_int(rules), ctypes.c_int(1), rule, ctypes.c_uint(0)
         )
         os.close(file)
+    if (port := int(plan["bind"][0])) >= 0 and abi >= 4 and not is_full:
+        rule = struct.pack("=QQ", 1, port)
+        _syscall("Landlock", _LANDLOCK_ADD, ctypes.c_int(rules), ctypes.c_int(2), rule, ctypes.c_uint(0))
     _syscall("Landlock", _LANDLOCK_RESTRICT, ctypes.c_int(rules), ctypes.c_uint(0))
     os.close(rules)
 
@@ -236,6 +244,8 @@ def install_filter(program: bytes) -> None:
 
 def become(plan: dict[str, list[str]], *, is_full: bool) -> NoReturn:
     """Put the last walls up and become the program."""
+    if not is_full:  # there, process 1 ends with the launcher, and this one with process 1
+        _call("pdeathsig", _libc.prctl(_PDEATHSIG, _SIGKILL, 0, 0, 0))
     os.chdir(plan["cwd"][0])
     limit(plan)
     grant_paths(plan, is_full=is_full)
@@ -298,6 +308,8 @@ def first_process(plan: dict[str, list[str]], report: int, channel: int) -> NoRe
     import _signal  # type: ignore[import-not-found]  # what `signal` is made of, without its enums
 
     _call("pdeathsig", _libc.prctl(_PDEATHSIG, _SIGKILL, 0, 0, 0))
+    if channel >= 0 or int(plan["bind"][0]) >= 0:
+        raise_loopback()
     if channel >= 0:
         open_listener(int(plan["listen"][0]), channel)
     mount_all(plan)  # after the last import: the standard library may be covered now

@@ -41,6 +41,9 @@ _XATTR = {"setxattr": (188, 5), "lsetxattr": (189, 6), "fsetxattr": (190, 7), "s
           "removexattrat": (466, 466)}  # fmt: skip
 _CLONE, _SOCKET, _SOCKETPAIR, _IOCTL = (56, 220), (41, 198), (53, 199), (16, 29)
 _CLONE3 = 435
+_CONNECT, _SENDTO, _SENDMSG, _SENDMMSG = (42, 203), (44, 206), (46, 211), (307, 269)
+_FAST_OPEN = 0x20000000  # a flag with which the three connect
+_TYPE_MASK, _STREAM, _TCP = 0xF, 1, 6
 ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 
 _NAMESPACES = 0x7E020000  # every CLONE_NEW flag that clone takes
@@ -48,14 +51,25 @@ _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 AF_UNIX, AF_INET, AF_INET6 = 1, 2, 10
 _X32 = 0x40000000
 ALLOW, KILL, ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
-_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-_NR, _ARCH, _ARG0, _ARG1 = 0, 4, 16, 24  # offsets in struct seccomp_data; the low half of an argument
+_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN, _AND = 0x20, 0x15, 0x35, 0x45, 0x06, 0x54
+_NR, _ARCH, _ARG0, _ARG1, _ARG2, _ARG3 = (
+    0,
+    4,
+    16,
+    24,
+    32,
+    40,
+)  # offsets in struct seccomp_data; the low half of an argument
 
 Line = tuple[int, int, int, int]
 
 
-def make_filter(machine: str, *, network: bool) -> bytes | None:
-    """Return the program for an architecture, None for one whose numbers are not known: then there is no sandbox."""
+def make_filter(machine: str, *, network: bool, serves: bool = False) -> bytes | None:
+    """Return the program for an architecture, None for one whose numbers are not known: then there is no sandbox.
+
+    `network` allows the sockets of a network that is the box's own; `serves`, in the network of the machine, TCP sockets
+    that listen and accept, and never connect.
+    """
     if machine not in ARCHITECTURES:
         return None
     column, arch = ARCHITECTURES[machine]
@@ -73,7 +87,12 @@ def make_filter(machine: str, *, network: bool) -> bytes | None:
         [(_LOAD, 0, 0, _ARG0), (_ANY_BIT, 0, 1, _NAMESPACES), _error(errno.EPERM), (_RETURN, 0, 0, ALLOW)],
     )
     families = (AF_INET, AF_INET6) if network else ()
-    lines += _case(_SOCKET[column], _one_of(_ARG0, families, errno.EAFNOSUPPORT))
+    lines += _case(_SOCKET[column], _TCP_ALONE if serves else _one_of(_ARG0, families, errno.EAFNOSUPPORT))
+    if serves:
+        lines += _case(_CONNECT[column], [_error(errno.EACCES)])
+        for numbers, flags in ((_SENDTO, _ARG3), (_SENDMSG, _ARG2), (_SENDMMSG, _ARG3)):
+            refused = [(_ANY_BIT, 0, 1, _FAST_OPEN), _error(errno.EACCES), (_RETURN, 0, 0, ALLOW)]
+            lines += _case(numbers[column], [(_LOAD, 0, 0, flags), *refused])
     lines += _case(_SOCKETPAIR[column], _one_of(_ARG0, (AF_UNIX,), errno.EAFNOSUPPORT))
     terminal = [
         (_EQUAL, 1, 0, _TIOCSTI),
@@ -105,3 +124,9 @@ def _one_of(offset: int, allowed: tuple[int, ...], error: int) -> list[Line]:
 
 def _error(number: int) -> Line:
     return (_RETURN, 0, 0, ERRNO | number)
+
+
+_TCP_ALONE = [
+    (_LOAD, 0, 0, _ARG0), (_EQUAL, 0, 7, AF_INET), (_LOAD, 0, 0, _ARG1), (_AND, 0, 0, _TYPE_MASK), (_EQUAL, 0, 4, _STREAM),
+    (_LOAD, 0, 0, _ARG2), (_EQUAL, 1, 0, 0), (_EQUAL, 0, 1, _TCP), (_RETURN, 0, 0, ALLOW), _error(errno.EAFNOSUPPORT),
+]  # fmt: skip

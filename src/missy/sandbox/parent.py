@@ -24,6 +24,7 @@ MAX_OUTPUT_BYTES = 64 << 20  # of a program, after which it is ended
 MAX_KEPT_BYTES = 8 << 20  # of its output
 _TAIL_BYTES = 64 << 10
 _TERM_SECONDS = 2.0
+_CLOSE_SECONDS = 10.0  # to wait for a launcher that kills what is left
 _WAKE_SECONDS = 0.2
 _MAX_REPORT_BYTES = 4096
 
@@ -94,7 +95,11 @@ class Box:
             self._report = -1
         if self.listener is not None:
             self.listener.close()
-        return self.process.wait()
+        try:
+            return self.process.wait(_CLOSE_SECONDS)
+        except subprocess.TimeoutExpired:  # the launcher was stopped: all others end with it
+            self.process.kill()
+            return self.process.wait()
 
 
 def _receive(channel: socket.socket) -> socket.socket | None:

@@ -45,6 +45,8 @@ PROTECTED = (
     ".husky", ".mcp.json", ".pre-commit-config.yaml", ".devcontainer", ".circleci", ".gitmodules",
 )  # fmt: skip
 PRIVATE = "/tmp"  # a file system of its own, at `full`
+FLOOR_PROCESSES = 8192  # of the user, all programs together: a desktop has a thousand threads of its own
+_UNLIMITED = (1 << 64) - 1
 
 
 class Limits(NamedTuple):
@@ -64,6 +66,7 @@ class Plan(NamedTuple):
     `hide` is covered before the workspace is put back, `veil` after that.
     `probe`: the launcher tries these five ways out instead of starting a program.
     `listen`: at `full`, a listener on loopback is handed to the parent, which is the program's only network.
+    `bind`: the program is a server, see `serve_plan`; -1 for none.
     """
 
     level: Level
@@ -79,6 +82,7 @@ class Plan(NamedTuple):
     environ: tuple[tuple[str, str], ...] = ()
     home: str = PRIVATE
     listen: int = 0
+    bind: int = -1
     probe: tuple[str, ...] = ()
     writes_workspace: bool = True
     limits: Limits = Limits()
@@ -89,6 +93,7 @@ class Plan(NamedTuple):
             ("level", self.level),
             ("cwd", self.cwd),
             ("listen", str(self.listen)),
+            ("bind", str(self.bind)),
         ]
         pairs += [("filter", self.filter.hex()), *zip(("argv",) * len(self.argv), self.argv, strict=True)]
         own = [self.workspace] if self.workspace else []
@@ -106,6 +111,27 @@ class Plan(NamedTuple):
         pairs += _many("env", (f"{name}={value}" for name, value in self.environ))
         pairs += [(f"limit_{name}", str(value)) for name, value in self.limits._asdict().items()]
         return b"".join(_field(name) + _field(value) for name, value in pairs)
+
+
+def serve_plan(
+    level: Level,
+    argv: tuple[str, ...],
+    program: bytes,
+    read: tuple[str, ...],
+    hide: tuple[str, ...],
+    *,
+    port: int,
+) -> Plan:
+    """Return the plan of a server on loopback, which reads what it is given and writes nothing but its own /tmp.
+
+    At `full` its network is its own. At `floor` it may bind `port`, 0 for a free one; the filter, made with `serves`,
+    lets it connect to nothing. It runs for as long as its parent does, and a model may need all memory.
+    """
+    limits = Limits(cpu=_UNLIMITED, file_size=1 << 20, memory=_UNLIMITED)
+    return Plan(
+        level, argv, "/", "", program, read=read, hide=hide, home=PRIVATE if level == "full" else "", bind=port,
+        limits=limits if level == "full" else limits._replace(processes=FLOOR_PROCESSES),
+    )  # fmt: skip
 
 
 def _many(name: str, values: Iterable[str]) -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ from missy.errors import MissyError, UsageError
 from missy.net import egress
 from missy.sandbox import parent, probe
 from missy.sandbox.filter import make_filter
-from missy.sandbox.plan import PRIVATE, PROTECTED, SYSTEM, Limits, Plan, search_path, within
+from missy.sandbox.plan import FLOOR_PROCESSES, PRIVATE, PROTECTED, SYSTEM, Limits, Plan, search_path, within
 from missy.toolbox import schemas
 from missy.toolbox.arguments import Arguments
 from missy.toolbox.base import Output, Prepared, ToolFailed
@@ -32,7 +32,6 @@ MAX_WORDS = 256
 MAX_STDIN_BYTES = 1 << 20
 _KEPT = ("LANG", "LC_ALL", "LC_CTYPE", "TZ")
 _PROXIES = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
-_FLOOR_PROCESSES = 8192  # of the user, all programs together: a desktop has a thousand threads of its own
 _FLOOR_WARNING = (
     "at this level the command may also write .git and other files of the workspace that run later"
 )
@@ -149,7 +148,7 @@ class Run:
             environ=self._environ(home),
             home=home,
             listen=egress.PORT if self._network else 0,
-            limits=Limits() if self._level == "full" else Limits(processes=_FLOOR_PROCESSES),
+            limits=Limits() if self._level == "full" else Limits(processes=FLOOR_PROCESSES),
         )
         try:
             done = parent.run(
