@@ -6,6 +6,7 @@ import json
 import threading
 
 import pytest
+import yaml
 
 from tests.command import Command
 from tests.configuration import load
@@ -80,8 +81,51 @@ def test_set_changes_its_own_characters(missy, args, old, new):
 
 
 @pytest.mark.parametrize(
+    ("key", "value", "written"),
+    [
+        ("tools.use", "read,list", {"use": ["read", "list"]}),
+        ("tools.allow", "run: git status", {"allow": ["run: git status"]}),
+        ("tools.limits.rounds", "5", {"limits": {"rounds": 5}}),
+        ("tools.sandbox.network", "tool", {"sandbox": {"network": "tool"}}),
+        ("serve.entries", "[local]", {"entries": ["local"]}),
+        ("serve.listen", "127.0.0.1:9", {"listen": "127.0.0.1:9"}),
+        ("serve.store", "$LEDGER_URL", {"store": "$LEDGER_URL"}),
+        ("audit.keep", "5", {"keep": 5}),
+        ("batch.keep_days", "30", {"keep_days": 30}),
+    ],
+)
+def test_set_knows_the_keys_of_every_section(missy, key, value, written):
+    """Keys of `tools`, `serve`, `audit` and `batch` are set and unset like any other, those of a part too."""
+    missy.config("# mine\n")
+    ran = missy.inside("config", "set", key, value)
+    assert ran.code == 0, ran.err
+    section = key.partition(".")[0]
+    assert yaml.safe_load((missy.home / "config.yaml").read_text()) == {section: written}
+    assert missy.inside("config", "validate").code == 0
+    ran = missy.inside("config", "unset", key)
+    assert ran.code == 0, ran.err
+
+
+def test_set_takes_one_alias(missy):
+    """One alias of the gateway is a key of its own, and its name may hold dots."""
+    missy.config("serve: {entries: [local]}\n")
+    ran = missy.inside("config", "set", "serve.aliases.fast-1.5", "local")
+    assert ran.code == 0, ran.err
+    told = yaml.safe_load((missy.home / "config.yaml").read_text())
+    assert told == {"serve": {"entries": ["local"], "aliases": {"fast-1.5": "local"}}}
+
+
+@pytest.mark.parametrize(
     ("args", "said", "hint"),
     [
+        (("tools.limits.round", "5"), "is not a key", "did you mean tools.limits.rounds?"),
+        (("serve.entires", "local"), "is not a key", "did you mean serve.entries?"),
+        (("rounds", "5"), "is not a key", "did you mean tools.limits.rounds?"),
+        (
+            ("serve.store", "postgresql://a:pw@h/d"),
+            "cannot be an argument",
+            "config set serve.store vault://NAME",
+        ),
         (("providers.groq.modle", "x"), "is not a key", "did you mean providers.groq.model?"),
         (("providers.my.box.timout", "x"), "is not a key", "did you mean providers.my.box.timeout?"),
         (("network.alowed_hosts", "x"), "is not a key", "did you mean network.allowed_hosts?"),

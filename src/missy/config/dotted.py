@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from missy.config import fields, kept_fields
+from missy.config import fields, kept_fields, serve_fields, tool_fields
 from missy.config.schema import is_reference, nearest
 from missy.errors import UsageError
 from missy.masking import may_be_secret, names_secret
@@ -22,13 +22,26 @@ if TYPE_CHECKING:
     Table = dict[str, Field]  # the keys of an entry
 
 _PART = re.compile(r'"([^"]*)"|([^."]+)')
+
+
+def _section(*own: Field, **parts: tuple[Field, ...]) -> dict[str, Field | None]:
+    """Return the keys of a section by name; a part of it is None, and its keys are `PART.KEY`."""
+    keys: dict[str, Field | None] = {field.name: field for field in own}
+    for part, inner in parts.items():
+        keys[part] = None
+        keys |= {f"{part}.{field.name}": field for field in inner}
+    return keys
+
+
 _SECTIONS = {
-    "network": fields.NETWORK,
-    "budget": fields.BUDGET,
-    "sessions": fields.SESSIONS,
-    "run": fields.RUN,
-    "audit": kept_fields.AUDIT,
-    "batch": kept_fields.BATCH,
+    "network": _section(*fields.NETWORK),
+    "budget": _section(*fields.BUDGET),
+    "sessions": _section(*fields.SESSIONS),
+    "run": _section(*fields.RUN),
+    "audit": _section(*kept_fields.AUDIT),
+    "batch": _section(*kept_fields.BATCH),
+    "tools": _section(*tool_fields.TOOLS, sandbox=tool_fields.SANDBOX, limits=tool_fields.LIMITS),
+    "serve": _section(*serve_fields.SERVE),
 }
 
 
@@ -78,12 +91,15 @@ def _split(key: str) -> tuple[list[str], bool]:
 
 
 def _in_section(root: str, rest: list[str], key: str, table: Table) -> KeyLocation:
-    own = {field.name: field for field in _SECTIONS[root]}
+    own = _SECTIONS[root]
     if not rest:
         return KeyLocation([root], None)
-    if len(rest) > 1 or rest[0] not in own:
+    if (name := ".".join(rest)) in own:
+        return KeyLocation([root, *rest], own[name])
+    field = own.get(rest[0])
+    if field is None or not _holds(field, "object"):
         raise _unknown(key, [f"{root}.{name}" for name in own], table)
-    return KeyLocation([root, rest[0]], own[rest[0]])
+    return KeyLocation([root, rest[0], ".".join(rest[1:])], field)  # for example one alias
 
 
 def _in_role(rest: list[str], key: str, table: Table) -> KeyLocation:
@@ -141,7 +157,7 @@ def _every_key(table: Table) -> Iterator[tuple[str, str]]:
     """Yield every key as (name, dotted key)."""
     yield "default_provider", "default_provider"
     for root, section in _SECTIONS.items():
-        yield from ((field.name, f"{root}.{field.name}") for field in section)
+        yield from ((name.rpartition(".")[2], f"{root}.{name}") for name in section)
     yield from ((name, f"providers.ENTRY.{name}") for name in table)
 
 
@@ -219,5 +235,7 @@ def _refuse_secrets(name: str, value: Any, location: KeyLocation, holder: str = 
 def _is_secret(name: str, value: str, location: KeyLocation, holder: str) -> bool:
     if name in ("api_key", "api_keys"):
         return True
+    if location.steps[0] == "serve" and name == "store":
+        return "@" in value  # the URL of a database may hold its password
     mapping = {"headers", "query"} & {holder, location.steps[2] if len(location.steps) == 4 else ""}
     return bool(mapping) and (names_secret(name) or may_be_secret(value))

@@ -30,7 +30,7 @@ _TEMPLATE = (
     api_key: null
     api_keys: []                  # a pool, tried in order when a key is refused or out of quota
     base_url: null                # any Chat Completions endpoint; null: https://api.openai.com/v1
-    timeout: 30                   # seconds of silence allowed: connect, first sign of life, between signs of life
+    timeout: 30                   # idle timeout in seconds: while connecting, and without any byte
     patience: null                # seconds without progress (text, thinking, a call); null: 10 x timeout
     deadline: null                # seconds for the whole answer; null: no limit
     headers: {}                   # more HTTP headers for this endpoint alone; values as for api_key, or plain text
