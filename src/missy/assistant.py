@@ -50,6 +50,11 @@ class _Face:
         return cls(load_chosen(str(config) if config is not None else None, KINDS), notice=notice)
 
     @property
+    def runtime(self) -> Runtime:
+        """What stands behind it: for the rooms of Missy itself."""
+        return self._runtime
+
+    @property
     def config(self) -> Config:
         """The configuration as it was looked at last."""
         return self._runtime.config

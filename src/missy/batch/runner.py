@@ -87,6 +87,7 @@ class Runner:
         self._reader = RowReader(job.plan)
         self.purse = self._make_purse()
         self.total = 0
+        self._append = journal.append
 
     def _make_purse(self) -> Purse:
         """Look up the price. Raises UsageError for a limit that cannot be kept."""
@@ -128,12 +129,46 @@ class Runner:
                 request = self._request._replace(messages=messages_of(prompt))
             except BadRow as error:
                 out = row_out(row.number, id_, text="", kind="bad_input", error=error, nano=0)
-                self._drive.commits.append(row.number, hash_, "bad_input", 0, 0, out)
+                self._append(row.number, hash_, "bad_input", 0, 0, out)
                 continue
             item = Item(row.number, hash_, id_, request)
             if self._options.get("tpm") is not None:
                 item.tokens = estimate.input_tokens(request) / 2 + (request.max_tokens or OUTPUT_GUESS)
             yield item
+
+    def has_line(self, row: int) -> bool:
+        """Tell whether a row has a line in the journal."""
+        return bool(self._journal.state(row))
+
+    def append(self, item: Item, kind: str, nano: int | None, tokens: int, out: bytes) -> None:
+        """Write the line of a row that was answered elsewhere. Raises MissyError."""
+        self._append(item.number, item.hash, kind, nano, tokens, out)
+
+    def sync(self) -> None:
+        """Force the journal to the disk. Raises MissyError."""
+        self._journal.sync()
+
+    def ready_provider(self) -> Provider:
+        """Return the provider, with all loaded that its first request needs: a loop that waits for it would count wrong."""
+        provider = self._ground.runtime.provider(self._entry)
+        provider.preview(self._request)
+        return provider
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every row has a line."""
+        return all(map(self._journal.state, own_rows(self._job, self.total)))
+
+    def finish(self) -> tuple[int, Path | None]:
+        """Write OUT where every row has a line. Returns the exit code, and the file."""
+        numbers = own_rows(self._job, self.total)
+        if not self.is_complete:
+            return INCOMPLETE, None
+        out, path = self._job.told.get("out"), None
+        if out is not None:
+            path = paths.expand(out)
+            write_out(path, out_lines(self._job, self._journal, self.total))
+        return INCOMPLETE if any(self._journal.state(row) == "fail" for row in numbers) else 0, path
 
     def dry_run(self) -> dict[str, Any]:
         """Return what a run would do, with the first request masked. Nothing is sent."""
@@ -157,12 +192,13 @@ class Runner:
         pace.tell(governor, now)
         try:
             async with async_answering(runtime):
-                provider = await asyncio.to_thread(self._ready_provider)
+                provider = await asyncio.to_thread(self.ready_provider)
                 sheet = SpendSheet(
                     self._ground.ledger, runtime.config, self._entry, self._request.model, self.purse.source
                 )
                 around = Around(provider, governor, pace, self.purse, sheet, self._journal, self._lock)
                 self._drive = drive = Drive(around, on_stored=self._on_stored)
+                self._append = drive.commits.append
                 if signals is not None:
                     signals(drive)
                 progress = Progress(self._job, self._journal, drive, self.purse, self.total)
@@ -176,12 +212,6 @@ class Runner:
             pace.leave()
             self._note_lost()
         return self._outcome(drive, progress)
-
-    def _ready_provider(self) -> Provider:
-        """Return the provider, with all loaded that its first request needs: a loop that waits for it would count wrong."""
-        provider = self._ground.runtime.provider(self._entry)
-        provider.preview(self._request)
-        return provider
 
     def _governor(self, now: float) -> Governor:
         options, entry = self._options, self._entry
@@ -214,16 +244,11 @@ class Runner:
 
     def _outcome(self, drive: Drive, progress: Progress) -> Outcome:
         stopped, totals = drive.stopped, self._journal.totals
-        out = self._job.told.get("out")
         if stopped is not None:
             code = stopped.error.exit_code if isinstance(stopped.error, LimitError) else stopped.code
             return Outcome(code, stopped.error, progress.snapshot(), _some(totals.failed))
-        path = None
-        if out is not None:
-            path = paths.expand(out)
-            write_out(path, out_lines(self._job, self._journal, self.total))
-        failed = any(self._journal.state(row) == "fail" for row in own_rows(self._job, self.total))
-        return Outcome(INCOMPLETE if failed else 0, None, progress.snapshot(), _some(totals.failed), path)
+        code, path = self.finish()
+        return Outcome(code, None, progress.snapshot(), _some(totals.failed), path)
 
 
 def own_rows(job: Job, total: int) -> range:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from missy.cli.app import App, notice
+from missy.cli.batch_options import row_options
 from missy.cli.commands.batch_jobs import cancel, delete, export, list_, merge, status
-from missy.cli.param_types import CONCURRENCY, DOLLARS, SHARD, TEMPERATURE
+from missy.cli.commands.batch_remote import collect, submit
+from missy.cli.param_types import CONCURRENCY, DOLLARS, SHARD
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from missy.batch.job import Job
     from missy.batch.runner import Outcome
 
-_COUNT = click.IntRange(1)
 _RATE = click.FloatRange(0, min_open=True)
 
 
@@ -36,27 +37,7 @@ def command() -> None:
 
 @command.command()
 @click.argument("input_", metavar="IN")
-@click.option(
-    "--out", "-o", metavar="OUT", help="A .jsonl, .csv or .parquet file; default: stdout, as JSON Lines."
-)
-@click.option("--provider", "-p", metavar="ENTRY", help="The entry to ask, and no other.")
-@click.option("--model", "-m", metavar="M", help="The model, instead of the entry's.")
-@click.option(
-    "--column", metavar="NAME", help="The column that holds the prompt; default: prompt, or messages."
-)
-@click.option(
-    "--template", metavar="T", help="The prompt, with {column} for a value and {{ for a brace; or @FILE."
-)
-@click.option(
-    "--id", "id_", metavar="COL", help="The column that names a row in OUT; default: id, if there is one."
-)
-@click.option("--job", metavar="NAME", help="The name of the job; default: that of IN.")
-@click.option("--system", "-s", metavar="TEXT", help="Instructions that come before each prompt.")
-@click.option(
-    "--schema", metavar="SCHEMA", help="What each answer must fit: a file, JSON, or 'name str, age int'."
-)
-@click.option("--max-tokens", metavar="N", type=_COUNT, help="The longest answer, in tokens.")
-@click.option("--temperature", metavar="T", type=TEMPERATURE, help="0 to 2.")
+@row_options
 @click.option(
     "--concurrency",
     metavar="N",
@@ -72,7 +53,6 @@ def command() -> None:
 @click.option(
     "--changed", is_flag=True, help="Ask the rows again that were changed since they were answered."
 )
-@click.option("--limit", metavar="N", type=_COUNT, help="The first N rows alone.")
 @click.option("--shard", metavar="I/N", type=SHARD, help="This part of the rows alone, from 1/N to N/N.")
 @click.option(
     "--dry-run", is_flag=True, help="Print the number of rows, the first request and the cost; send nothing."
@@ -134,7 +114,7 @@ def resume(app: App, /, name: str, retry_failed: bool, max_cost: float | None, a
     return _run(app, job, read, retry_failed=retry_failed, changed=False, dry_run=False, as_json=as_json)
 
 
-for _one in (list_, status, export, merge, cancel, delete):
+for _one in (submit, collect, list_, status, export, merge, cancel, delete):
     command.add_command(_one)
 
 

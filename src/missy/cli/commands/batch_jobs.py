@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from missy.cli.app import emit, emit_json, notice
+from missy.cli.app import App, emit, emit_json, notice
+from missy.cli.commands.batch_remote import cancel_batches
 from missy.errors import IncompleteError
 from missy.plural import counted
 
@@ -101,8 +102,11 @@ def merge(names: tuple[str, ...], out: str | None) -> int:
 
 @click.command()
 @click.argument("name", metavar="NAME")
-def cancel(name: str) -> None:
-    """Stop the process that runs a job; what was answered is stored, and the job can be resumed.
+@click.pass_obj
+def cancel(app: App, name: str) -> None:
+    """Stop the process that runs a job, or cancel its batches at the provider.
+
+    What was answered is stored, and the job can be resumed.
 
     \b
     Example:
@@ -110,8 +114,13 @@ def cancel(name: str) -> None:
     """
     from missy.batch.job import Job
 
-    if Job.require(name).cancel():
+    job = Job.require(name)
+    if job.cancel():
         return notice(f"job {name} is told to stop")
+    if count := cancel_batches(app, job):
+        return notice(
+            f"cancelled {count} at the provider; to fetch what was answered: missy batch collect {name}"
+        )
     return notice(f"job {name} is not running")
 
 
