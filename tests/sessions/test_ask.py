@@ -260,6 +260,17 @@ def test_an_answer_that_fits_a_schema_is_kept_as_its_text(missy, serve, database
     assert [text for _, _, text in database.turns()] == ['{"age": 3}'] * 3
 
 
+@pytest.mark.parametrize(("finish", "code", "state"), [("stop", 0, "whole"), ("odd\ud800", 6, "cut")])
+def test_an_answer_is_kept_whatever_words_come_with_it(missy, serve, database, finish, code, state):
+    """Lone surrogates in the name of the model, in the reason of the end or in the text: all of it is stored and counted."""
+    missy.entry(serve(chat_stream("a\ud800b", finish=finish, model="m\ud800x")).url)
+    ran = missy.inside("ask", "--session", "s", "q")
+    assert (ran.code, "not stored" in ran.err, "not recorded" in ran.err) == (code, False, False)
+    assert database.turns() == [("q", state, "a\ufffdb")]
+    shown = missy.inside("sessions", "show", "s", "--json").json()["turns"][0]
+    assert shown["model"] == "m\ufffdx"
+
+
 def test_the_last_question_is_asked_again_with_its_schema(missy, serve, tmp_path):
     """However the schema was given, `retry` sends the same one, also from another process: a file may have changed since."""
     origin = serve(chat_stream('{"age": 3}'))

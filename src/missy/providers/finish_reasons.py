@@ -6,6 +6,7 @@ reason is not complete.
 
 from __future__ import annotations
 
+from missy.providers.surrogates import joined
 from missy.secrets.redact import redact
 
 _GOOD = frozenset({"stop", "eos", "eos_token", "end_turn", "stop_sequence", "tool_calls", "function_call"})
@@ -35,7 +36,7 @@ def reason_of(choice: dict[str, object]) -> str | None:
 
 def shown(word: str) -> str:
     """Return a server's word on one line, masked and shortened."""
-    return redact(" ".join(word.split()))[:MAX_REASON_CHARS]
+    return redact(" ".join(joined(word).split()))[:MAX_REASON_CHARS]
 
 
 def _plain(word: str) -> str:

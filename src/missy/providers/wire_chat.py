@@ -16,7 +16,7 @@ from missy.providers.content import read_content
 from missy.providers.counts import Length, chat_usage, other_model, place_number
 from missy.providers.finish_reasons import explain, is_good, reason_of
 from missy.providers.returned import Returned
-from missy.providers.surrogates import Halves
+from missy.providers.surrogates import Halves, joined
 from missy.providers.thinking import ThinkSplitter
 from missy.providers.toolcalls import ToolCallCollector
 
@@ -125,7 +125,7 @@ class ChatReply:
     def _take(self, data: dict[str, Any], part: str, complaint: object) -> list[Event]:
         events: list[Event] = []
         if self._model is None and isinstance(data.get("model"), str) and data["model"]:
-            self._model = data["model"]
+            self._model = joined(data["model"])
             notice = other_model(self._asked, self._model)
             events += [Notice(notice)] if notice else []
         choices = data.get("choices")

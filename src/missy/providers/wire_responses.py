@@ -209,7 +209,7 @@ class ResponsesReply:
         model = response.get("model") if isinstance(response, dict) else None
         if self._model is not None or not isinstance(model, str):
             return []
-        self._model = model
+        self._model = joined(model)
         notice = other_model(self._asked, self._model)
         return [Notice(notice)] if notice else []
 
