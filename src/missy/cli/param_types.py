@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 from math import isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from missy.errors import UsageError
+
+if TYPE_CHECKING:
+    _ParamType = click.ParamType[Any]
+else:  # click 8.2 has no parameters there
+    _ParamType = click.ParamType
 
 _AGE = re.compile(r"(\d{1,6})([hdw])")
 _UNIT_SECONDS = {"h": 3600, "d": 86_400, "w": 604_800}
@@ -27,7 +32,7 @@ class Number(click.FloatRange):
         return number
 
 
-class Concurrency(click.ParamType[Any]):
+class Concurrency(_ParamType):
     """A number of requests at a time, or `auto`, which is None."""
 
     name = "number"
@@ -37,7 +42,7 @@ class Concurrency(click.ParamType[Any]):
         return None if value == "auto" else click.IntRange(1, 1024).convert(value, param, ctx)
 
 
-class Shard(click.ParamType[Any]):
+class Shard(_ParamType):
     """A part of a job: `3/16`."""
 
     name = "shard"
