@@ -2,6 +2,7 @@
 # make demo-codex    a ChatGPT login from beginning to end, against a simulator: no account needed
 # make demo-chatgpt  Sign in with ChatGPT from beginning to end, against a simulator: no account needed
 # make demo-tools    the model reads and changes a file, and asks first: a scripted endpoint, no key needed
+# make demo-batch    200 prompts with a kill in the middle, then five to the local model: no key needed
 # make test    lint, types and all tests, in parallel: WORKERS=4 (how many at once)
 # make quick   the tests that wait for nothing and need no model: under a minute
 # make lint    ruff and the import rules
@@ -33,7 +34,7 @@ SAY := @printf 'missy: %s\n' >&2
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: demo demo-tools demo-codex demo-chatgpt test test-lowest test-frameworks frameworks-fit coverage quick lint types bench dist lock clean
+.PHONY: demo demo-batch demo-tools demo-codex demo-chatgpt test test-lowest test-frameworks frameworks-fit coverage quick lint types bench dist lock clean
 
 demo: $(VENV)/.local $(MODEL)
 	@MISSY_CONFIG= MISSY_HOME="$(HOME_OF_DEMO)" $(BIN)/missy ask --provider local "$$PROMPT"
@@ -78,6 +79,9 @@ coverage: $(VENV)/.dev $(MODEL)
 
 demo-tools: $(VENV)/.dev
 	@MISSY_CONFIG= $(BIN)/python -m tests.toolbox.demo
+
+demo-batch: $(VENV)/.dev $(MODEL)
+	@MISSY_CONFIG= $(BIN)/python -m tests.batch.demo "$(HOME_OF_DEMO)"
 
 demo-codex: $(VENV)/.dev
 	@MISSY_CONFIG= $(BIN)/python -m tests.simulator
