@@ -9,7 +9,7 @@ import pytest
 
 from missy.answering import driving
 from missy.net import bodies, core, scoped, transport, watched_body
-from missy.providers import driver
+from missy.providers import checked, driver
 from missy.spending import meter
 from missy.toolbox import drive
 
@@ -34,6 +34,9 @@ _NAMES = {
     "RuntimeError": "ValueError",  # what a generator says that is running already
     "asyncio": "time",
     "_astream": "_stream",
+    "_abegin": "_begin",
+    "_aopen": "_open",
+    "_arun": "_run",
     "tool_astream": "tool_stream",
 }
 
@@ -104,6 +107,7 @@ def plain(thing: object) -> str:
         (scoped.ScopedClient, scoped.AsyncScopedClient),
         (watched_body.SyncWatched, watched_body.AsyncWatched),
         (driver.drive, driver.adrive),
+        (checked._stream, checked._astream),
         (meter.MeteredProvider.stream, meter.MeteredProvider.astream),
         (driving.events, driving.aevents),
         (drive.tool_stream, drive.tool_astream),

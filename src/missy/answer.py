@@ -37,6 +37,10 @@ class Asked(Protocol):
     def meter(self) -> Meter | None:
         """What counts the cost; None before the answer begins."""
 
+    @property
+    def held_back(self) -> str:
+        """The text that has come and is not given out before it was checked."""
+
 
 class _Tally:
     """Common part of Answer and AsyncAnswer: `so_far` is the text received so far, without commentary.
@@ -99,6 +103,11 @@ class _Tally:
     def so_far(self) -> str:
         """The text received so far; after an error, the text before it."""
         return self._text.getvalue()
+
+    @property
+    def received(self) -> str:
+        """`so_far`; of an answer that must fit a schema and ended before it was checked, the unchecked text."""
+        return self.so_far or self._asked.held_back
 
     @property
     def cost(self) -> Decimal | None:

@@ -143,6 +143,66 @@ def test_an_answer_that_is_closed_is_kept_as_stopped(missy, serve):
         assert texts(origin.last) == [("user", "one"), ("assistant", "half"), ("user", "two")]
 
 
+HELD = (
+    sse(chat_chunk('{"age": ')),
+    sse(chat_chunk({"reasoning_content": "hm"})),
+)  # text first: it is held back
+
+
+@pytest.mark.parametrize("tools", [False, True])
+def test_text_that_was_not_checked_yet_is_kept_when_the_answer_is_closed(tools, missy, serve, tmp_path):
+    """An answer that must fit a schema shows no text before its end; stopped, its text is stored all the same."""
+    gate = Gate()
+    origin = serve(event_stream(*HELD, gate), chat_stream("whole"))
+    missy.entry(origin.url)
+    (tmp_path / "work").mkdir()
+    options = {"toolbox": library.Toolbox(workspace=str(tmp_path / "work"))} if tools else {}
+    with library.Missy.open() as m:
+        s = m.session("s")
+        answer = s.ask("one", schema="age int", **options)
+        assert isinstance(next(iter(answer)), library.Reasoning)
+        answer.close()
+        assert (answer.so_far, answer.received) == ("", '{"age": ')
+        assert [(turn.state, turn.answer) for turn in s.turns] == [("stopped", '{"age": ')]
+        gate.open()
+        s.ask("two").text()
+        assert texts(origin.last)[1] == ("assistant", '{"age": ')
+
+
+def test_text_that_was_not_checked_yet_is_kept_when_an_async_answer_is_closed(missy, serve):
+    """The async twin."""
+    gate = Gate()
+    missy.entry(serve(event_stream(*HELD, gate)).url)
+
+    async def go():
+        async with library.AsyncMissy.open() as m:
+            s = await m.session("s")
+            answer = s.ask("one", schema="age int")
+            assert isinstance(await anext(aiter(answer)), library.Reasoning)
+            await answer.aclose()
+            gate.open()
+            return [(turn.state, turn.answer) for turn in await s.turns()]
+
+    assert asyncio.run(go()) == [("stopped", '{"age": ')]
+
+
+@pytest.mark.parametrize(
+    "end",
+    [sse({"error": {"message": "overloaded", "type": "server_error"}}), sse("{broken"), Gate()],
+    ids=["an-error", "no-json", "silence"],
+)
+def test_text_that_was_not_checked_yet_is_kept_whatever_the_error(end, missy, serve):
+    """The endpoint fails, sends nonsense or says no more: the turn is cut, with its text."""
+    missy.entry(serve(event_stream(*HELD, end)).url, timeout=1, max_retries=0)
+    with library.Missy.open() as m:
+        s = m.session("s")
+        with pytest.raises(library.MissyError):
+            s.ask("one", schema="age int").text()
+        assert [(turn.state, turn.answer) for turn in s.turns] == [("cut", '{"age": ')]
+    if isinstance(end, Gate):
+        end.open()
+
+
 def test_a_deleted_session_stays_deleted(missy, serve):
     """A session that is deleted while it is answering: the answer comes whole, and is told not to be stored."""
     gate = Gate()

@@ -11,7 +11,9 @@ import pytest
 
 import missy as library
 from missy.spending.ledger import day_start
-from tests.servers import Gate, chat_chunk, chat_error, chat_stream, event_stream, sse
+from tests.command import SAFETY
+from tests.servers import Gate, chat_chunk, chat_error, chat_stream, event_stream, sse, tool_delta
+from tests.sessions.test_async import Holding
 from tests.spending.conftest import PRICE, usage
 
 PROMPT = "x" * 400  # 208 tokens at most, with the frame of the message
@@ -202,6 +204,40 @@ def test_a_repair_is_reserved_as_well(missy, budget):
     ran = missy.inside(*CALL, "--schema", "age int", "--max-cost", "0.002", "--json")
     assert (ran.code, ran.json()["error"]["type"], ran.json()["cost_usd"]) == (7, "budget", 0.001)
     assert len(origin.requests) == 1
+
+
+def test_a_call_of_unknown_cost_counts_as_what_it_could_have_cost(missy, at, tmp_path):
+    """An endpoint that answers with a model that nobody knows does not make the next call of the answer free."""
+    count = usage(200, 50)
+    looks = chat_stream(
+        tool_delta(0, "a", "list", "{}"), finish="tool_calls", usage=count, model="nobodys-model"
+    )
+    origin = at("api.openai.com", looks, chat_stream("hi", usage=count), model="gpt-4o")
+    (tmp_path / "work").mkdir()
+    with library.Missy.open() as m, pytest.raises(library.BudgetError) as raised:
+        box = library.Toolbox(use=["list"], workspace=str(tmp_path / "work"))
+        m.ask(PROMPT, max_tokens=50, max_cost=0.002, toolbox=box).text()
+    assert raised.value.spent == pytest.approx(0.001, abs=0.0005)
+    assert len(origin.requests) == 1
+
+
+def test_a_task_that_is_cancelled_while_it_reserves_gives_that_back(missy, budget, spend):
+    """Nothing was sent, so nothing stays reserved."""
+    origin = budget(day_usd=1)
+
+    async def go() -> None:
+        threads = Holding()
+        async with library.AsyncMissy.open() as m:
+            threads.hold(name="begin")
+            task = asyncio.create_task(m.ask(PROMPT, max_tokens=50).text())
+            await asyncio.wait_for(threads.held.wait(), SAFETY)
+            task.cancel()
+            asyncio.get_running_loop().call_soon(threads.let_go)
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    asyncio.run(go())
+    assert (spend("reserved"), origin.requests) == ([], [])
 
 
 def test_async_code_has_the_same_limits(budget):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 
 import pytest
 
@@ -20,6 +21,7 @@ from missy import (
     UsageError,
 )
 from tests.servers import chat_stream
+from tests.sessions.test_async import Holding
 from tests.toolbox.conftest import calls, results
 
 
@@ -270,6 +272,60 @@ def test_a_cancelled_async_answer_gives_its_question_up(missy, serve, workspace)
 
     asyncio.run(main())
     assert not (workspace / "b.txt").exists()
+
+
+def test_a_cancelled_async_answer_runs_no_further_call(missy, serve, workspace):
+    """Of a round of allowed calls, those that have not begun when the task is cancelled are not run."""
+    origin = serve(
+        calls(
+            ("run", {"argv": ["sleep", "60"]}),
+            ("write", {"path": "b.txt", "text": "new"}),
+        )
+    )
+    missy.entry(origin.url)
+
+    async def main():
+        loop, begun = asyncio.get_running_loop(), asyncio.Event()
+
+        def approve(question):
+            if question.action.tool == "write":  # all are asked first, then the first one runs
+                loop.call_soon_threadsafe(begun.set)
+            return True
+
+        async with AsyncMissy.open() as m:
+            box = Toolbox(use=["run", "write"], workspace=str(workspace))
+            task = asyncio.create_task(m.ask("go", toolbox=box, approve=approve).text())
+            await asyncio.wait_for(begun.wait(), 30)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asyncio.wait_for(task, 30)
+
+    asyncio.run(main())
+    assert not (workspace / "b.txt").exists()
+
+
+def test_a_task_that_is_cancelled_while_its_tools_open_leaves_no_file_open(missy, serve, workspace):
+    """The workspace that was opened meanwhile is closed again."""
+    missy.entry(serve(chat_stream("done")).url)
+
+    def opened():
+        links = [f"/proc/self/fd/{name}" for name in os.listdir("/proc/self/fd")]
+        return [path for path in links if os.path.exists(path) and os.path.realpath(path) == str(workspace)]
+
+    async def main():
+        threads = Holding()
+        async with AsyncMissy.open() as m:
+            threads.hold(name="Bench")
+            task = asyncio.create_task(m.ask("go", toolbox=Toolbox(workspace=str(workspace))).text())
+            await asyncio.wait_for(threads.held.wait(), 30)
+            task.cancel()
+            asyncio.get_running_loop().call_soon(threads.let_go)
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        threads.shutdown()
+
+    asyncio.run(main())
+    assert opened() == []
 
 
 def test_tools_and_a_toolbox_exclude_each_other(missy, serve):

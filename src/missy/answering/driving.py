@@ -95,9 +95,9 @@ async def aevents(runtime: Runtime, route: Route) -> AsyncIterator[Event]:
             except MissyError as error:
                 if is_begun or not route.has_others:
                     raise
-                import asyncio
+                from missy import threads
 
-                told, last = await asyncio.to_thread(route.move, error)
+                told, last = await threads.in_thread(route.move, error)
                 for text in told:
                     yield Notice(text)
                 if last is error:
@@ -112,19 +112,19 @@ async def aevents(runtime: Runtime, route: Route) -> AsyncIterator[Event]:
 
 def _stream(provider: Answering, route: Route) -> Iterator[Event]:
     if not route.request.in_loop:
-        return checked_stream(provider, route.request)
+        return checked_stream(provider, route.request, route.held)
     from missy.toolbox.drive import tool_stream
 
-    return tool_stream(provider, route.request, *route.tool_run())
+    return tool_stream(provider, route.request, *route.tool_run(), route.held)
 
 
 def _astream(provider: Answering, route: Route) -> AsyncIterator[Event]:
     if not route.request.in_loop:
-        return checked_astream(provider, route.request)
+        return checked_astream(provider, route.request, route.held)
     from missy.toolbox.drive import tool_astream
 
     run, around = route.tool_run()
-    return tool_astream(provider, route.request, run.on_loop(), around)
+    return tool_astream(provider, route.request, run.on_loop(), around, route.held)
 
 
 def _provider(runtime: Runtime, entry: Entry) -> Provider:

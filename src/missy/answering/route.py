@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from missy.config.fallbacks import in_cidrs, is_private
 from missy.errors import CredentialError, LimitError, MissyError, ProviderError, UsageError
 from missy.events import Notice, Usage
+from missy.providers.checked import HeldText
 from missy.spending.meter import Meter
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Route:
         self._prompt = prompt
         self.entry, self.request = runtime.plan(prompt, name, cast("AskOptions", self._options))
         self.meter = Meter(ledger, runtime.config)
+        self.held = HeldText()
         self._first = self.entry
         self._left = list(dict.fromkeys(self.entry.fallback))
         self.has_others = bool(self._left)
@@ -60,6 +62,11 @@ class Route:
     def model(self) -> str | None:
         """The model that it is asked for."""
         return self.request.model
+
+    @property
+    def held_back(self) -> str:
+        """The text that is not given out yet, because it must fit a schema."""
+        return self.held.text
 
     def tool_run(self) -> tuple[ToolRun, Surroundings]:
         """Return what the tools of the answer stand on. Only for a request that offers them."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from missy.sessions import delete, find, listing, search
+from missy.threads import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,12 +49,12 @@ class AsyncSessions:
 
     async def list(self, limit: int = 50) -> Listing:
         """See Sessions.list."""
-        return await asyncio.to_thread(self._sync.list, limit)
+        return await in_thread(self._sync.list, limit)
 
     async def search(self, words: str, limit: int = 20) -> Hits:
         """See Sessions.search."""
-        return await asyncio.to_thread(self._sync.search, words, limit)
+        return await in_thread(self._sync.search, words, limit)
 
     async def delete(self, *wanted: str) -> int:
         """See Sessions.delete."""
-        return await asyncio.to_thread(self._sync.delete, *wanted)
+        return await in_thread(self._sync.delete, *wanted)

@@ -88,6 +88,7 @@ class Tally:
         return self._outcome(
             "whole",
             answer,
+            text=answer.so_far,
             model=done.model,
             finish_reason=done.finish_reason,
             request_id=done.request_id,
@@ -98,22 +99,20 @@ class Tally:
     def ended(self, answer: _Tally, error: BaseException) -> Outcome:
         """Return the outcome of an incomplete answer: stopped by the caller, cut off, or failed before its first text."""
         if not isinstance(error, Exception):
-            return self._outcome("stopped", answer)
-        state = "cut" if answer.so_far or isinstance(error, IncompleteError) else "failed"
+            return self._outcome("stopped", answer, text=answer.received)
+        state = "cut" if answer.received or isinstance(error, IncompleteError) else "failed"
         known: dict[str, Any] = {}
         if isinstance(error, MissyError):
             known["request_id"] = error.request_id
-        text = answer.so_far
         if isinstance(error, IncompleteError):
             known |= {"finish_reason": error.finish_reason, "model": error.model}
-            text = text or error.text  # held back, because the answer had to fit a schema
-        return self._outcome(state, answer, text=text, **known)
+        return self._outcome(state, answer, text=answer.received, **known)
 
-    def _outcome(self, state: str, answer: _Tally, *, text: str | None = None, **known: Any) -> Outcome:
+    def _outcome(self, state: str, answer: _Tally, *, text: str, **known: Any) -> Outcome:
         usage, cost = answer.usage or Usage(), answer.cost
         return Outcome(
             state,
-            answer.so_far if text is None else text,
+            text,
             self.reasoning,
             in_tok=usage.input_tokens,
             out_tok=usage.output_tokens,

@@ -25,6 +25,7 @@ class Unasked:
     """Who will be asked for an answer that has not begun. See `missy.answer.Asked`."""
 
     model = fallback_from = meter = None
+    held_back = ""
 
     def __init__(self, provider: str = "") -> None:
         self.provider = provider
@@ -55,12 +56,12 @@ class Recorder:
     def keep(self) -> None:
         """Store what has been received so far. A failure does not stop the answer: it is reported at the end."""
         self._kept_at = monotonic()
-        so_far = self.answer.so_far
-        if len(so_far) == self._kept:
+        received = self.answer.received
+        if len(received) == self._kept:
             return
-        self._kept = len(so_far)
+        self._kept = len(received)
         try:
-            turns.flush(self._store, self._turn, so_far, self._tally.reasoning)
+            turns.flush(self._store, self._turn, received, self._tally.reasoning)
         except MissyError:
             self._kept_at += 60
 
@@ -101,7 +102,7 @@ def waiting(who: str) -> str:
 
 def untold(answer: _Tally, error: MissyError) -> str:
     """Return the notice that the received part was not stored, when another error is raised."""
-    return f"{error.message} (received before: {counted(len(answer.so_far), 'character')})"
+    return f"{error.message} (received before: {counted(len(answer.received), 'character')})"
 
 
 def host_of(entry: Entry) -> str | None:

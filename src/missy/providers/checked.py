@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import aclosing, closing
+from typing import TYPE_CHECKING, Any
 
 from missy.errors import BadReply, IncompleteError, MissyError, SchemaMismatch
 from missy.events import Done, Message, Notice, Text, ToolCall, Usage
@@ -19,12 +20,25 @@ if TYPE_CHECKING:
     from missy.structured.schema import Schema
 
 
+class HeldText:
+    """The text that has come and is not given out before it was checked: it stays here if the answer ends early."""
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return "".join(self.pieces)
+
+
 class CheckedAnswer:
     """The state over one or two calls: `request` is the next one to send, None at the end."""
 
-    def __init__(self, request: Request, schema: Schema) -> None:
+    def __init__(self, request: Request, schema: Schema, held: HeldText) -> None:
         self.request: Request | None = request
         self._schema = schema
+        self._held = held
         self._may_repair = request.repair
         self._usage: Usage | None = None
         self._begin()
@@ -40,6 +54,7 @@ class CheckedAnswer:
         match event:
             case Text(commentary=False):
                 self._text.append(event.text)
+                self._held.pieces = self._text
                 self._length += len(event.text)
                 self._check_length()
             case Usage():
@@ -116,38 +131,50 @@ def _repaired(request: Request, text: str, error: SchemaMismatch, done: Done) ->
     return request._replace(messages=(*request.messages, *asked))
 
 
-def checked_stream(provider: Answering, request: Request) -> Iterator[Event]:
-    """Return the answer's events; with a schema, its text comes once it was checked. They raise MissyError."""
+def checked_stream(provider: Answering, request: Request, held: HeldText | None = None) -> Iterator[Event]:
+    """Return the answer's events; with a schema, its text comes once it was checked, until then it is in `held`.
+
+    They raise MissyError.
+    """
     if request.schema is None:
         return provider.stream(request)
-    return _stream(provider, CheckedAnswer(request, request.schema))
+    return _stream(provider, CheckedAnswer(request, request.schema, held or HeldText()))
 
 
-def checked_astream(provider: Answering, request: Request) -> AsyncIterator[Event]:
+def checked_astream(
+    provider: Answering, request: Request, held: HeldText | None = None
+) -> AsyncIterator[Event]:
     """Like `checked_stream`, for async code."""
     if request.schema is None:
         return provider.astream(request)
-    return _astream(provider, CheckedAnswer(request, request.schema))
+    return _astream(provider, CheckedAnswer(request, request.schema, held or HeldText()))
 
 
 def _stream(provider: Answering, checked: CheckedAnswer) -> Iterator[Event]:
     while checked.request is not None:
+        events: Any = provider.stream(checked.request)
         try:
-            for event in provider.stream(checked.request):
-                yield from checked.take(event)
+            with closing(events):
+                for event in events:
+                    for shown in checked.take(event):
+                        yield shown
         except MissyError as error:
             checked.note_text(error)
-            yield from checked.usage()
+            for spent in checked.usage():  # noqa: UP028
+                yield spent
             raise
-        yield from checked.finish()
+        for shown in checked.finish():
+            yield shown
 
 
 async def _astream(provider: Answering, checked: CheckedAnswer) -> AsyncIterator[Event]:
     while checked.request is not None:
+        events: Any = provider.astream(checked.request)
         try:
-            async for event in provider.astream(checked.request):
-                for shown in checked.take(event):
-                    yield shown
+            async with aclosing(events):
+                async for event in events:
+                    for shown in checked.take(event):
+                        yield shown
         except MissyError as error:
             checked.note_text(error)
             for spent in checked.usage():

@@ -43,24 +43,21 @@ class Lock:
             raise UsageError(
                 "this session is still answering", hint="take that answer to its end, or close() it, first"
             )
-        while True:
-            file = open_private(self._path, os.O_RDWR | os.O_CREAT)
+        while self._file < 0:
+            file = -1
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(file)
-                return False
-            except OSError as error:
-                os.close(file)
-                raise fault("lock", self._path, error) from error
-            if _is_at(file, self._path):
-                break
-            os.close(file)  # the last holder removed it in the meantime
-        with suppress(OSError):  # a full disk: then the holder is not named
-            os.ftruncate(file, 0)
-            os.pwrite(file, str(os.getpid()).encode(), 0)
-        self._file = file
+                file = open_private(self._path, os.O_RDWR | os.O_CREAT)
+                if not _lock(file, self._path):
+                    return False
+                if _is_at(file, self._path):  # else the last holder removed it in the meantime
+                    self._file = file
+            finally:
+                if file not in (-1, self._file):
+                    os.close(file)
         _owners[str(self._path)] = self._owner
+        with suppress(OSError):  # a full disk: then the holder is not named
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, str(os.getpid()).encode(), 0)
         return True
 
     def holder(self) -> str:
@@ -107,6 +104,17 @@ def _place(store: Store, session: str) -> Path | None:
     if not _ID.fullmatch(session):  # an id from the database is never used as a path
         session = hashlib.sha256(session.encode(errors="replace")).hexdigest()
     return store.path.parent / "locks" / f"session-{session}"
+
+
+def _lock(file: int, path: Path) -> bool:
+    """Lock an open file, if nobody else has."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise fault("lock", path, error) from error
+    return True
 
 
 def _is_at(file: int, path: Path) -> bool:

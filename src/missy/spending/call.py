@@ -40,6 +40,7 @@ class Call:
         self._settled = False
         self.row: int | None = None  # its reservation
         self.was_answered = False
+        self.most: Decimal | None = None  # that it can cost, if there is a limit
         self.cost: Decimal | None = None
         self.estimated = False
         self.price_from = ""
@@ -139,6 +140,12 @@ class Call:
             return self._ledger.price(self._config, self._entry, model)
         except Exception:  # no answer is lost for want of a price
             return None, ""
+
+    def drop(self) -> None:
+        """Give the reservation back: the call was not sent."""
+        with self._mutex:
+            self._ended = True
+        self.settle()
 
     def settle(self) -> None:
         """Record the call, once. Raises nothing: the answer is there."""

@@ -92,10 +92,18 @@ class Meter:
         if most is None:
             raise limits.unknown_price(entry, request.model)
         if request.max_cost is not None:
-            limits.check_call(most, self.cost or Decimal(0), Decimal(str(request.max_cost)))
+            limits.check_call(most, self._counted(), Decimal(str(request.max_cost)))
         if self._has_budget:
             spent = None if self.spent_in_memory is None else self.spent_in_memory()
             call.row = limits.reserve(self._ledger, call.as_spent(), most, self._config.budget, spent)
+        call.most = most
+
+    def _counted(self) -> Decimal:
+        """What counts towards the limit of the answer: what its calls cost, or could have cost where that is not known."""
+        from decimal import Decimal
+
+        counted = [call.most if call.cost is None else call.cost for call in self._calls if call.was_answered]
+        return sum((cost for cost in counted if cost is not None), Decimal(0))
 
 
 class MeteredProvider:
@@ -108,7 +116,7 @@ class MeteredProvider:
 
     def stream(self, request: Request) -> Iterator[Event]:
         """Yield the answer's events. Raises MissyError; BudgetError before anything is sent."""
-        call = self._meter.begin(self._entry, request)
+        call = self._begin(request)
         events: Any = self._provider.stream(request)
         try:
             with closing(events):
@@ -126,11 +134,7 @@ class MeteredProvider:
         """Like `stream`, for async code. What may use the disk runs in a thread, to its end."""
         from missy import threads
 
-        call = (
-            await threads.in_thread(self._meter.begin, self._entry, request)
-            if self._meter.has_limit(request)
-            else self._meter.begin(self._entry, request)
-        )
+        call = await self._abegin(request)
         events: Any = self._provider.astream(request)
         try:
             async with aclosing(events):
@@ -143,3 +147,23 @@ class MeteredProvider:
             raise
         finally:
             call.settle() if call.settles_at_once else await threads.in_thread(call.settle)
+
+    def _begin(self, request: Request) -> Call:
+        return self._meter.begin(self._entry, request)
+
+    async def _abegin(self, request: Request) -> Call:
+        """Begin a call. If this task is cancelled while it is reserved, nothing is sent, and nothing stays reserved."""
+        if not self._meter.has_limit(request):
+            return self._begin(request)
+        import asyncio
+
+        from missy import threads
+
+        beginning = threads.start(self._meter.begin, self._entry, request)
+        try:
+            await threads.finish(beginning)
+        except asyncio.CancelledError:
+            if beginning.exception() is None:
+                await threads.in_thread(beginning.result().drop)
+            raise
+        return beginning.result()

@@ -115,6 +115,7 @@ class Bench:
                 notice=self.notices.append,
                 output=toolbox.limits.output,
                 taint=_first_taint(request, toolbox),
+                cancelled=self._cancelled,
             )
         except BaseException:
             self._close_workspace()

@@ -14,6 +14,7 @@ from missy.toolbox.base import ApprovalQuestion, ApprovalReply, Output, ToolFail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from threading import Event
 
     from missy.approval import Decision
     from missy.audit import PendingRecord
@@ -51,6 +52,7 @@ class Executor:
         notice: Callable[[str], None],
         output: int,
         taint: Taint,
+        cancelled: Event,
     ) -> None:
         self._handlers = handlers
         self._approvals = approvals._replace(person=approvals.person and approve is not None)
@@ -61,6 +63,7 @@ class Executor:
         self._notice = notice
         self._output = output
         self._taint = taint
+        self._cancelled = cancelled
         self._round = 0
         self.thought = 0.0
         self.images: list[Image] = []
@@ -79,6 +82,8 @@ class Executor:
                 else:
                     ready[at] = found
             for group in _groups(ready):
+                if self._cancelled.is_set():
+                    raise MissyError("the answer was cancelled; the rest of its tool calls was not run")
                 results |= self._run_group({at: ready[at] for at in group})
         finally:
             for one in ready.values():
@@ -177,7 +182,14 @@ class Executor:
         else:
             with ThreadPoolExecutor(MAX_AT_ONCE, "missy-tool") as pool:
                 jobs = {at: pool.submit(self._run_one, one, pending[at]) for at, one in group.items()}
-                outputs = {at: job.result() for at, job in jobs.items()}
+                try:
+                    outputs = {at: job.result() for at, job in jobs.items()}
+                except BaseException:
+                    pool.shutdown(wait=False, cancel_futures=True)  # those that wait are not begun
+                    for at, job in jobs.items():
+                        if job.cancelled():
+                            self._recorder.end(pending[at], None, "interrupted")
+                    raise
         return {at: self._result(group[at], output) for at, output in outputs.items()}
 
     def _begin(self, one: _Ready) -> PendingRecord:

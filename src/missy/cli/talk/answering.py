@@ -54,8 +54,8 @@ class _View:
 
     @property
     def has_text(self) -> bool:
-        """Whether any text came."""
-        return self._answer is not None and bool(self._answer.so_far)
+        """Whether any text came, shown or held back to be checked."""
+        return self._answer is not None and bool(self._answer.received)
 
     def show(self, answer: SessionAnswer) -> None:
         self._answer = answer
