@@ -105,8 +105,8 @@ def test_nothing_else_is_reached(net, missy):
 
 
 @boxed
-def test_another_server_name_than_the_hosts_is_refused(net):
-    """Fronting: a ClientHello that names another host than CONNECT, or none, gets no connection."""
+def test_another_server_name_than_the_hosts_is_refused(net, missy):
+    """Fronting: a ClientHello that names another host than CONNECT, or none: no name is resolved and nothing connected."""
     told = net(
         "curl -sS -m 5 -k --connect-to a.example:443:127.0.0.1:{tls} --proxytunnel https://a.example/",
         "curl -sS -m 5 -k --resolve localhost:{tls}:127.0.0.1 --connect-to 127.0.0.1:{tls}:localhost:{tls} https://127.0.0.1:{tls}/",
@@ -115,6 +115,18 @@ def test_another_server_name_than_the_hosts_is_refused(net):
     )
     assert [one for one in told if "reached" in one] == []
     assert net.sites["tls"].requests == []
+    assert net.sites["tls"].connections == 0
+    rows = missy("audit", "recent", "-n", "99", "--json").json()
+    assert "sni" in {row.get("rule") for row in rows}
+
+
+@boxed
+def test_a_host_that_is_not_there_is_told_by_a_closed_connection(net, missy):
+    """The ClientHello comes first, so CONNECT is answered before it is known whether the host can be reached; the record says why."""
+    (told,) = net("curl -sS -m 9 -k https://127.0.0.1:1/", listed=(), tool_allowed_hosts=["127.0.0.1:1"])
+    assert "[exit code 35]" in told
+    rows = missy("audit", "recent", "-n", "99", "--json").json()
+    assert "failed" in {row["outcome"] for row in rows if row.get("method") == "CONNECT"}
 
 
 @boxed

@@ -233,6 +233,11 @@ class Door:
 
     def connect(self, context: RequestContext) -> Stream:
         """Connect to the target of an authorized request, for bytes that are not ours. Raises PolicyError and others."""
+        self.require_direct(context)
+        return self._direct().connect(context.target.host, context.target.port, context)
+
+    def require_direct(self, context: RequestContext) -> None:
+        """Raise PolicyError if connections go through a proxy, which could not check the addresses of others."""
         if self._proxy is not None:
             raise PolicyError(
                 "a network for commands does not work through network.proxy",
@@ -240,7 +245,6 @@ class Door:
                 rule="proxy",
                 host=context.target.host,
             )
-        return self._direct().connect(context.target.host, context.target.port, context)
 
     def _split(self, url: str, attribution: Attribution) -> tuple[str, bytes]:
         """Return origin and target of a URL. Raises PolicyError for an invalid URL; nothing is corrected or escaped."""

@@ -2,8 +2,8 @@
 
 Each connection is one request: `CONNECT host:port`, or an absolute `http://` URL. The gate decides on it under the category
 `tool`, as on every other request, before a name is looked up; the address that was checked is the one that is connected to.
-After CONNECT the ClientHello must name the same host (no fronting) before a byte leaves. TLS is not opened: of CONNECT the
-record has host and bytes, and no path.
+After CONNECT the ClientHello must name the same host (no fronting) before a name is looked up and a byte leaves. TLS is not
+opened: of CONNECT the record has host and bytes, and no path.
 """
 
 from __future__ import annotations
@@ -150,12 +150,16 @@ class Egress:
 
     def _tunnel(self, client: socket.socket, authority: str, rest: bytes) -> None:
         context = self._authorize(f"https://{authority}", "CONNECT", "")
-        stream = self._connect(context)
+        try:
+            self._door.require_direct(context)
+        except PolicyError as error:
+            self._door.gate.end(context, error=error)
+            raise _Refused("403 Forbidden", error.message) from None
         try:
             client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
             hello = self._checked_hello(client, rest, context)
+            stream = self._door.connect(context)
         except (MissyError, OSError) as error:
-            stream.close()
             self._door.gate.end(context, error=error)
             raise
         self._relay(client, stream, context, hello)
