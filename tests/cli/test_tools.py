@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 
 import pytest
 
 from missy.sandbox.probe import try_levels
 from tests.cli.person import CTRL_C, CTRL_D, ENTER, Person
-from tests.command import Command
+from tests.command import COMMAND, Command
 from tests.servers import Gate, chat_stream
 from tests.toolbox.conftest import calls, results
 
@@ -141,6 +142,19 @@ def test_the_end_of_input_and_ctrl_c_write_nothing(missy, serve, work, key, code
         person.press(key)
         assert person.end() == code
     assert not (work / "new.txt").exists()
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="needs a shell with job control")
+def test_in_the_background_nobody_is_asked(missy, serve, work):
+    """`missy ask ... &` is not stopped at the question: it is denied, the answer is printed, exit 3, and a notice says why."""
+    origin = serve(calls(WRITE), chat_stream("I could not."))
+    missy.entry(origin.url)
+    command = ["bash", "-c", 'set -m; "$@" & wait $!', "bash", *COMMAND, "ask", "--tools", "write", "go"]
+    with Person(missy, cwd=work, command=command) as person:
+        person.see("I could not.", "in the background")
+        assert person.end() == 3
+    assert results(origin.last) == ["not approved: there is nobody to ask; it was not run"]
+    assert lines(missy)[0]["decision"] == "not-a-tty"
 
 
 def test_keys_that_were_typed_ahead_answer_nothing(missy, serve, work):
@@ -341,9 +355,21 @@ def test_an_earlier_answer_counts_as_text_from_others(missy, serve, work):
 @pytest.mark.skipif(try_levels().level is None, reason="this machine gives no sandbox")
 @pytest.mark.parametrize(("key", "code"), [("y", 0), ("n", 130)])
 def test_ctrl_c_ends_a_command_and_asks_whether_to_go_on(missy, serve, work, key, code):
-    """The first Ctrl-C ends the command with all it started; a yes goes on with the answer, a no is exit 130."""
+    """The first Ctrl-C ends the command with all it started, and keeps what it printed; a yes goes on, a no is exit 130."""
     origin = serve(
-        calls(("run", {"argv": ["sh", "-c", "echo begun > begun; sleep 600"]})), chat_stream("as you wish")
+        calls(
+            (
+                "run",
+                {
+                    "argv": [
+                        "sh",
+                        "-c",
+                        "trap 'echo ended; exit 1' TERM; echo so far; echo begun > begun; sleep 600 & wait",
+                    ]
+                },
+            )
+        ),
+        chat_stream("as you wish"),
     )
     missy.entry(origin.url)
     with Person(missy, "ask", "--tools", "run", "go", cwd=work) as person:
@@ -359,4 +385,4 @@ def test_ctrl_c_ends_a_command_and_asks_whether_to_go_on(missy, serve, work, key
         assert person.end() == code
     assert len(origin.requests) == (2 if key == "y" else 1)
     if key == "y":
-        assert "it was cancelled by the person" in results(origin.last)[0]
+        assert "[it was cancelled by the person]\nso far\nended\n" in results(origin.last)[0]

@@ -47,11 +47,24 @@ class TerminalApproval:
             os.close(self._tty)
 
     def __call__(self, question: ApprovalQuestion) -> ApprovalReply:
-        """Ask one question; whatever is no clear yes is a no."""
+        """Ask one question; whatever is no clear yes is a no. In the background of a shell there is nobody to ask."""
+        if not self._is_in_foreground():  # touching the terminal would stop this process
+            self._show(
+                Notice(
+                    "this command is in the background of its terminal, so it cannot ask: start it without &"
+                )
+            )
+            return ApprovalReply("nobody")
         if not question.resume:
             self._show(Notice(f"the model wants to {question.action.tool}"))
         with self._line_by_line():
             return self._ask(question)
+
+    def _is_in_foreground(self) -> bool:
+        try:
+            return os.tcgetpgrp(self._tty) == os.getpgrp()
+        except OSError:  # the terminal has gone
+            return False
 
     def _ask(self, question: ApprovalQuestion) -> ApprovalReply:
         if question.resume:

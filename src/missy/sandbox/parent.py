@@ -122,14 +122,14 @@ def run(plan: Plan, stdin: bytes, seconds: float, cancelled: threading.Event, se
     stop = serve(box.listener) if serve is not None and box.listener is not None else None
     try:
         box.started()
+        output = _Output()
         try:
-            ended, output = _watch(box, stdin, time.monotonic() + seconds, cancelled)
+            ended = _watch(box, stdin, time.monotonic() + seconds, cancelled, output)
         except KeyboardInterrupt:  # the first Ctrl-C ends the program, a second one everything
             box.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                box.process.wait(_TERM_SECONDS)
-            ended, output = "cancelled", b""
-        return Finished(box.close(), output, ended)
+            _drain(box, output)
+            ended = "cancelled"
+        return Finished(box.close(), output.whole(), ended)
     finally:
         box.close()
         if stop is not None:
@@ -139,9 +139,22 @@ def run(plan: Plan, stdin: bytes, seconds: float, cancelled: threading.Event, se
                 pipe.close()  # type: ignore[union-attr]
 
 
-def _watch(box: Box, stdin: bytes, deadline: float, cancelled: threading.Event) -> tuple[str, bytes]:
-    """Feed a program and collect what it prints, until it ends or has to be ended."""
-    output = _Output()
+def _drain(box: Box, output: _Output) -> None:
+    """Collect what a program prints that was told to end, for as long as it may take to do so."""
+    source, end = box.process.stdout, time.monotonic() + _TERM_SECONDS
+    assert source is not None
+    poll = select.poll()
+    poll.register(source, select.POLLIN | select.POLLHUP)
+    while poll.poll(max(0.0, end - time.monotonic()) * 1000) and (block := os.read(source.fileno(), 1 << 16)):
+        output.add(block)
+        if time.monotonic() >= end:
+            return
+    with suppress(subprocess.TimeoutExpired):
+        box.process.wait(max(0.0, end - time.monotonic()))
+
+
+def _watch(box: Box, stdin: bytes, deadline: float, cancelled: threading.Event, output: _Output) -> str:
+    """Feed a program and collect what it prints, until it ends or has to be ended; returns why, "" for by itself."""
     source, sink = box.process.stdout, box.process.stdin
     assert source is not None
     assert sink is not None
@@ -183,7 +196,7 @@ def _watch(box: Box, stdin: bytes, deadline: float, cancelled: threading.Event) 
                     sink.close()
         if box.process.poll() is not None and ended:
             break
-    return ended, output.whole()
+    return ended
 
 
 def _why_end(output: _Output, deadline: float, cancelled: threading.Event) -> str:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from missy.approval import Action
     from missy.events import Image, Tool
 
-Answer = Literal["yes", "run", "save", "no", "stop"]
+Answer = Literal["yes", "run", "save", "no", "stop", "nobody"]
 
 
 class ToolFailed(Exception):
@@ -102,7 +102,10 @@ class ApprovalQuestion(NamedTuple):
 
 
 class ApprovalReply(NamedTuple):
-    """The person's answer: yes once, yes for this run, yes and save the rule, no (with a reason for the model), or stop."""
+    """The person's answer: yes once, yes for this run, yes and save the rule, no (with a reason for the model), or stop.
+
+    `nobody`: there is nobody to ask after all; the call is denied as it is without a callback.
+    """
 
     answer: Answer
     reason: str = ""

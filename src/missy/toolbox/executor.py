@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 MAX_AT_ONCE = 4  # calls that only read
 _NOBODY = ("not_a_tty", "approve: never")
+_NOT_APPROVED = "not approved: there is nobody to ask; it was not run"
 
 
 class _Ready(NamedTuple):
@@ -137,6 +138,8 @@ class Executor:
         if reply.answer in ("yes", "run", "save"):
             return _Ready(call, prepared, "asked-yes", found.rule)
         prepared.close()
+        if reply.answer == "nobody":
+            return self._refuse(call, "not_a_tty", _NOT_APPROVED, action=prepared, nobody=True)
         return self._say_no(call, prepared, found, reply)
 
     def _say_no(
@@ -261,7 +264,7 @@ def _refused(error: PolicyError) -> str:
 
 def _denial(found: Decision) -> str:
     if found.rule in _NOBODY:
-        return "not approved: there is nobody to ask; it was not run"
+        return _NOT_APPROVED
     return f"denied ({found.rule}): {found.reason}; it was not run"
 
 
