@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import ssl
 import struct
 
@@ -123,7 +124,10 @@ def test_another_server_name_than_the_hosts_is_refused(net, missy):
 @boxed
 def test_a_host_that_is_not_there_is_told_by_a_closed_connection(net, missy):
     """The ClientHello comes first, so CONNECT is answered before it is known whether the host can be reached; the record says why."""
-    (told,) = net("curl -sS -m 9 -k https://127.0.0.1:1/", listed=(), tool_allowed_hosts=["127.0.0.1:1"])
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # and nobody listens
+        place = f"127.0.0.1:{closed.getsockname()[1]}"
+        (told,) = net(f"curl -sS -m 9 -k https://{place}/", listed=(), tool_allowed_hosts=[place])
     assert "[exit code 35]" in told
     rows = missy("audit", "recent", "-n", "99", "--json").json()
     assert "failed" in {row["outcome"] for row in rows if row.get("method") == "CONNECT"}
