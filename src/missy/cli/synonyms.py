@@ -8,7 +8,7 @@ from __future__ import annotations
 
 _CONVERSATION = "missy run"
 _CONTINUE = "missy run --continue"
-_TOOLS = "what the model may do: missy tools list; MCP servers and agents are not in this version"
+_TOOLS = "what the model may do: missy tools list; servers of tools: missy mcp list; agents are not in this version"
 _HOW_TO_UPDATE = "in the clone: git pull && {python} -m pip install '.[local,keyring,mcp]'"
 _HOW_TO_ALLOW = "what may be reached: missy net list; the line that allows one more: missy net explain URL"
 
@@ -23,7 +23,7 @@ ROOT_SYNONYMS = _one_entry_per_word(
         "chat talk repl shell converse conversation dialog interactive interact i console": _CONVERSATION,
         "session conversations chats threads": "missy sessions",
         "resume continue": _CONTINUE,
-        "agent agents tool mcp plugin plugins skills": _TOOLS,
+        "agent agents tool plugin plugins skills": _TOOLS,
         "prompt query question q say send complete generate answer gpt chatgpt": 'missy ask "..."',
         "login signin sign-in": "missy auth login",
         "logout signout sign-out": "missy auth logout",
