@@ -83,7 +83,8 @@ def test_an_update_is_the_clones_own(missy):
     """The hint for an update uses no package index: an update comes from the clone."""
     said = refused(missy, "update")
     assert (
-        said == f"in the clone: git pull && {shlex.quote(sys.executable)} -m pip install '.[local,keyring,mcp]'"
+        said
+        == f"in the clone: git pull && {shlex.quote(sys.executable)} -m pip install '.[local,keyring,mcp]'"
     )
 
 
