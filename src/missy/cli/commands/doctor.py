@@ -96,6 +96,10 @@ class _Diagnosis:
             return
         yield from examine_config(config)
         yield from examine_sandbox()
+        if not self._provider:
+            from missy.diagnosis.mcp import examine_servers
+
+            yield from examine_servers(config, self._app.audit())
         with self._app.assistant() as missy:
             for entry in entries:
                 self._working[entry.entry] = True if entry.enabled else None

@@ -244,3 +244,35 @@ def remove(app: App, name: str, yes: bool) -> None:
     edit(config.path, change, config.kinds)
     forget_pins(name)
     notice(f"removed: {name}")
+
+
+@command.command("serve")
+@click.option(
+    "--entries",
+    metavar="E,...",
+    required=True,
+    help="The entries that others may ask; the first is the default.",
+)
+@click.pass_obj
+def serve(app: App, entries: str) -> None:
+    """Be a server: offer ask, models, net_explain and audit_recent to another agent, over stdin and stdout.
+
+    Every call is under the policy and in the audit. A ChatGPT login is never offered.
+
+    \b
+    Example:
+      missy mcp serve --entries openai
+      codex mcp add missy -- missy mcp serve --entries openai
+    """
+    from missy.cli.mcp_offers import require_offerable
+    from missy.mcp.servers import require_sdk
+
+    names = [name.strip() for name in entries.split(",") if name.strip()]
+    if not names:
+        raise UsageError("--entries names no entry", hint="missy providers lists them")
+    require_sdk()
+    config = app.config()
+    require_offerable(config, list(dict.fromkeys(names)))
+    from missy.cli.mcp_server import serve as serve_stdio
+
+    serve_stdio(config, list(dict.fromkeys(names)), notice)

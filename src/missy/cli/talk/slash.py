@@ -87,6 +87,8 @@ COMMANDS: dict[str, Command] = {
         Command("provider", "[E]", "Show the entry, or ask another one.", _run("slash_options", "provider")),
         Command("system", "[T]", "Show or set the instructions; off: none.", _run("slash_options", "system")),
         Command("role", "[R]", "List the roles, or take one.", _run("slash_options", "role")),
+        Command("tools", "", "The tools that the model may use.", _run("slash_tools", "tools")),
+        Command("mcp", "[NAME|off]", "Offer the tools of an MCP server.", _run("slash_tools", "mcp")),
         Command(
             "attach", "FILE", "Send a file along with the next message.", _run("slash_options", "attach")
         ),
