@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from typing import Any
 
 import pytest
 
@@ -56,7 +57,7 @@ def remote(missy, serve, monkeypatch):
     """The server `r` at a loopback endpoint that a test scripts, with a key."""
     monkeypatch.setenv("REMOTE_KEY", KEY)
 
-    def make(answer, **fields):
+    def start(answer, **fields):
         site = serve(posts(answer))
         make.server = {
             "url": f"http://127.0.0.1:{site.port}/mcp",
@@ -66,6 +67,8 @@ def remote(missy, serve, monkeypatch):
         }
         configure("http://127.0.0.1:9")
         return site
+
+    make: Any = start
 
     def configure(url):
         missy.config(
