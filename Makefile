@@ -3,6 +3,7 @@
 # make demo-chatgpt  Sign in with ChatGPT from beginning to end, against a simulator: no account needed
 # make demo-tools    the model reads and changes a file, and asks first: a scripted endpoint, no key needed
 # make demo-batch    200 prompts with a kill in the middle, then five to the local model: no key needed
+# make demo-serve    the gateway: a key, curl and the openai package to the model on this machine, the usage
 # make test    lint, types and all tests, in parallel: WORKERS=4 (how many at once)
 # make quick   the tests that wait for nothing and need no model: under a minute
 # make lint    ruff and the import rules
@@ -34,7 +35,7 @@ SAY := @printf 'missy: %s\n' >&2
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: demo demo-batch demo-tools demo-codex demo-chatgpt test test-lowest test-frameworks frameworks-fit coverage quick lint types bench dist lock clean
+.PHONY: demo demo-batch demo-tools demo-codex demo-chatgpt demo-serve test test-lowest test-frameworks frameworks-fit coverage quick lint types bench dist lock clean
 
 demo: $(VENV)/.local $(MODEL)
 	@MISSY_CONFIG= MISSY_HOME="$(HOME_OF_DEMO)" $(BIN)/missy ask --provider local "$$PROMPT"
@@ -88,6 +89,9 @@ demo-codex: $(VENV)/.dev
 
 demo-chatgpt: $(VENV)/.dev
 	@MISSY_CONFIG= $(BIN)/python -m tests.simulator --siwc
+
+demo-serve: $(VENV)/.dev $(MODEL)
+	@MISSY_CONFIG= MISSY_HOME="$(HOME_OF_DEMO)" $(BIN)/python -m tests.serve.demo
 
 dist: $(VENV)/.local
 	rm -rf dist

@@ -13,6 +13,7 @@ from missy.serve.faults import Refused, from_error
 from missy.serve.ledger import Spent
 from missy.serve.metrics import CONTENT_TYPE
 from missy.serve.routes import names
+from missy.serve.site import PATHS, Site
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +31,7 @@ class Application:
         self, gateway: Gateway, hosts: frozenset[str], on_fault: Callable[[BaseException], None]
     ) -> None:
         self._gateway = gateway
+        self._site = Site(gateway)
         self._hosts = hosts
         self._on_fault = on_fault
         self.is_ending = False
@@ -51,6 +53,8 @@ class Application:
                 self._require_method(scope, "POST")
                 chat = Chat(self._gateway, scope, receive, reply)
                 await chat.run()
+            elif path in PATHS:
+                await self._site.answer(path, scope, receive, reply)
             else:
                 await self._other(path, scope, reply)
         except Gone:
