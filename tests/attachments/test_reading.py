@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import socket
 import threading
 from pathlib import Path
@@ -69,6 +70,22 @@ def test_a_fence_is_longer_than_any_in_the_file(data, fence):
     """A text cannot end its own fence."""
     made = fenced(missy.Attachment(data.encode(), "text/plain", "a.md"))
     assert made == f"a.md\n{fence}\n{data}\n{fence}"
+
+
+def test_a_second_name_of_the_configuration_is_refused(tmp_path, monkeypatch):
+    """Also where the configuration lies outside of MISSY_HOME."""
+    config = tmp_path / "elsewhere.yaml"
+    config.write_text("providers: {}\n")
+    monkeypatch.setenv("MISSY_CONFIG", str(config))
+    os.link(config, tmp_path / "second.txt")
+    assert "Missy's own files" in refused(tmp_path / "second.txt").message
+
+
+def test_a_command_in_a_hint_quotes_the_name(tmp_path):
+    """What a hint says to run is one command, whatever the file is called."""
+    path = tmp_path / "$(touch x); y"
+    path.write_bytes("text".encode("utf-16"))
+    assert shlex.quote(str(path)) in refused(path).hint
 
 
 def test_a_name_stays_on_its_line():

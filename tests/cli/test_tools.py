@@ -189,6 +189,19 @@ def test_the_question_shows_all_and_a_yes_writes(missy, serve, work):
     assert lines(missy)[0]["decision"] == "asked-yes"
 
 
+def test_a_long_line_of_the_models_stays_behind_its_bar(missy, serve, work):
+    """A line that is wider than the terminal is broken with a new bar: its rest cannot pass for the question."""
+    text = "文" * 60 + " " * 100 + "z" * 300 + "\n"
+    missy.entry(serve(calls(("write", {"path": "new.txt", "text": text})), chat_stream("done")).url)
+    with Person(missy, "ask", "--tools", "write", "go", cwd=work) as person:
+        shown = person.see("allow it? y=yes,", "the rule of a and s")
+        rows = [row for row in shown.splitlines() if "zz" in row or "文" in row]
+        assert len(rows) > 4
+        assert all(row.startswith("  | ") for row in rows)
+        person.press("n", ENTER)
+        assert person.end() == 0
+
+
 def test_a_yes_for_the_run_is_not_asked_twice_and_a_saved_one_never(missy, serve, work):
     """`a` holds for what its rule covers in this run; `s` writes the rule to the configuration; `forget` removes it."""
     again = ("write", {"path": "new.txt", "text": "again\n"})

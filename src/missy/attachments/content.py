@@ -105,9 +105,11 @@ def unfit(name: str, data: bytes) -> UsageError:
     if not data:
         return UsageError(f"{name} is empty", hint="leave it out")
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        import shlex
+
         return UsageError(
             f"{name} is text, but not UTF-8",
-            hint=f"convert it: iconv -f UTF-16 -t UTF-8 {name} | missy ask ...",
+            hint=f"convert it: iconv -f UTF-16 -t UTF-8 {shlex.quote(name)} | missy ask ...",
         )
     return UsageError(
         f"{name} is neither a PNG, JPEG, GIF or WebP image, nor a PDF, nor UTF-8 text",

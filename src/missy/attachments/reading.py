@@ -101,7 +101,7 @@ def _refuse_own(given: str, full: str, file: int, info: os.stat_result) -> None:
     home, config = os.path.realpath(paths.home()), os.path.realpath(paths.config_file())
     reached = (_true_path(full, file), os.path.realpath(full))
     by_path = any(_is_under(path, home) or path == config for path in reached)
-    if by_path or (info.st_nlink > 1 and _has_name_under(home, info)):
+    if by_path or (info.st_nlink > 1 and (_is_file(config, info) or _has_name_under(home, info))):
         raise UsageError(f"{given} {_OWN}", hint="copy what you want to send to another file")
 
 
@@ -121,6 +121,12 @@ def _true_path(full: str, file: int) -> str:
                 fcntl.fcntl(file, fcntl.F_GETPATH, bytes(1024)).rstrip(b"\0").decode(errors="surrogateescape")
             )
     return os.path.realpath(full)
+
+
+def _is_file(path: str, info: os.stat_result) -> bool:
+    with suppress(OSError):
+        return os.path.samestat(os.stat(path), info)
+    return False
 
 
 def _has_name_under(folder: str, info: os.stat_result) -> bool:

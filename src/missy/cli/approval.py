@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _TTY = "/dev/tty"
 _BAR = "  | "
 _MAX_ANSWER_BYTES = 4096
+_DEFAULT_COLUMNS, _MIN_COLUMNS = 80, 20
 _CHOICES = {"y": "yes", "yes": "yes", "a": "run", "s": "save", "q": "stop"}
 
 
@@ -71,7 +72,8 @@ class TerminalApproval:
             self._flush()
             self._write(f"\nmissy: {question.reason}\ngo on with the answer? y=yes, n=no [n] ")
             return _read(self._line(), can_grant=False)
-        self._write("\n".join(describe(question)) + "\n")
+        lines = [row for line in describe(question) for row in _rows(line, self._columns())]
+        self._write("\n".join(lines) + "\n")
         saves = " s=yes and save the rule," if question.rule else ""
         run = " a=yes for this run," if question.rule else ""
         self._flush()
@@ -92,6 +94,11 @@ class TerminalApproval:
             yield
         finally:
             termios.tcsetattr(self._tty, termios.TCSADRAIN, before)
+
+    def _columns(self) -> int:
+        with suppress(OSError):
+            return os.get_terminal_size(self._tty).columns or _DEFAULT_COLUMNS
+        return _DEFAULT_COLUMNS
 
     def _write(self, text: str) -> None:
         data = text.encode("utf-8", "replace")
@@ -150,6 +157,20 @@ def describe(question: ApprovalQuestion) -> list[str]:
     if question.rule:
         lines.append(f"the rule of a and s: {sanitize(question.rule, newlines=False)}")
     return lines
+
+
+def _rows(line: str, columns: int) -> Iterator[str]:
+    """Yield a line in pieces that fit: where the terminal wraps a line, the rest of it would stand there without a bar."""
+    from unicodedata import east_asian_width
+
+    row, width, most = "", 0, max(columns, _MIN_COLUMNS) - 1
+    for char in line.expandtabs(4):
+        wide = 2 if east_asian_width(char) in "WFA" else 1
+        if width + wide > most:
+            yield row
+            row, width = _BAR, len(_BAR)
+        row, width = row + char, width + wide
+    yield row
 
 
 def _argument(name: str, value: Any) -> list[str]:

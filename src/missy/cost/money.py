@@ -19,7 +19,6 @@ def format_usd(cost: Decimal | float | None, *, estimated: bool = False, at_leas
         return UNKNOWN
     value = float(cost)
     text = f"${value:,.2f}" if value >= 100 else f"${value:.4f}"
-    text = f"${value:,.2f}" if value >= 100 else f"${value:.4f}"
     if 0 < value < 0.0001:
         text = "<$0.0001"
     return f"{'~' if estimated else ''}{text}{'+' if at_least else ''}"

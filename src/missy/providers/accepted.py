@@ -29,7 +29,9 @@ def require_accepted(entry: Entry, messages: Iterable[Message]) -> None:
 def _refused(entry: Entry, name: str, kind: str) -> UsageError:
     what = {IMAGE: "images", PDF: "PDF files"}[kind]
     allow = ", ".join([*entry.accepted, kind])
-    ways = [f"pdftotext {name} - | missy ask ..."] if kind == PDF else []
+    import shlex
+
+    ways = [f"pdftotext {shlex.quote(name)} - | missy ask ..."] if kind == PDF else []
     ways += [f"if its model reads {what}: accepts: [{allow}] in the entry"] if entry.spec.may_accept else []
     return UsageError(
         f"{name} cannot be sent: the entry {entry.entry} takes no {what}",

@@ -40,9 +40,11 @@ def delete(store: Store, ids: Collection[str]) -> int:
             gone += db.execute("DELETE FROM session WHERE id = ?", (id_,)).rowcount
             db.execute("UPDATE session SET forked_from = NULL WHERE forked_from = ?", (id_,))
         db.execute("DELETE FROM blob WHERE sha256 NOT IN (SELECT sha256 FROM attachment)")
-    if store.path is not None:
-        InputHistory(store.path.parent / NAME).forget(prompts)
-    wipe(store)
+    try:
+        if store.path is not None:
+            InputHistory(store.path.parent / NAME).forget(prompts)
+    finally:
+        wipe(store)
     for id_ in ids:
         locks.forget(store, id_)
     return gone

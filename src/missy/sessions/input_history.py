@@ -32,12 +32,15 @@ class InputHistory:
         self._path = path or paths.home() / NAME
 
     def lines(self) -> list[str]:
-        """Return the stored lines, oldest first; none if the file is missing, unreadable or not ours."""
+        """Return the newest stored lines, oldest first; none if the file is missing, unreadable or not ours."""
         try:
-            data = files.read_private(self._path, _MAX_BYTES * 2)
+            return self._read()[-MAX_LINES:]
         except MissyError:
             return []
-        found = [_decode(line) for line in data.splitlines()[-MAX_LINES:]]
+
+    def _read(self) -> list[str]:
+        """Return all stored lines. Raises MissyError."""
+        found = map(_decode, files.read_private(self._path, _MAX_BYTES * 2).splitlines())
         return [line for line in found if line is not None]
 
     def append(self, line: str) -> None:
@@ -46,8 +49,9 @@ class InputHistory:
             return
         with files.lock(self._path):
             size = self._write(json.dumps(redact(line)).encode() + b"\n")
-        if size > _MAX_BYTES:
-            self._rewrite(self.lines()[MAX_LINES // 2 :])
+            if size > _MAX_BYTES:
+                lines = self._read()
+                self._replace(lines[len(lines) // 2 :])
 
     def forget(self, texts: Collection[str]) -> None:
         """Remove the lines that are one of these prompts. Raises MissyError."""
@@ -56,7 +60,7 @@ class InputHistory:
         # A message that begins with a slash is typed with a second one.
         gone = {redact(text).strip() for text in texts} | {f"/{redact(text)}".strip() for text in texts}
         with files.lock(self._path):
-            before = self.lines()
+            before = self._read()
             kept = [line for line in before if line.strip() not in gone]
             if len(kept) < len(before):
                 self._replace(kept)
@@ -70,10 +74,6 @@ class InputHistory:
                 return os.fstat(file).st_size
         finally:
             os.close(file)
-
-    def _rewrite(self, lines: list[str]) -> None:
-        with files.lock(self._path):
-            self._replace(lines)
 
     def _replace(self, lines: list[str]) -> None:
         files.write_private(self._path, b"".join(json.dumps(line).encode() + b"\n" for line in lines))

@@ -43,6 +43,7 @@ class Ledger:
         self._pending: list[Spent] = []
         self._timer: threading.Timer | None = None
         self._found: dict[tuple[str, str | None], tuple[Config, Entry, Found]] = {}
+        self._flushes_at_exit = False
         self.deferred = False
 
     @property
@@ -119,7 +120,9 @@ class Ledger:
             self._timer = threading.Timer(RECORD_SECONDS, self.flush)
             self._timer.daemon = True
             self._timer.start()
-        atexit.register(_flush_if_alive, weakref.ref(self))
+            if not self._flushes_at_exit:
+                self._flushes_at_exit = True
+                atexit.register(_flush_if_alive, weakref.ref(self))
 
     def flush(self) -> None:
         """Record now what was only counted so far."""

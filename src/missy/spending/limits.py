@@ -69,7 +69,7 @@ def _refuse(refused: Refused, most: Decimal, budget: Budget, now: float) -> int:
     resets = day_start(now, 1) if is_day else None
     ends = ""
     if resets is not None:
-        ends = f"it begins anew at {time.strftime('%Y-%m-%d %H:%M', time.localtime(resets))}; "
+        ends = f"the next day begins at {time.strftime('%Y-%m-%d %H:%M', time.localtime(resets))}; "
     other = "" if is_day else "begin another session, "
     raise BudgetError(
         f"this call could cost {format_usd(most)}, and {format_usd(spent)} of the {refused.limit}'s {format_usd(limit)} "

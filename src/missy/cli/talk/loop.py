@@ -191,8 +191,6 @@ class Loop:
 
     def _remember(self, line: Line) -> None:
         """Add a line to the history of the Up key, and to its file if there is one."""
-        from missy.secrets.redact import redact
-
         text = line.as_typed
         if text.startswith(" "):
             return
@@ -201,7 +199,7 @@ class Loop:
             self._reader.remember(self._lines)
         if self._history is not None and not line.text.startswith("/temp"):
             try:
-                self._history.append(redact(text))
+                self._history.append(text)
             except MissyError as error:
                 notice(f"the history is not stored: {error.message}")
                 self._history = None

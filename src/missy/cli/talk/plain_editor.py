@@ -164,7 +164,7 @@ class PlainEditor:
         self._write(text)
 
     def _erase(self, count: int) -> None:
-        """Remove the last characters: within the last line on the terminal, else by writing the text anew."""
+        """Remove the last characters: within the last line on the terminal, else by writing the text again."""
         gone = self._text[len(self._text) - count :] if count else ""
         self._text = self._text[: len(self._text) - count]
         if not self._text:
