@@ -157,7 +157,8 @@ class Runner:
     @property
     def is_complete(self) -> bool:
         """Whether every row has a line."""
-        return all(map(self._journal.state, own_rows(self._job, self.total)))
+        rows = own_rows(self._job, self.total)
+        return self._journal.count(rows)[0] == len(rows)
 
     def finish(self) -> tuple[int, Path | None]:
         """Write OUT where every row has a line. Returns the exit code, and the file."""
@@ -168,7 +169,7 @@ class Runner:
         if out is not None:
             path = paths.expand(out)
             write_out(path, out_lines(self._job, self._journal, self.total))
-        return INCOMPLETE if any(self._journal.state(row) == "fail" for row in numbers) else 0, path
+        return INCOMPLETE if self._journal.count(numbers)[1] else 0, path
 
     def dry_run(self) -> dict[str, Any]:
         """Return what a run would do, with the first request masked. Nothing is sent."""
@@ -260,9 +261,9 @@ def own_rows(job: Job, total: int) -> range:
 def out_lines(job: Job, journal: Journal, total: int) -> Iterator[bytes]:
     """Yield the rows of OUT that have a line, in input order, as JSON."""
     for number in own_rows(job, total):
-        line = journal.at(number)
-        if line is not None:
-            yield line.out
+        out = journal.out(number)
+        if out is not None:
+            yield out
 
 
 def _some(failed: dict[str, int]) -> dict[str, int]:
