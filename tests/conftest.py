@@ -40,6 +40,10 @@ settings.load_profile("missy")
 
 _CLEANED = ("OPENAI_", "MISSY_", "SSL_CERT_")
 _NAMED = {
+    "BROWSER",
+    "CI",
+    "EDITOR",
+    "VISUAL",
     "NO_COLOR",
     "FORCE_COLOR",
     "SSLKEYLOGFILE",
