@@ -118,14 +118,70 @@ def test_a_command_cannot_write_what_runs_later(use, workspace):
     assert (workspace / ".envrc").read_text() == "x"
 
 
-def test_a_new_file_that_runs_later_is_told(missy, serve, workspace):
-    """What a command newly makes and runs later cannot be prevented everywhere; the user is told of it."""
-    missy.entry(
-        serve(command("sh", "-c", "mkdir -p .vscode; echo x > .vscode/tasks.json"), chat_stream("done")).url
-    )
+# What makes a file that runs later, and where it would be.
+LATER = {
+    ".vscode": "mkdir -p .vscode; echo x > .vscode/tasks.json",
+    ".envrc": "echo x > .envrc",
+    ".git": "mkdir -p .git/hooks .git/objects .git/refs; echo 'ref: refs/heads/x' > .git/HEAD; echo x > .git/hooks/post-checkout",
+    "sub/.git": "git init -q sub; git -C sub config core.fsmonitor evil",
+    "deep/er/.git": "mkdir -p deep/er; echo 'gitdir: ../../a' > deep/er/.git",
+    "deep/er/.envrc": "mkdir -p deep/er; echo x > x; touch -d 2001-01-01 x; mv x deep/er/.envrc",
+    ".github/workflows": "mkdir -p .github/workflows; echo x > .github/workflows/x.yml",
+    ".git/commondir": "echo ../evil > .git/commondir",
+    ".mcp.json": "ln -s a.txt .mcp.json",
+}
+
+
+@pytest.mark.skipif(not shutil.which("git"), reason="needs git")
+@pytest.mark.parametrize(("name", "script"), LATER.items())
+def test_a_new_file_that_runs_later_is_put_aside(missy, serve, workspace, home, name, script):
+    """What a command newly makes and what would run later is moved out of the workspace, and the person is told where to."""
+    if name == ".git/commondir":
+        os.system(f"git init -q {workspace}")
+    missy.entry(serve(command("sh", "-c", script), chat_stream("done")).url)
     with Missy.open() as m:
         events = list(m.ask("go", toolbox=Toolbox(use=["run"], workspace=str(workspace)), approve=yes))
-    assert Notice("the command changed what runs later: .vscode") in events
+    (notice,) = [event.text for event in events if isinstance(event, Notice) and "runs later" in event.text]
+    assert notice.startswith(
+        f"the command made {name}, which runs later: it was moved to {home}/tools/aside/"
+    )
+    assert not os.path.lexists(workspace / name)
+    assert os.path.lexists(notice.rpartition(" ")[2])
+
+
+@pytest.mark.skipif(not shutil.which("git"), reason="needs git")
+def test_a_repository_that_was_replaced_is_put_aside(missy, serve, workspace):
+    """A `.git` that a command put in the place of the old one is moved away, and the old one is still there."""
+    os.system(f"git init -q {workspace}")
+    script = "mv .git old; mkdir -p .git/hooks; echo x > .git/hooks/pre-commit"
+    missy.entry(serve(command("sh", "-c", script), chat_stream("done")).url)
+    with Missy.open() as m:
+        events = list(m.ask("go", toolbox=Toolbox(use=["run"], workspace=str(workspace)), approve=yes))
+    assert any(
+        "the command made .git, which runs later" in event.text
+        for event in events
+        if isinstance(event, Notice)
+    )
+    assert not (workspace / ".git").exists()
+    assert (workspace / "old" / "config").exists()
+
+
+@pytest.mark.skipif(not shutil.which("git"), reason="needs git")
+def test_a_plain_new_repository_stays(missy, serve, workspace, tmp_path):
+    """What `git init` writes runs nothing and stays, as does what was there before; nothing is moved by way of a link."""
+    outside = tmp_path / "outside" / "workflows"
+    outside.mkdir(parents=True)
+    (workspace / "old").mkdir()
+    (workspace / "old" / ".envrc").write_text("mine")
+    script = f"git init -q . && git init -q sub && ln -s {outside.parent} .github && git status"
+    missy.entry(serve(command("sh", "-c", script), chat_stream("done")).url)
+    with Missy.open() as m:
+        events = list(m.ask("go", toolbox=Toolbox(use=["run"], workspace=str(workspace)), approve=yes))
+    assert [event.text for event in events if isinstance(event, Notice) and "runs later" in event.text] == []
+    assert (workspace / ".git" / "config").exists()
+    assert (workspace / "sub" / ".git" / "config").exists()
+    assert (workspace / "old" / ".envrc").exists()
+    assert outside.exists()
 
 
 def test_the_time_of_a_command_is_bounded(use):

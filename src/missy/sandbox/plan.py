@@ -41,7 +41,8 @@ HIDDEN = (
 COVERED_FILES = ("/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/sudoers")
 # Read-only in the box, where they exist in the workspace: they are run later, outside of it.
 PROTECTED = (
-    ".git/hooks", ".git/config", ".git/info", ".envrc", ".vscode", ".idea", ".missy", ".github/workflows", ".gitlab-ci.yml",
+    ".git/hooks", ".git/config", ".git/info", ".git/commondir", ".envrc", ".vscode", ".idea", ".missy", ".github/workflows",
+    ".gitlab-ci.yml",
     ".husky", ".mcp.json", ".pre-commit-config.yaml", ".devcontainer", ".circleci", ".gitmodules",
 )  # fmt: skip
 PRIVATE = "/tmp"  # a file system of its own, at `full`

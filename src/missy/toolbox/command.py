@@ -14,7 +14,7 @@ from missy.net import egress
 from missy.sandbox import parent, probe
 from missy.sandbox.filter import make_filter
 from missy.sandbox.plan import FLOOR_PROCESSES, PRIVATE, PROTECTED, SYSTEM, Limits, Plan, search_path, within
-from missy.toolbox import schemas
+from missy.toolbox import aside, schemas
 from missy.toolbox.arguments import Arguments
 from missy.toolbox.base import Output, Prepared, ToolFailed
 
@@ -132,7 +132,7 @@ class Run:
 
     def _run(self, argv: tuple[str, ...], stdin: bytes, folder: str) -> Output:
         workspace = self._workspace.path
-        before = self._protected()
+        watch = aside.Watch(workspace)
         home = PRIVATE if self._level == "full" else str(folders.ensure_dir(self._private))
         plan = Plan(
             self._level,
@@ -156,7 +156,7 @@ class Run:
             )
         except FileNotFoundError as error:
             raise ToolFailed(f"{error}; programs are looked for in {self._path}") from None
-        return self._output(argv, done, before)
+        return self._output(argv, done, watch)
 
     def _environ(self, home: str) -> tuple[tuple[str, str], ...]:
         kept = [(name, os.environ[name]) for name in _KEPT if name in os.environ]
@@ -169,12 +169,11 @@ class Run:
         """Be the network of the box, by the policy; returns how to stop that."""
         return egress.Egress(self._door(), listener, entry="tool:run", run=self._id).stop
 
-    def _output(self, argv: tuple[str, ...], done: Finished, before: dict[str, Any]) -> Output:
+    def _output(self, argv: tuple[str, ...], done: Finished, watch: aside.Watch) -> Output:
         text = done.output.decode("utf-8", "replace")
         said = _ENDED.get(done.ended, "").format(seconds=self._seconds)
         status = said or f"exit code {done.exit}"
-        changed = sorted(name for name, state in self._protected().items() if before.get(name) != state)
-        notice = f"the command changed what runs later: {', '.join(changed)}" if changed else ""
+        notice = self._notice(watch)
         return Output(
             f"[{status}]\n{text}",
             f"the output of {argv[0]}",
@@ -184,18 +183,16 @@ class Run:
             cancelled=done.ended == "cancelled",
         )
 
-    def _protected(self) -> dict[str, Any]:
-        """Return the state of what runs later, as far as it stands at the top of the workspace."""
-        found = {}
-        for name in PROTECTED:
-            place = os.path.join(self._workspace.path, name)
-            try:
-                info = os.lstat(place)
-                inner = sorted(os.listdir(place)) if stat.S_ISDIR(info.st_mode) else []
-            except OSError:
-                continue
-            found[name] = (info.st_mode, info.st_ino, info.st_size, info.st_mtime_ns, inner)
-        return found
+    def _notice(self, watch: aside.Watch) -> str:
+        """Put aside what is new and runs later; returns what the person is told."""
+        changed, moved = watch.changed(), watch.put_aside(self._id)
+        told = [f"the command changed what runs later: {', '.join(changed)}"] if changed else []
+        told += [
+            f"the command made {name}, which runs later: it was moved to {to}" for name, to in moved.items()
+        ]
+        if not watch.is_complete:
+            told.append("the workspace has too many files to look through all of it for what runs later")
+        return "; ".join(told)
 
     def close(self) -> None:
         """Delete the private folder of commands."""
