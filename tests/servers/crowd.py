@@ -108,7 +108,11 @@ class Crowd:
                 await writer.drain()
                 if not keep:
                     break
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (
+            asyncio.IncompleteReadError,
+            ConnectionError,
+            asyncio.CancelledError,
+        ):  # the end of the server too
             pass
         finally:
             writer.close()
