@@ -9,6 +9,7 @@
 # make lint    ruff and the import rules
 # make types   mypy
 # make test-frameworks   langchain, pydantic-ai and others over lent clients, in an environment of their own
+# make test-mcp   real MCP servers in the sandbox, from an environment of their own (needs npm)
 # make frameworks-fit    which packages fit into one environment with Missy (needs uv): a table
 # make bench   the benchmarks
 # make test-lowest    the tests with the oldest dependencies that pyproject.toml allows
@@ -22,6 +23,7 @@ PYTHON ?= python3
 PROMPT ?= What is the capital of France?
 VENV := .venv
 FRAMEWORKS := .venv-frameworks
+MCP_SERVERS := .mcp-servers
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check install
 LOCKED := --require-hashes --only-binary :all:
@@ -35,7 +37,7 @@ SAY := @printf 'missy: %s\n' >&2
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: demo demo-batch demo-tools demo-codex demo-chatgpt demo-serve test test-lowest test-frameworks frameworks-fit coverage quick lint types bench dist lock clean
+.PHONY: demo demo-batch demo-tools demo-codex demo-chatgpt demo-serve test test-lowest test-frameworks test-mcp frameworks-fit coverage quick lint types bench dist lock clean
 
 demo: $(VENV)/.local $(MODEL)
 	@MISSY_CONFIG= MISSY_HOME="$(HOME_OF_DEMO)" $(BIN)/missy ask --provider local "$$PROMPT"
@@ -56,6 +58,18 @@ $(FRAMEWORKS)/.made: requirements/frameworks.txt | $(VENV)/.made
 	$(SAY) 'making $(FRAMEWORKS), and installing what requirements/frameworks.txt names'
 	@$(VENV)/bin/python -m venv --clear $(FRAMEWORKS)
 	@$(FRAMEWORKS)/bin/python -m pip -qq --disable-pip-version-check install $(LOCKED) --no-deps -r requirements/frameworks.txt
+	@touch $@
+
+test-mcp: $(VENV)/.dev $(MCP_SERVERS)/.made
+	$(BIN)/python -m pytest tests/mcp $(ARGS)
+
+# --ignore-scripts: nothing of the packages runs outside of the sandbox.
+$(MCP_SERVERS)/.made: tests/mcp/real/requirements.txt tests/mcp/real/package-lock.json
+	$(SAY) 'making $(MCP_SERVERS), and installing what tests/mcp/real names'
+	@$(PYTHON) -m venv --clear $(MCP_SERVERS)
+	@$(MCP_SERVERS)/bin/python -m pip -qq --disable-pip-version-check install $(LOCKED) -r tests/mcp/real/requirements.txt
+	@cp tests/mcp/real/package.json tests/mcp/real/package-lock.json $(MCP_SERVERS)
+	@npm ci --silent --ignore-scripts --no-audit --no-fund --prefix $(MCP_SERVERS)
 	@touch $@
 
 frameworks-fit:
@@ -147,6 +161,6 @@ lock:
 	@! grep -nE '://|--(index|extra-index|find-links)' requirements/*.txt
 
 clean:
-	rm -rf $(VENV) $(LOWEST) $(FRAMEWORKS) .demo .coverage* build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis \
+	rm -rf $(VENV) $(LOWEST) $(FRAMEWORKS) $(MCP_SERVERS) .demo .coverage* build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis \
 	  .import_linter_cache
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -212,3 +212,82 @@ def test_descriptions_are_cleaned_and_cut():
     assert len(long.encode()) <= 2048
     assert long.endswith("[...]")
     json.dumps(tool.parameters)
+
+
+def test_a_dry_run_starts_no_server_and_loads_no_protocol(hostile):
+    """The approved tools are in the request that would be sent; the SDK is not imported, and the server is not started."""
+    hostile.approve()
+    hostile.mode("dead-start")
+    done = hostile.missy(
+        "ask", "--mcp", "x", "--dry-run", "--json", "go", env={"PYTHONPROFILEIMPORTTIME": "1"}
+    )
+    assert done.code == 0
+    assert "x__echo" in done.text
+    loaded = {line.rpartition("|")[2].strip() for line in done.err.splitlines() if "import time" in line}
+    assert "missy.mcp.pins" in loaded
+    assert not loaded & {"mcp", "mcp_types", "starlette", "jsonschema"}
+
+
+def test_doctor_walks_each_server(hostile):
+    """A server that is as approved is fine; one that was not approved, or has changed, is a warning with its command."""
+    said = {}
+    for step in ("new", "approved", "changed"):
+        if step == "approved":
+            hostile.approve()
+        if step == "changed":
+            hostile.tools(changed(description="other"))
+        checks = hostile.missy.inside("doctor", "--all", "--json", "--timeout", "1").json()["checks"]
+        said[step] = next((one["status"], one["fix"]) for one in checks if one["name"] == "mcp.x")
+    assert said["new"] == ("warn", "missy mcp approve x")
+    assert said["approved"][0] == "ok"
+    assert said["changed"] == ("warn", "missy mcp diff x")
+
+
+def test_a_server_is_added_and_removed(hostile):
+    """`add` starts it once, shows it whole and writes entry and pins; `list`, `test` and `remove` work on it."""
+    missy = hostile.missy
+    words = [sys.executable, "-I", "-S", str(SCRIPT), str(hostile.folder)]
+    added = missy.inside("mcp", "add", "y", "--read", str(hostile.folder), "--yes", "--", *words)
+    assert added.code == 0, added.err
+    assert "Says what it is told" in added.text
+    assert missy.inside("mcp", "add", "y", "--", "true").code == 2
+    (row,) = [one for one in missy.inside("mcp", "list", "--json").json()["servers"] if one["name"] == "y"]
+    assert (row["state"], [tool["offered_as"] for tool in row["tools"]]) == ("approved", ["y__echo"])
+    assert missy.inside("mcp", "test", "y").text == "echo: approved\n"
+    called = missy.inside(
+        "mcp", "test", "y", "echo", "--args", '{"text": "by hand"}', "--allow", "mcp:y/echo"
+    )
+    assert (called.code, called.text.split("\n")[1]) == (0, "by hand")
+    assert missy("mcp", "test", "y", "echo").code == 3
+    assert missy.inside("mcp", "remove", "y", "--yes").code == 0
+    assert not (missy.home / "mcp" / "y.json").exists()
+    assert missy.inside("mcp", "test", "y").code == 2
+
+
+@pytest.mark.parametrize(
+    ("server", "says"),
+    [
+        ({}, "neither command nor url"),
+        ({"command": ["a"], "url": "https://a.example/"}, "both command and url"),
+        ({"command": []}, "0 words"),
+        ({"command": ["a"], "env": {"LD_PRELOAD": "x"}}, "cannot be set"),
+        ({"command": ["a"], "key": "k"}, "a program takes none"),
+        ({"url": "https://a.example/", "network": "tool"}, "an endpoint takes none"),
+        ({"url": "ftp://a.example/"}, "allowed an http"),
+        ({"command": ["a"], "workspace": "all"}, "none | read | write"),
+        ({"command": ["a"], "sandbox": "off"}, "unknown key"),
+    ],
+)
+def test_a_wrong_entry_is_an_error(missy, server, says):
+    """A server that is described wrongly is an error of the configuration, with its line: exit code 2."""
+    missy.config({"mcp": {"x": server}})
+    done = missy.inside("mcp", "list")
+    assert done.code == 2
+    assert says in done.err
+
+
+@pytest.mark.parametrize("name", ["a__b", "_a", "a_", "a b", "", "x" * 33, "a/b"])
+def test_a_name_that_could_shadow_is_an_error(missy, name):
+    """The name of a server has no two underscores in a row: SERVER__TOOL is read in one way only."""
+    missy.config({"mcp": {name: {"command": ["a"]}}})
+    assert missy.inside("mcp", "list").code == 2
