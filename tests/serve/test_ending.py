@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import ssl
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ def half(gate: Gate) -> list[Any]:
     return event_stream(sse(chat_chunk("first")), gate, *last)
 
 
-def begin(gateway: Gateway, key: str) -> Any:
+def begin(gateway: Gateway, key: str, until: bytes = b"first") -> Any:
     """Begin a stream over a raw connection, and read its first part."""
     sock = gateway.connect()
     body = json.dumps(
@@ -35,8 +36,8 @@ def begin(gateway: Gateway, key: str) -> Any:
     head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:{gateway.port}\r\nAuthorization: Bearer {key}\r\n"
     sock.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
     seen = b""
-    while b"first" not in seen:
-        seen += sock.recv(65536)
+    while until not in seen:
+        seen += sock.recv(4096)
     return sock
 
 
@@ -168,3 +169,41 @@ def test_the_address_is_printed_alone(start: Start, missy: Command):
         rest, err = process.communicate(timeout=30)
     assert rest == b""
     assert b"serving test" in err
+
+
+def test_the_doctor_walks_the_gateway(start: Start, make_key: MakeKey, missy: Command):
+    """`doctor` names what the gateway lacks: a key, TLS on an open address, a store; and says nothing if none is served."""
+    _, origin = start()
+
+    def found() -> dict[str, str]:
+        checks = missy("doctor", "--json").json()["checks"]
+        return {check["name"]: check["status"] for check in checks if check["name"].startswith("serve")}
+
+    assert found() == {"serve: address": "ok", "serve: keys": "warn"}
+    make_key()
+    assert found() == {"serve: address": "ok", "serve: keys": "ok"}
+    make_config(missy, origin.url, listen="0.0.0.0:8484", store="$NOT_SET")
+    assert found() == {"serve: address": "warn", "serve: store": "fail"}
+    make_config(missy, origin.url, entries=[], aliases={})
+    assert found() == {}
+
+
+@pytest.mark.flood
+def test_slow_readers_take_no_memory(start: Start, make_key: MakeKey):
+    """Two hundred callers that do not read long streams leave the gateway's memory flat, and others are served."""
+    part = sse(chat_chunk("x" * 32_000))
+    gateway, _ = start(event_stream(*[part] * 100, sse("[DONE]")))
+    key = make_key()
+
+    def memory() -> int:
+        text = (Path("/proc") / str(gateway.process.pid) / "status").read_text()
+        return int(text.partition("VmRSS:")[2].split()[0])
+
+    first = begin(gateway, key, b"xxx")
+    before = memory()
+    slow = [begin(gateway, key, b"HTTP/1.1 200") for _ in range(200)]
+    assert gateway.request("GET", "/v1/models", key)[0] == 200
+    # Each has its buffers of the socket and of one part, and not the 3 MB of its answer.
+    assert memory() - before < 200 * 700
+    for sock in (first, *slow):
+        sock.close()

@@ -100,6 +100,10 @@ class _Diagnosis:
             from missy.diagnosis.mcp import examine_servers
 
             yield from examine_servers(config, self._app.audit())
+        if not self._provider and config.serve.entries:
+            from missy.diagnosis.gateway import examine_gateway
+
+            yield from examine_gateway(config)
         with self._app.assistant() as missy:
             for entry in entries:
                 self._working[entry.entry] = True if entry.enabled else None
