@@ -15,6 +15,7 @@ from missy.toolbox.files import List, Read, Search
 from missy.toolbox.results import ResultStore
 from missy.toolbox.workspace import Workspace
 from missy.toolbox.written import Written
+from tests.local.wheels import children
 from tests.toolbox.conftest import calls
 
 CANARY = "canary-7f3a"
@@ -245,6 +246,35 @@ def test_a_search_leaves_secrets_and_binaries_out(use, workspace):
     )
     assert [one.split("\n")[1:] for one in told] == [["c.py:2: find me (and [more])"]] * 2
     assert use(calls(("search", {"pattern": "zzz"})))[0].endswith("(nothing was found)")
+
+
+def test_a_search_is_literal_unless_a_regular_expression_is_asked_for(use, workspace):
+    """`regex` matches line by line in a process of its own; what is no expression is told."""
+    (workspace / "c.py").write_bytes("x\r\nfn1(ü)\r\nfn(1)\r\n".encode())
+    told = use(
+        calls(
+            ("search", {"pattern": "fn\\d"}),
+            ("search", {"pattern": "^fn\\d.*\\)$", "regex": True}),
+            ("search", {"pattern": "^(one|three)$", "regex": True, "path": "a.txt"}),
+            ("search", {"pattern": "fn(", "regex": True}),
+            ("search", {"pattern": "x", "regex": "yes"}),
+        )
+    )
+    assert told[0].endswith("(nothing was found)")
+    assert told[1].split("\n")[1:] == ["c.py:2: fn1(ü)"]
+    assert told[2].split("\n")[1:] == ["a.txt:1: one", "a.txt:3: three"]
+    assert "is no regular expression: " in told[3]
+    assert "regex must be true or false" in told[4]
+
+
+@pytest.mark.slow
+def test_a_regular_expression_that_takes_for_ever_is_ended(use, workspace):
+    """An expression whose time grows without bound is ended after 5 seconds, and the model is told; nothing of it is left."""
+    (workspace / "long").write_text("a" * 60 + "!\n")
+    before = children(os.getpid())
+    (told,) = use(calls(("search", {"pattern": "^(a+)+$", "regex": True})))
+    assert "took more than 5 seconds" in told
+    assert children(os.getpid()) == before
 
 
 # --- write, edit, undo -------------------------------------------------------------------------------

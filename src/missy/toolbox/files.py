@@ -13,21 +13,21 @@ from missy.approval.protected import holds_secret
 from missy.toolbox import schemas
 from missy.toolbox.arguments import Arguments
 from missy.toolbox.base import Output, Prepared, ToolFailed
+from missy.toolbox.matching import MAX_FOUND, STOPPED, Literal, Regex, one_line
 from missy.toolbox.texts import decode, is_text, numbered
 from missy.toolbox.walking import walk
 from missy.toolbox.workspace import kind_of
 
 if TYPE_CHECKING:
+    from missy.toolbox.matching import Matcher
     from missy.toolbox.results import ResultStore
     from missy.toolbox.workspace import OpenFile, Workspace
     from missy.toolbox.written import Written
 
 MAX_READ_BYTES = 16 << 20  # of one file, of which a part is shown
 MAX_LISTED = 1_000
-MAX_FOUND = 200
 MAX_SEARCHED_BYTES = 4 << 20  # of one file
 MAX_SEARCH_BYTES = 256 << 20  # of all files of one search
-MAX_LINE_CHARS = 400  # of a line that was found
 _HEAD_BYTES = 4096
 
 
@@ -117,7 +117,7 @@ class List:
 
 
 def _line(path: str, info: os.stat_result) -> str:
-    shown = _shown(path)
+    shown = one_line(path)
     if stat.S_ISDIR(info.st_mode):
         return f"{shown}/"
     if stat.S_ISREG(info.st_mode):
@@ -125,13 +125,8 @@ def _line(path: str, info: os.stat_result) -> str:
     return f"{shown}  {kind_of(info.st_mode)}"
 
 
-def _shown(name: str) -> str:
-    """Return a name on one line, as JSON can hold it."""
-    return name.encode("utf-8", "replace").decode().replace("\n", "\\n").replace("\r", "\\r")
-
-
 class Search:
-    """`search(pattern, path?, glob?)`: the lines that contain a literal text. Files that hold secrets are left out."""
+    """`search(pattern, path?, glob?, regex?)`: lines with a text, or that match. Files with secrets are left out."""
 
     tool = schemas.SEARCH
 
@@ -142,33 +137,39 @@ class Search:
         """See Handler."""
         given = Arguments(arguments)
         pattern, path, glob = given.text("pattern"), given.text("path", "."), given.text("glob", "*")
+        is_regex = given.flag("regex")
         given.end()
+        matcher = Regex(pattern) if is_regex else Literal(pattern)
         if not pattern or "\n" in pattern:
             raise ToolFailed("pattern must be a text of one line")
         found = self._workspace.find(path)
         return Prepared(
-            Action("search", path=found.path), lambda: self._search(found, pattern, glob), close=found.close
+            Action("search", path=found.path), lambda: self._search(found, matcher, glob), close=found.close
         )
 
-    def _search(self, found: OpenFile, pattern: str, glob: str) -> Output:
-        wanted = pattern.encode("utf-8", "replace")
-        lines: list[str] = []
+    def _search(self, found: OpenFile, matcher: Matcher, glob: str) -> Output:
+        cut = ""
         if stat.S_ISREG(found.info.st_mode):
             if holds_secret(found.path):
                 raise ToolFailed(f"{found.path} is not searched: its name says that it holds a secret")
-            lines = _search_file(found.reopen(os.O_RDONLY), found.path, wanted)
+            _search_file(found.reopen(os.O_RDONLY), found.path, matcher)
         elif stat.S_ISDIR(found.info.st_mode):
             folder = found.reopen(os.O_RDONLY | os.O_DIRECTORY)
             try:
-                lines = self._search_folder(folder, found.path, wanted, glob)
+                cut = self._search_folder(folder, found.path, matcher, glob)
             finally:
                 os.close(folder)
         else:
             raise ToolFailed(f"{found.path} is {kind_of(found.info.st_mode)}")
+        lines = matcher.lines()
+        if len(lines) > MAX_FOUND:
+            lines[MAX_FOUND:] = ["... and more: search for less, or in a folder"]
+        elif cut:
+            lines.append(cut)
         return Output("\n".join(lines) or "(nothing was found)", f"a search in {found.path}")
 
-    def _search_folder(self, folder: int, path: str, wanted: bytes, glob: str) -> list[str]:
-        lines: list[str] = []
+    def _search_folder(self, folder: int, path: str, matcher: Matcher, glob: str) -> str:
+        """Search what is in a folder; returns what is to be said of the end."""
         budget = MAX_SEARCH_BYTES
         for entry in walk(folder, path, 64, self._workspace.hidden, self._workspace.path):
             matches = fnmatchcase(entry.path if "/" in glob else entry.name, glob)
@@ -176,27 +177,18 @@ class Search:
                 continue
             budget -= min(entry.info.st_size, MAX_SEARCHED_BYTES)
             if budget < 0:
-                return [*lines, "... it was stopped: too much to search; name a folder further down"]
+                return STOPPED
             with suppress(OSError):
                 flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-                lines += _search_file(os.open(entry.name, flags, dir_fd=entry.folder), entry.path, wanted)
-            if len(lines) >= MAX_FOUND:
-                return [*lines[:MAX_FOUND], "... and more: search for less, or in a folder"]
-        return lines
+                if not _search_file(os.open(entry.name, flags, dir_fd=entry.folder), entry.path, matcher):
+                    return ""
+        return ""
 
 
-def _search_file(file: int, path: str, wanted: bytes) -> list[str]:
+def _search_file(file: int, path: str, matcher: Matcher) -> bool:
+    """Give a text file to the matcher; False if it wants no more."""
     with os.fdopen(file, "rb") as reader:
         if not stat.S_ISREG(os.fstat(file).st_mode):
-            return []
+            return True
         data = reader.read(MAX_SEARCHED_BYTES)
-    if wanted not in data or not is_text(data[:_HEAD_BYTES]):
-        return []
-    found = []
-    for number, line in enumerate(data.split(b"\n"), 1):
-        if wanted in line:
-            text = line.decode(errors="replace").rstrip("\r")[:MAX_LINE_CHARS]
-            found.append(f"{_shown(path)}:{number}: {text}")
-            if len(found) > MAX_FOUND:
-                break
-    return found
+    return matcher.add(path, data) if is_text(data[:_HEAD_BYTES]) else True

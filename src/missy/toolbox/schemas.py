@@ -44,9 +44,10 @@ LIST = _tool(
 )
 SEARCH = _tool(
     "search",
-    "Find lines in the files of the workspace that contain a text.",
+    "Find lines in the files of the workspace that contain a text or match.",
     ("pattern",),
     pattern=_text("Literal text"),
+    regex={"type": "boolean", "description": "pattern is a Python regular expression for one line"},
     path=_PATH,
     glob=_text("Only files like *.py"),
 )
