@@ -16,6 +16,7 @@ import pytest
 import missy as library
 from missy.config.schema import Network
 from missy.cost.free import is_free
+from missy.spending.estimate import call_bytes, tokens
 from tests.command import read_until
 from tests.configuration import Config, entry
 from tests.servers import Gate, chat_answer, chat_chunk, chat_error, chat_stream, event_stream, sse
@@ -152,6 +153,12 @@ def test_a_stopped_answer_is_estimated(missy, serve, spend):
     assert "~$0.0002" in missy.inside("sessions").text
     (turn,) = missy.inside("sessions", "show", "s", "--json").json()["turns"]
     assert (turn["cost_usd"], turn["cost_estimated"]) == (row[2] / 1e6, True)
+
+
+def test_a_tool_call_in_any_script_is_estimated_from_above():
+    """Of a text without spaces, each character of three bytes may be a token, or two."""
+    call = library.ToolCall("a", "write", {"text": "文" * 1000})
+    assert tokens(call_bytes(call)) >= 2000
 
 
 def test_a_whole_answer_without_counts_is_estimated(missy, serve):

@@ -380,6 +380,18 @@ def test_undo_takes_changes_back_one_by_one(use, workspace, missy):
     assert missy("tools", "undo").code == 2
 
 
+def test_undo_follows_no_link_out_of_the_workspace(use, workspace, missy, tmp_path):
+    """A folder that was replaced by a link after the change: nothing is written where it leads, not even with --force."""
+    use(calls(("write", {"path": "sub/x", "text": "new"})), use=["write"], approve=yes)
+    (workspace / "sub").rename(tmp_path / "elsewhere")
+    (workspace / "sub").symlink_to(tmp_path / "elsewhere")
+    for options in ((), ("--force",)):
+        ran = missy("tools", "undo", *options)
+        assert ran.code == 2
+        assert "leads elsewhere by a link" in ran.err
+    assert (tmp_path / "elsewhere" / "x").read_text() == "new"
+
+
 def test_a_written_file_does_not_taint_and_a_read_one_does(use, workspace):
     """A rule holds until text that this run did not write was read."""
     rule = {"allow": ["write"], "use": ["read", "write"]}

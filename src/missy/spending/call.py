@@ -57,7 +57,9 @@ class Call:
         elif isinstance(event, Usage):
             self._usage = event
         elif isinstance(event, ToolCall):
-            self._bytes += len(str(event.arguments)) + len(event.name)
+            from missy.spending.estimate import call_bytes
+
+            self._bytes += call_bytes(event)
         self._events += 1
         if self._events == 2:  # the first one is shown by now
             self._load_price()

@@ -9,7 +9,7 @@ import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from missy.events import Attachment, Image
+    from missy.events import Attachment, Image, ToolCall
     from missy.providers.base import Request
 
 BYTES_PER_TOKEN = 2
@@ -24,7 +24,7 @@ def input_tokens(request: Request) -> int:
         size += len(message.text.encode("utf-8", "replace")) + len(
             message.reasoning.encode("utf-8", "replace")
         )
-        size += sum(len(str(call.arguments)) + len(call.name) for call in message.tool_calls)
+        size += sum(call_bytes(call) for call in message.tool_calls)
         size += sum(len(json.dumps(item)) for item in message.replay or ())
         size += 16  # the frame of a message
         sent: list[Image | Attachment] = [*message.images, *message.attachments]
@@ -37,6 +37,11 @@ def input_tokens(request: Request) -> int:
     if request.schema is not None:
         size += 2 * len(json.dumps(request.schema.body))  # in the request, or as an instruction
     return tokens(size) + files
+
+
+def call_bytes(call: ToolCall) -> int:
+    """Return an upper estimate of the bytes of a tool call: non-ASCII characters count as they are escaped."""
+    return len(json.dumps(call.arguments)) + len(json.dumps(call.name))
 
 
 def output_tokens(request: Request) -> int:

@@ -59,6 +59,12 @@ class Backups:
                 raise UsageError("there is no change to take back", hint="see: missy audit recent --tools")
             last = changes[-1]
             place = os.path.join(last.workspace, last.path)
+            folder = os.path.dirname(place)
+            if os.path.realpath(folder) != folder:  # it was a real path when the tool wrote there
+                raise UsageError(
+                    f"{folder} leads elsewhere by a link now, so nothing is written there",
+                    hint="put the folder back, or copy the backup yourself: MISSY_HOME/tools/backups",
+                )
             if not force and _digest_of(place) != last.written:
                 raise UsageError(
                     f"{place} was changed since the tool wrote it",
