@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import json
 import sys
@@ -9,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from missy import Missy, PolicyError, Toolbox, UsageError
+from missy import AsyncMissy, Missy, PolicyError, Toolbox, ToolResult, UsageError
 from missy.mcp.definition import Definition
 from tests.mcp.conftest import SCRIPT, boxed
+from tests.servers import chat_stream
 from tests.toolbox.conftest import calls
 
 pytestmark = boxed
@@ -291,3 +293,33 @@ def test_a_name_that_could_shadow_is_an_error(missy, name):
     """The name of a server has no two underscores in a row: SERVER__TOOL is read in one way only."""
     missy.config({"mcp": {name: {"command": ["a"]}}})
     assert missy.inside("mcp", "list").code == 2
+
+
+def test_a_tool_that_changes_during_an_answer_is_withdrawn(hostile):
+    """After the server says that its tools have changed, they are read again: the changed one is not called any more."""
+    hostile.approve()
+    hostile.mode("pull")
+    hostile.entry(write=[str(hostile.folder)], read=[])
+    hostile.approve()
+    told = hostile.call(("x__echo", {"text": "one"}), ("x__echo", {"text": "two"}))
+    assert told[0].endswith("the first answer")
+    assert told[1].startswith("the tool has changed since it was approved")
+
+
+def test_async_code_uses_servers_too(hostile):
+    """AsyncMissy calls the tools of a server, asks an async callback, and ends the server at its end."""
+
+    async def answer() -> list[ToolResult]:
+        async def approve(_question):
+            return True
+
+        async with AsyncMissy.open() as m:
+            found = m.ask("go", toolbox=Toolbox(use=(), mcp=["x"]), approve=approve)
+            assert (await found.text()) == "done"
+            return found.tool_results
+
+    hostile.approve()
+    hostile.origin = hostile.serve(calls(("x__echo", {"text": "async"})), chat_stream("done"))
+    hostile.entry()
+    (result,) = asyncio.run(answer())
+    assert (result.outcome, result.text.split("\n")[1]) == ("ok", "async")
