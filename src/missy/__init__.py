@@ -1,4 +1,4 @@
-"""Missy: the assistant that you can hand your keys to.
+"""Missy asks language models. A key goes only to its own host, and what is sent is on record.
 
 with missy.Missy.open() as m:
     for event in m.ask("What is the capital of France?"):

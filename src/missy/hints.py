@@ -11,10 +11,11 @@ import sys
 # The packages of the extras, as in pyproject.toml
 EXTRAS = {
     "local": ("xllamacpp>=2026.10,<2027",),
-    "keyring": ("keyring>=25.7,<26",),
+    "keyring": ("keyring>=25,<26",),
     "serve": ("uvicorn>=0.40,<0.60", "httptools>=0.7,<0.10"),
     "serve-team": ("asyncpg>=0.30,<0.40",),
     "mcp": ("mcp>=2.3,<3",),
+    "parquet": ("pyarrow>=21,<27",),
 }
 _ASK = "missy ask --provider local"
 

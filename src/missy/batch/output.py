@@ -8,11 +8,13 @@ import json
 import os
 import stat
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from missy import files
 from missy.errors import UsageError
+from missy.hints import to_install
 from missy.os_errors import faults
 from missy.paths import expand
 
@@ -29,14 +31,20 @@ _PARQUET_ROWS = 4096
 
 
 def check_target(out: str) -> Path:
-    """Return the path of OUT. Raises UsageError for what cannot be replaced by a file."""
+    """Return the path of OUT. Raises UsageError for what cannot be replaced by a file, or written here."""
     path = expand(out)
+    if path.suffix.lower() == ".parquet" and find_spec("pyarrow") is None:
+        raise _no_pyarrow()
     with suppress(FileNotFoundError):
         if not stat.S_ISREG(path.lstat().st_mode):
             raise UsageError(f"{out} is not a regular file", hint="name another file")
     if not path.parent.is_dir():
         raise UsageError(f"there is no folder {path.parent}", hint="create it, or name another file")
     return path
+
+
+def _no_pyarrow() -> UsageError:
+    return UsageError("Parquet needs the package pyarrow", hint=to_install("parquet"))
 
 
 def write_out(path: Path, lines: Iterable[bytes]) -> None:
@@ -94,7 +102,7 @@ def _write_parquet(path: Path, lines: Iterable[bytes]) -> None:
         import pyarrow as pa
         from pyarrow import parquet
     except ImportError:
-        raise UsageError("Parquet needs the extra parquet", hint="install missy[parquet]") from None
+        raise _no_pyarrow() from None
     types = {"row": pa.int64(), "cost_usd": pa.float64()}
     types |= dict.fromkeys(("input_tokens", "output_tokens", "ms", "error_status"), pa.int64())
     schema = pa.schema([(name, types.get(name, pa.string())) for name in _COLUMNS])

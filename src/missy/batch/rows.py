@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from missy.errors import UsageError
+from missy.hints import to_install
 from missy.os_errors import faults
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def _parquet(path: Path) -> Iterator[Row]:
     try:
         from pyarrow import ArrowException, parquet
     except ImportError:
-        raise UsageError("Parquet needs the extra parquet", hint="install missy[parquet]") from None
+        raise UsageError("Parquet needs the package pyarrow", hint=to_install("parquet")) from None
     with faults("read", path):
         try:
             number = 0

@@ -51,7 +51,7 @@ def first_page() -> str:
     commands = "\n".join(f"  {name:<15}{text}" for name, (_, text) in COMMANDS.items())
     return f"""Usage: missy [OPTIONS] COMMAND [ARGS]...
 
-  The assistant that you can hand your keys to.
+  Ask language models. A key goes only to its own host, and what is sent is on record.
 
 Example:
   missy setup

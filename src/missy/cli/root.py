@@ -60,5 +60,5 @@ def _print_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -
 )
 @click.pass_context
 def root(ctx: click.Context, config_path: str | None) -> None:
-    """The assistant that you can hand your keys to."""
+    """Ask language models. A key goes only to its own host, and what is sent is on record."""
     ctx.obj = App(config_path=config_path)

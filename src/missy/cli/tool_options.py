@@ -28,7 +28,7 @@ _OPTIONS = (
     click.option(
         "--allow", metavar="RULE", multiple=True, help="Allow this without a question, e.g. 'run: git status'."
     ),
-    click.option("--max-rounds", metavar="N", type=click.IntRange(1), help="At most so many model calls."),
+    click.option("--max-rounds", metavar="N", type=click.IntRange(1), help="The most model calls for one answer."),
     click.option(
         "--approve-all",
         is_flag=True,

@@ -42,18 +42,16 @@ def command() -> None:
     "--concurrency",
     metavar="N",
     type=CONCURRENCY,
-    help="At most so many requests at a time; auto is up to 128.",
+    help="The most requests at a time; auto is up to 128.",
 )
-@click.option("--rpm", metavar="N", type=_RATE, help="At most so many requests a minute.")
-@click.option("--tpm", metavar="N", type=_RATE, help="At most so many tokens a minute.")
+@click.option("--rpm", metavar="N", type=_RATE, help="The most requests a minute.")
+@click.option("--tpm", metavar="N", type=_RATE, help="The most tokens a minute.")
 @click.option("--max-cost", metavar="USD", type=DOLLARS, help="The most that the whole job may cost.")
-@click.option(
-    "--retry-failed", is_flag=True, help="Ask the rows again that failed; never one that was answered."
-)
+@click.option("--retry-failed", is_flag=True, help="Ask the failed rows again, never one that was answered.")
 @click.option(
     "--changed", is_flag=True, help="Ask the rows again that were changed since they were answered."
 )
-@click.option("--shard", metavar="I/N", type=SHARD, help="This part of the rows alone, from 1/N to N/N.")
+@click.option("--shard", metavar="I/N", type=SHARD, help="Only this part of the rows, from 1/N to N/N.")
 @click.option(
     "--dry-run", is_flag=True, help="Print the number of rows, the first request and the cost; send nothing."
 )
@@ -92,7 +90,7 @@ def run(
 
 @command.command()
 @click.argument("name", metavar="NAME")
-@click.option("--retry-failed", is_flag=True, help="Ask the rows again that failed.")
+@click.option("--retry-failed", is_flag=True, help="Ask the failed rows again.")
 @click.option("--max-cost", metavar="USD", type=DOLLARS, help="Another limit for the whole job.")
 @click.option("--json", "as_json", is_flag=True, help="Progress as a line of JSON a second, on stderr.")
 @click.pass_obj

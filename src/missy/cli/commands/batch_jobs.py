@@ -70,7 +70,9 @@ def status(name: str, as_json: bool) -> None:
 
 @click.command()
 @click.argument("name", metavar="NAME")
-@click.option("--partial", is_flag=True, help="With the rows that are there, while others are missing.")
+@click.option(
+    "--partial", is_flag=True, help="Write the rows that are answered, although others are missing."
+)
 @click.option("--out", "-o", metavar="OUT", help="Another file; - for stdout. Default: that of the job.")
 def export(name: str, partial: bool, out: str | None) -> int:
     """Write OUT from the journal, now.
@@ -128,7 +130,7 @@ def cancel(app: App, name: str) -> None:
 @click.argument("name", metavar="NAME")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def delete(name: str, yes: bool) -> None:
-    """Delete a job and all its answers from MISSY_HOME; OUT stays. A terminal is asked first.
+    """Delete a job and all its answers from MISSY_HOME; OUT stays. On a terminal, it asks first.
 
     \b
     Example:

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 @click.option(
     "--plain", is_flag=True, help="Draw nothing over, no colour: for screen readers and simple terminals."
 )
-@click.option("--provider", "-p", metavar="ENTRY", help="The entry to ask; never another one instead.")
+@click.option(
+    "--provider", "-p", metavar="ENTRY", help="The entry to ask; another one only if its `fallback` says so."
+)
 @click.option("--model", "-m", metavar="M", help="The model, instead of the entry's.")
 @click.option("--system", "-s", metavar="TEXT", help="Instructions that come before the conversation.")
 @click.option("--role", metavar="NAME", help="A role of the configuration: instructions, entry and model.")

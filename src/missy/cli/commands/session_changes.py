@@ -66,9 +66,9 @@ def fork(session: str, turn: int | None, name: str | None) -> None:
 @click.option(
     "--format", "format_", type=click.Choice(["md", "json"]), default="md", help="Markdown, or JSON."
 )
-@click.option("--output", "-o", metavar="FILE", help="A new file, readable by you alone; default: stdout.")
+@click.option("--output", "-o", metavar="FILE", help="A new file that only you can read; default: stdout.")
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
-@click.option("--reasoning", is_flag=True, help="With what the model thought (JSON always has it).")
+@click.option("--reasoning", is_flag=True, help="Include the reasoning (JSON always has it).")
 @click.option("--all", "aside", is_flag=True, help="Also the turns that were put aside.")
 def export_(
     session: str, format_: str, output: str | None, force: bool, reasoning: bool, aside: bool
@@ -104,7 +104,9 @@ def export_(
 
 @click.command()
 @click.argument("sessions", metavar="S...", nargs=-1)
-@click.option("--older-than", metavar="AGE", help="Those that were last used longer ago: 30d, 12h, 4w.")
+@click.option(
+    "--older-than", metavar="AGE", help="Those that were last used longer ago than this: 30d, 12h, 4w."
+)
 @click.option("--all", "every", is_flag=True, help="All of them.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def delete(sessions: tuple[str, ...], older_than: str | None, every: bool, yes: bool) -> None:
@@ -137,7 +139,7 @@ def delete(sessions: tuple[str, ...], older_than: str | None, every: bool, yes: 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def check(as_json: bool) -> int:
-    """Check that the database is whole, of a schema that this Missy knows, and private. Exit 1 where it is not.
+    """Check that the database is whole, of a schema that this Missy knows, and private. Exit code 1 if it is not.
 
     \b
     Example:

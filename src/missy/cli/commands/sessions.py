@@ -61,7 +61,7 @@ def list_(limit: int, as_json: bool) -> None:
 
 @command.command()
 @click.argument("session", metavar="S")
-@click.option("--turn", metavar="N", type=click.IntRange(1), help="This turn alone.")
+@click.option("--turn", metavar="N", type=click.IntRange(1), help="Only this turn.")
 @click.option("--all", "aside", is_flag=True, help="Also the turns that were put aside.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def show(session: str, turn: int | None, aside: bool, as_json: bool) -> None:

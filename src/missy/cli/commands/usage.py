@@ -31,7 +31,7 @@ _WIDEST_KEY = 40
 @click.command()
 @click.option("--since", metavar="AGE", default="30d", show_default=True, help="12h, 30d, 4w.")
 @click.option("--by", type=click.Choice(KEYS), default="day", show_default=True, help="What to sum by.")
-@click.option("--provider", metavar="ENTRY", help="This entry alone: its calls, and its plan.")
+@click.option("--provider", metavar="ENTRY", help="Only this entry: its calls, and its plan.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.pass_obj
 def command(app: App, since: str, by: str, provider: str | None, as_json: bool) -> None:
