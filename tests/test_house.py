@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,3 +68,15 @@ def test_a_long_file_says_why():
         text = path.read_text(encoding="utf-8")
         if len(text.splitlines()) > LONGEST:
             assert "One file, since" in (ast.get_docstring(ast.parse(text)) or ""), path
+
+
+def test_the_table_of_rooms_is_complete():
+    """docs/design.md has a row for each package and module of src/missy, and for nothing else."""
+    rows = re.findall(
+        r"^\| (`.*?) \|",
+        (Path(__file__).parents[1] / "docs" / "design.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    told = [name for row in rows for name in re.findall(r"`(\w+)/?`", row)]
+    there = {path.stem for path in SOURCES.iterdir() if path.suffix in ("", ".py")}
+    assert sorted(told) == sorted(there - {"__init__", "__main__", "__pycache__"})
