@@ -15,6 +15,7 @@ from missy.errors import UsageError
 from missy.local.server import LocalServer
 from missy.sandbox import probe
 from tests.local.wheels import await_end
+from tests.sandbox.test_walls import NO_LANDLOCK
 
 pytest_plugins = ["tests.local.live"]
 FOUND = probe.try_levels()
@@ -157,6 +158,21 @@ def test_the_model_answers_in_the_sandbox(level, at_level, local_home, missy):
         assert server.level == level
     missy.config({"providers": {"laptop": {"name": "local"}}})
     assert b"Paris" in missy("ask", "What is the capital of France?").out
+
+
+@pytest.mark.live
+def test_without_a_level_the_model_answers_and_doctor_says_so(local_home, missy):
+    """Where the kernel gives no sandbox the server runs as a plain child, and `doctor` says that it does."""
+    missy.config({"providers": {"laptop": {"name": "local"}}})
+
+    def bare(*args):
+        argv = [sys.executable, "-c", NO_LANDLOCK, sys.executable, "-m", "missy", *args]
+        return subprocess.run(
+            argv, env=missy.env(), capture_output=True, timeout=120, check=False, stdin=subprocess.DEVNULL
+        )
+
+    assert b"Paris" in bare("ask", "What is the capital of France?").stdout
+    assert b"the local model's server runs without one" in b" ".join(bare("doctor", "--all").stdout.split())
 
 
 @pytest.mark.live

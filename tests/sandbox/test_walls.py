@@ -289,6 +289,8 @@ def judge(program: bytes, arch: int, number: int, *arguments: int) -> int:
             (value,) = struct.unpack_from("=I", data, k)
         elif code == 0x06:
             return k
+        elif code == 0x54:
+            value &= k
         else:
             hit = {0x15: value == k, 0x35: value >= k, 0x45: bool(value & k)}[code]
             at += yes if hit else no
@@ -327,6 +329,26 @@ def test_the_filter_knows_its_architecture(machine):
     ] == [2, 10]
 
 
+@pytest.mark.parametrize("machine", filters.ARCHITECTURES)
+def test_the_filter_of_a_server_lets_it_accept_and_never_connect(machine):
+    """TCP over IPv4 alone; no connect, and no flag that connects while it sends; the rest is as in every box."""
+    column, arch = filters.ARCHITECTURES[machine]
+    program = filters.make_filter(machine, network=False, serves=True)
+    sockets = {
+        (family, kind, protocol)
+        for family in (*range(46), 2 | 1 << 31)
+        for kind in (1, 2, 3, 5, 1 | 0o2000000, 2 | 0o2000000)
+        for protocol in (0, 6, 17, 132, 262)
+        if judge(program, arch, filters._SOCKET[column], family, kind, protocol) == filters.ALLOW
+    }
+    assert sockets == {(2, kind, protocol) for kind in (1, 1 | 0o2000000) for protocol in (0, 6)}
+    assert judge(program, arch, filters._CONNECT[column], 3) != filters.ALLOW
+    for numbers, before in ((filters._SENDTO, 3), (filters._SENDMSG, 2), (filters._SENDMMSG, 3)):
+        assert judge(program, arch, numbers[column], *[0] * before, 0x4000) == filters.ALLOW
+        assert judge(program, arch, numbers[column], *[0] * before, 0x20004000) != filters.ALLOW
+    assert judge(program, arch, filters._DENIED["ptrace"][column]) != filters.ALLOW
+
+
 @pytest.mark.parametrize("machine", ["riscv64", "i686", "", "armv7l"])
 def test_an_unknown_architecture_has_no_filter(machine):
     """Numbers that are not known are not guessed: there is no sandbox then."""
@@ -335,7 +357,7 @@ def test_an_unknown_architecture_has_no_filter(machine):
 
 # --- the level ------------------------------------------------------------------------------------------
 
-_NO_LANDLOCK = """
+NO_LANDLOCK = """
 import ctypes, os, struct, sys
 libc = ctypes.CDLL(None)
 numbers = (444, 445, 446)
@@ -355,7 +377,7 @@ def test_without_landlock_nothing_is_run(missy, serve, work):
     origin = serve(chat_stream("hi"))
     missy.entry(origin.url)
     done = subprocess.run(
-        [sys.executable, "-c", _NO_LANDLOCK, sys.executable, "-m", "missy", "ask", "--tools", "run", "go"],
+        [sys.executable, "-c", NO_LANDLOCK, sys.executable, "-m", "missy", "ask", "--tools", "run", "go"],
         env=missy.env(), cwd=work, capture_output=True, timeout=60, check=False, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     assert done.returncode == 1
