@@ -243,3 +243,12 @@ def test_metrics_need_an_admin_key_and_hold_no_secret(start: Start, make_key: Ma
     assert b'missy_requests_total{key="user",model="",result="model_not_found"} 1' in body
     for secret in (user, admin, ENTRY_KEY):
         assert secret.encode() not in body
+
+
+def test_a_store_that_is_none_is_refused(missy: Command, start: Start):
+    """`--store` takes what serve.store takes; what was written is not repeated, since it may hold a password."""
+    start()
+    result = missy("serve", "--port", "0", "--store", "mysql://u:hunter2-pass@h/d")
+    assert result.code == 2
+    assert "hunter2-pass" not in result.err
+    assert "--store" in result.err

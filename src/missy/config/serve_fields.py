@@ -45,7 +45,7 @@ def _aliases(value: Any) -> tuple[tuple[str, str], ...]:
     return tuple(value.items())
 
 
-def _store(value: Any) -> str:
+def check_store(value: Any) -> str:
     """Check `sqlite`, a postgresql URL, or a reference. What was found is not shown: it may hold a password."""
     text = values.text(value)
     if text == SQLITE or VARIABLE.fullmatch(text) or SECRET_NAME.fullmatch(text):
@@ -81,7 +81,7 @@ SERVE = (
         "More names of models.",
     ),
     Field(
-        "store", _store, "sqlite, a postgresql:// URL, $ENV_VAR or vault://NAME", {"type": "string", "minLength": 1},
+        "store", check_store, "sqlite, a postgresql:// URL, $ENV_VAR or vault://NAME", {"type": "string", "minLength": 1},
         "Where keys, budgets and usage are kept: serve.db in MISSY_HOME, or a database that several replicas share.",
     ),
     Field(

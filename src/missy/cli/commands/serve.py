@@ -69,6 +69,7 @@ def command(
     require_safe(listen, config)
     require_server()
     app.warn_about_all()
+    chosen = config.serve.store if store is None else _checked_store(store)
     note = paths.home() / _NOTE
 
     def ready(bound: int) -> None:
@@ -85,7 +86,7 @@ def command(
         sys.stdout.flush()
 
     try:
-        return serve(config, open_store(store or config.serve.store), listen, ready, notice)
+        return serve(config, open_store(chosen), listen, ready, notice)
     finally:
         if _running()[0] == os.getpid():
             note.unlink(missing_ok=True)
@@ -155,6 +156,21 @@ def usage(app: App, by: str, since: str, as_json: bool) -> None:
 
     head = (by.upper(), "REQUESTS", "REFUSED", "FAILED", "CUT", "IN", "OUT", "COST")
     show_table(head, [_cells(row) for row in rows])
+
+
+def _checked_store(text: str) -> str:
+    """Return the value of --store. Raises UsageError, which does not repeat it: it may hold a password."""
+    from missy.config.serve_fields import check_store
+    from missy.config.values import Wrong
+    from missy.errors import UsageError
+
+    try:
+        return str(check_store(text))
+    except Wrong:
+        raise UsageError(
+            "--store names no store",
+            hint="write sqlite, '$ENV_VAR' or vault://NAME; a postgresql:// URL on the command line is seen by other users",
+        ) from None
 
 
 def _cells(row: dict[str, Any]) -> list[object]:
