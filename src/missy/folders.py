@@ -103,6 +103,9 @@ def _make_dir(path: Path) -> bool:
             raise
         os.close(_open_dir(path.parent))
         return _make_dir(path)
+    mode = os.lstat(path).st_mode
+    if stat.S_ISDIR(mode) and mode & 0o700 != 0o700:
+        os.chmod(path, 0o700)  # the umask took permissions of the owner, who could not even open it
     return True
 
 
@@ -112,7 +115,7 @@ def _narrow_dir(file: int, path: Path, *, new: bool) -> None:
         raise refusal(path, f"it belongs to another user (id {info.st_uid})", _inside(path))
     require_owner(info, path)
     if new:
-        os.fchmod(file, 0o700)  # the umask may have removed permissions of the owner
+        os.fchmod(file, 0o700)
     elif info.st_mode & stat.S_ISVTX or path.parent == path:
         raise refusal(path, "it is a folder that users share", _inside(path))
     elif info.st_mode & 0o077:

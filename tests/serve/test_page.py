@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import tempfile
@@ -19,7 +20,7 @@ from tests.servers import Origin
 
 Start = Callable[..., tuple[Gateway, Origin]]
 MakeKey = Callable[..., str]
-PICTURES = Path(tempfile.gettempdir()) / "missy-pictures"  # kept after the run, to look at
+PICTURES = Path(tempfile.gettempdir()) / f"missy-pictures-{os.getuid()}"  # kept after the run, to look at
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
