@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import gc
 import os
@@ -14,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 GUARD = Path(__file__).parent / "guard"
 sys.path.insert(0, str(GUARD))
@@ -34,9 +34,12 @@ for _number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
 
-# A loaded machine is slow, not wrong.
-settings.register_profile("missy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("missy")
+with contextlib.suppress(ModuleNotFoundError):  # the environment of tests/frameworks has no hypothesis
+    from hypothesis import HealthCheck, settings
+
+    # A loaded machine is slow, not wrong.
+    settings.register_profile("missy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("missy")
 
 _CLEANED = ("OPENAI_", "MISSY_", "SSL_CERT_")
 _NAMED = {
