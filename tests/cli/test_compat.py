@@ -870,17 +870,17 @@ def test_retry_after_is_waited_for(missy, serve):
     missy.entry(origin.url, max_retries=2)
     assert missy.inside("ask", "hi").code == 0
     first, second, third = (request.at for request in origin.requests)
-    assert 0.99 <= second - first < 3
-    assert 0.29 <= third - second < 3
+    assert second - first >= 0.99
+    assert third - second >= 0.29
 
 
 def test_a_retry_after_beyond_the_deadline_is_not_waited_for(missy, serve):
     """When the answer cannot come within the deadline, the limit is reported at once."""
     origin = serve(chat_error(429, "slow down", ("Retry-After", "3600")))
-    missy.entry(origin.url, max_retries=5, deadline=8)
+    missy.entry(origin.url, max_retries=5, deadline=90)
     started = time.monotonic()
     assert missy.inside("ask", "hi").code in {5, 7}
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 60
     assert len(origin.requests) == 1
 
 

@@ -89,7 +89,7 @@ def borrow(way: str, missy: Command) -> Any:
     made: list[Borrower] = []
 
     def make(*urls: str, network: Any = None, **fields: Any) -> Borrower:
-        common = {"name": "openai", "model": "m", "max_retries": 0, "timeout": 20}
+        common = {"name": "openai", "model": "m", "max_retries": 0, "timeout": 60}
         entries = {name: {**common, "base_url": url} for name, url in zip("abc", urls, strict=False)}
         entries["a"] |= {"api_key": KEY, **fields}
         missy.config({"providers": entries, "network": network or {}})

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from missy.local import model
 
-SAFETY = 30.0  # seconds; only a broken test ever waits so long
+SAFETY = 60.0  # seconds; only a broken test ever waits so long
 
 
 def make_wheel(folder: Path, content: bytes) -> str:

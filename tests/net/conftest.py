@@ -16,7 +16,7 @@ from missy.audit import Audit, whole_lines
 from missy.net.door import Door
 from missy.policy import Endpoint, Policy, Rules
 
-SAFETY = 20.0  # seconds; only a broken test ever waits so long
+SAFETY = 60.0  # seconds; only a broken test ever waits so long
 
 
 class Table:

@@ -16,15 +16,15 @@ from tests.servers.listener import Listener
 
 pytestmark = pytest.mark.slow
 
-TIMEOUT = 0.3  # seconds of silence that these answers may keep
+TIMEOUT = 0.5  # seconds of silence that these answers may keep
 EVERY = 0.07  # seconds between two bytes of a drip
-SLACK = 3.0  # seconds: what a busy machine may add; a drip that is not stopped takes far longer
+SLACK = 30.0  # seconds: what a busy machine may add; a drip that is not stopped takes more than a minute
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 FINISH = sse(chat_chunk({}, "stop"))
 
 
-def drip(head: bytes, piece: bytes, count: int = 100, every: float = EVERY):
+def drip(head: bytes, piece: bytes, count: int = 1000, every: float = EVERY):
     """Send the head at once, and then one piece after the other."""
 
     def talk(_request, wire) -> None:
@@ -48,7 +48,7 @@ SILENT = {
     "the status line by the byte": drip(b"", b"H"),
     "endless 100 Continue": drip(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
     "endless 103 Early Hints, fast": drip(
-        b"", b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" * 50, 10_000, 0.0005
+        b"", b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" * 50, 200_000, 0.0005
     ),
     "comments": drip(HEAD, b": ping\n\n"),
     "keep-alive events without data": drip(HEAD, b"data:\n\n"),
@@ -68,9 +68,9 @@ SILENT = {
 def test_a_drip_is_silence(name, way, write_config, serve):
     """Bytes that are no part of an answer do not hold a call: it ends at the timeout, exit 5."""
     origin = serve(SILENT[name])
-    outcome, took = timed(way, write_config(origin.url, timeout=0.2, max_retries=2))
+    outcome, took = timed(way, write_config(origin.url, timeout=0.4, max_retries=2))
     assert isinstance(outcome.error, TimedOut), outcome.error
-    assert 0.18 <= took < 0.2 + SLACK
+    assert 0.38 <= took < 0.4 + SLACK
     assert len(origin.requests) == 1
 
 
@@ -95,19 +95,19 @@ def test_a_finished_answer_does_not_wait_for_the_connection_to_end(way, write_co
 def test_after_the_end_marker_nothing_is_waited_for(way, write_config, serve):
     """[DONE] ends an answer at once, however long the server keeps the connection."""
     origin = serve(drip(HEAD + sse(chat_chunk("whole")) + FINISH + sse("[DONE]"), b": ping\n\n"))
-    outcome, took = timed(way, write_config(origin.url, timeout=20))
+    outcome, took = timed(way, write_config(origin.url, timeout=60))
     assert (outcome.text, outcome.error) == ("whole", None)
-    assert took < 10
+    assert took < SLACK
 
 
 def test_an_answer_that_never_ends_ends_at_the_deadline(way, write_config, serve):
     """Lively or not, the deadline is for the whole; what had come is kept."""
     origin = serve(drip(HEAD, sse(chat_chunk("x"))))
-    outcome, took = timed(way, write_config(origin.url, timeout=20, deadline=0.6))
+    outcome, took = timed(way, write_config(origin.url, timeout=60, deadline=0.8))
     assert isinstance(outcome.error, IncompleteError)
     assert "deadline" in outcome.error.message
     assert set(outcome.text) == {"x"}
-    assert 0.5 < took < 0.6 + SLACK
+    assert 0.7 < took < 0.8 + SLACK
 
 
 def test_a_slow_answer_that_goes_on_is_not_cut_short(way, write_config, serve):
@@ -115,14 +115,14 @@ def test_a_slow_answer_that_goes_on_is_not_cut_short(way, write_config, serve):
 
     def talk(_request, wire) -> None:
         wire.send(HEAD)
-        for _ in range(6):
+        for _ in range(10):
             wire.send(sse(chat_chunk("x")))
             threading.Event().wait(0.25)
         wire.send(FINISH)
 
-    outcome, took = timed(way, write_config(serve(talk).url, timeout=1))
-    assert (outcome.text, outcome.error) == ("x" * 6, None)
-    assert took > 1.2
+    outcome, took = timed(way, write_config(serve(talk).url, timeout=2))
+    assert (outcome.text, outcome.error) == ("x" * 10, None)
+    assert took > 2.1
 
 
 class Reader:
@@ -174,15 +174,15 @@ def read_slowly():
 
 def test_a_long_prompt_on_a_slow_line_is_no_silence(way, write_config, read_slowly):
     """A server that takes its time to read, but does read, is waited for beyond the timeout."""
-    server = read_slowly([0.2] * 7)
-    outcome, took = timed(way, write_config(server.url, timeout=1), prompt="x" * (12 << 20))
+    server = read_slowly([0.2] * 12)
+    outcome, took = timed(way, write_config(server.url, timeout=2), prompt="x" * (12 << 20))
     assert (outcome.text, outcome.error) == ("read it all", None)
-    assert took > 1.2
+    assert took > 2.1
 
 
 def test_a_server_that_stops_reading_ends_at_the_timeout(way, write_config, read_slowly):
     """A request that cannot be sent on is silence too."""
-    server = read_slowly([30.0])
+    server = read_slowly([90.0])
     outcome, took = timed(way, write_config(server.url, timeout=TIMEOUT), prompt="x" * (12 << 20))
     assert isinstance(outcome.error, TimedOut)
     assert took < TIMEOUT + SLACK
@@ -190,10 +190,10 @@ def test_a_server_that_stops_reading_ends_at_the_timeout(way, write_config, read
 
 def test_the_deadline_holds_while_the_request_is_sent(way, write_config, read_slowly):
     """A server that reads for ever does not hold a call beyond its deadline."""
-    server = read_slowly([0.2] * 200)
-    outcome, took = timed(way, write_config(server.url, timeout=20, deadline=0.6), prompt="x" * (40 << 20))
+    server = read_slowly([0.2] * 400)
+    outcome, took = timed(way, write_config(server.url, timeout=60, deadline=0.8), prompt="x" * (40 << 20))
     assert isinstance(outcome.error, TimedOut)
-    assert took < 0.6 + SLACK
+    assert took < 0.8 + SLACK
 
 
 def test_a_connection_that_is_never_accepted_ends_at_the_timeout(way, write_config):
@@ -245,15 +245,15 @@ def test_a_year_is_not_waited_for(header, status, way, write_config, serve):
 def test_429_for_ever_ends(way, write_config, serve):
     """Retries are counted, and the limit is what is told."""
     origin = serve(chat_error(429, "slow down"))
-    outcome, took = timed(way, write_config(origin.url, timeout=5, max_retries=2))
+    outcome, took = timed(way, write_config(origin.url, timeout=60, max_retries=2))
     assert isinstance(outcome.error, LimitError)
     assert len(origin.requests) == 3
-    assert took < 5
+    assert took < SLACK
 
 
 def test_errors_for_ever_end_before_the_deadline(way, write_config, serve):
     """No number of retries goes beyond the deadline."""
     origin = serve(response(503))
-    outcome, took = timed(way, write_config(origin.url, timeout=20, deadline=0.8, max_retries=100))
+    outcome, took = timed(way, write_config(origin.url, timeout=60, deadline=0.8, max_retries=100))
     assert isinstance(outcome.error, MissyError)
     assert took < 0.8 + SLACK

@@ -14,7 +14,7 @@ from collections import Counter
 from typing import Any, Self
 
 IN_TOKENS, OUT_TOKENS = 10, 5
-SAFETY = 30.0
+SAFETY = 60.0
 
 
 class Crowd:

@@ -16,7 +16,7 @@ from typing import Any, Self
 from tests.servers.listener import Listener
 from tests.servers.replies import CUT
 
-SAFETY = 30.0  # seconds; only a broken test ever waits so long
+SAFETY = 60.0  # seconds; only a broken test ever waits so long
 
 
 class Gate(threading.Event):

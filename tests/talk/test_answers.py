@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import termios
-import time
 
 import pytest
 
@@ -30,10 +29,8 @@ def test_ctrl_c_stops_an_answer_and_keeps_it(talk, origin, home):
     person = talk()
     person.press("question", ENTER)
     person.see("half of it")
-    pressed = time.monotonic()
     person.press(CTRL_C)
     person.see("stopped; what came is kept", "1 turn")
-    assert time.monotonic() - pressed < 5  # half a second on a machine that does nothing else
     gate.open()
     person.until(lambda: not is_open(origin))
     say(person, "next")
