@@ -66,9 +66,9 @@ SILENT = {
 
 @pytest.mark.parametrize("name", SILENT)
 def test_a_drip_is_silence(name, way, write_config, serve):
-    """Bytes that are no part of an answer do not hold a call: it ends at the timeout, exit 5."""
+    """Bytes that are no part of an answer do not hold a call: it ends at the timeout or the patience, exit 5."""
     origin = serve(SILENT[name])
-    outcome, took = timed(way, write_config(origin.url, timeout=0.4, max_retries=2))
+    outcome, took = timed(way, write_config(origin.url, timeout=0.4, patience=0.6, max_retries=2))
     assert isinstance(outcome.error, TimedOut), outcome.error
     assert 0.38 <= took < 0.4 + SLACK
     assert len(origin.requests) == 1
@@ -78,7 +78,7 @@ def test_a_drip_is_silence(name, way, write_config, serve):
 def test_silence_after_text_keeps_the_text(piece, way, write_config, serve):
     """What had come is kept, and the answer is incomplete: exit 6."""
     origin = serve(drip(HEAD + sse(chat_chunk("half an ans")), piece))
-    outcome, took = timed(way, write_config(origin.url, timeout=TIMEOUT))
+    outcome, took = timed(way, write_config(origin.url, timeout=TIMEOUT, patience=0.8))
     assert isinstance(outcome.error, IncompleteError)
     assert outcome.text == "half an ans"
     assert took < TIMEOUT + SLACK
