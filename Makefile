@@ -27,8 +27,8 @@ MCP_SERVERS := .mcp-servers
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check install
 LOCKED := --require-hashes --only-binary :all:
-# Two at least, so that what cannot be run beside itself is noticed everywhere; more than four gain little.
-WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$((n < 2 ? 2 : n > 4 ? 4 : n)))
+# Twice as many as there are cores, since many tests wait; more than eight gain little.
+WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$((n > 4 ? 8 : n * 2)))
 LOWEST := .venv-lowest
 PYTEST = MISSY_TEST_MODELS="$(HOME_OF_DEMO)" $(1)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 HOME_OF_DEMO := $(CURDIR)/.demo
