@@ -29,6 +29,11 @@ def sent(request: Request) -> tuple[Any, ...]:
     return request.method, request.path, request.headers, request.body
 
 
+def without_host(made: tuple[Any, ...]) -> tuple[Any, ...]:
+    method, path, headers, body = made
+    return method, path, [header for header in headers if header[0].lower() != "host"], body
+
+
 def ask_in_a_new_process(missy: Command) -> set[str]:
     """Ask once, and list the models; returns the packages that were loaded."""
     done = subprocess.run(
@@ -66,6 +71,7 @@ def asked(missy: Command, origin: Origin) -> list[tuple[Any, ...]]:
             }
         }
     )
+    (missy.home / "request-heads.json").unlink(missing_ok=True)
     assert "openai" in ask_in_a_new_process(missy)
     return [sent(request) for request in origin.requests]
 
@@ -84,6 +90,24 @@ def test_remembered_and_fresh_requests_are_the_same_to_the_byte(missy, origin, a
     assert [sent(request) for request in origin.requests[before:]] == asked
     assert asked[0][1].endswith("/chat/completions?v=1")
     assert ("Authorization", f"Bearer {KEY}") in [(n.title(), v) for n, v in asked[0][2]]
+
+
+def test_another_endpoint_needs_no_package_for_the_same_paths(missy, origin, asked, serve):
+    """A head has no host: what was remembered for one endpoint serves the next, and each request goes to its own."""
+    other = serve(
+        lambda request, _: chat_stream("ok") if request.method == "POST" else json_response({"data": []})
+    )
+    path, before = missy.home / "config.yaml", len(origin.requests)
+    path.write_text(path.read_text().replace(origin.url, other.url))
+    assert "openai" not in ask_in_a_new_process(missy)
+    assert len(origin.requests) == before
+    place = other.url.removeprefix("http://").removesuffix("/v1")
+    assert [value for r in other.requests for name, value in r.headers if name.lower() == "host"] == [
+        place
+    ] * 2
+    assert [without_host(sent(request)) for request in other.requests] == [
+        without_host(made) for made in asked
+    ]
 
 
 def test_the_file_holds_no_secret_and_is_the_owners_alone(missy, origin, asked):
@@ -173,7 +197,7 @@ def test_an_upgrade_is_asked_anew(missy, origin, asked):
 def test_a_disk_that_takes_no_note_is_no_reason_to_fail(tmp_path):
     """Without a file the head is kept for the process."""
     store = HeadStore(tmp_path / "there" / "is" / "no" / "such" / "folder" / "heads.json")
-    key = HeadKey("POST", "https://a.example/v1", "/chat/completions", ("Authorization",), True)
+    key = HeadKey("POST", "/v1", "/chat/completions", ("Authorization",), True)
     head = Head("POST", "/v1/chat/completions", (("Accept", "*/*"), ("Authorization", None)))
     assert is_plain(key, head)
     (tmp_path / "there").write_text("a file where the folder should be")

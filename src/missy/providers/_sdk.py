@@ -1,4 +1,4 @@
-"""Building model requests with the `openai` package: a template for an endpoint, with placeholders for varying values.
+"""Building model requests with the `openai` package: a template for a path, with placeholders for varying values.
 
 The package supplies the method, the path, and the names, values and order of the headers, without its environment
 variables and telemetry. Its requests are only built, never sent by it.
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from missy.providers.heads import HeadKey
 
 
+_HOST = "endpoint.invalid"  # stands for any host: the package makes the same for each
+
+
 class _Builder(SyncAPIClient):
     """Builds requests as the package does, without its telemetry headers."""
 
@@ -43,7 +46,7 @@ def make_head(key: HeadKey) -> Head:
     places = {name: f"missy-place-{number}" for number, name in enumerate(key.names)}
     with httpx2.Client(transport=_SendsNothing(), headers=client_headers(), **client_options()) as client:
         builder = _Builder(
-            version="", base_url=key.base_url, max_retries=0, timeout=None, http_client=client,
+            version="", base_url=f"https://{_HOST}{key.base}", max_retries=0, timeout=None, http_client=client,
             _strict_response_validation=False,
         )  # fmt: skip
         options: dict[str, Any] = {"method": key.method, "url": key.path}

@@ -56,6 +56,8 @@ class Endpoint:
         self._door = door
         self._base_url = base_url
         self._home = parse(base_url)
+        _, slash, base = base_url.partition("://")[2].partition("/")
+        self._base = f"{slash}{base}".rstrip("/")
         self._origin = str(self._home)
         self._host = host
         self._entry = entry
@@ -92,7 +94,7 @@ class Endpoint:
     ) -> HttpRequest:
         """Build a request from the package's head for this endpoint, the body and the caller's headers."""
         values = {**headers, **credential.extras.plain_headers(), **_key_header(credential)}
-        key = HeadKey(method.upper(), self._base_url, path, tuple(values), body is not None)
+        key = HeadKey(method.upper(), self._base, path, tuple(values), body is not None)
         head = self._heads.find(key)
         if head is None:
             from missy.providers._sdk import make_head
@@ -119,7 +121,7 @@ class Endpoint:
             **credential.extras.plain_headers(),
             **_key_header(credential),
         }
-        target = "/" + self._base_url.partition("://")[2].partition("/")[2] + path
+        target = self._base + path
         query = credential.extras.url_query()
         target += f"?{query}" if query else ""
         headers = [(name.encode("ascii"), value.encode("ascii")) for name, value in values.items()]

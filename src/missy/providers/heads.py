@@ -1,8 +1,8 @@
-"""The request line and headers that the `openai` package makes for an endpoint, remembered from one run to the next.
+"""The request line and headers that the `openai` package makes for a path, remembered from one run to the next.
 
-The package builds every model call, and loading it takes most of the time of a short one. For one endpoint its result is
-always the same except for the caller's values, so it is cached: in memory, and in a file without any secret. A process
-that finds it there does not load the package; the first call to an endpoint, and the first after an upgrade of the
+The package builds every model call, and loading it takes most of the time of a short one. For one path its result is
+always the same except for the host and the caller's values, so it is cached: in memory, and in a file without any secret.
+A process that finds it there does not load the package; the first call with a path, and the first after an upgrade of the
 package or of Missy, does.
 
 The file cannot change where a request goes or which credential it carries: a head is used only if its method and target
@@ -32,10 +32,13 @@ _ADDED = {"accept-encoding": "identity", "connection": "keep-alive"}
 
 
 class HeadKey(NamedTuple):
-    """The key of a head: the request's target, and the names of the caller's headers in their order."""
+    """The key of a head: the request's target, and the names of the caller's headers in their order.
+
+    `base` is the path of the base URL, without a slash at its end. The host is no part of it: a head has none.
+    """
 
     method: str
-    base_url: str
+    base: str
     path: str
     names: tuple[str, ...]
     has_body: bool
@@ -43,13 +46,12 @@ class HeadKey(NamedTuple):
     @property
     def text(self) -> str:
         """The key in the file."""
-        return " ".join([self.method, self.base_url, self.path, ",".join(self.names), str(self.has_body)])
+        return " ".join([self.method, self.base + self.path, ",".join(self.names), str(self.has_body)])
 
     @property
     def target(self) -> str:
         """The path that the request must have."""
-        _, slash, base = self.base_url.partition("://")[2].partition("/")
-        return f"{slash}{base}".rstrip("/") + self.path
+        return self.base + self.path
 
 
 class Head(NamedTuple):
