@@ -150,6 +150,7 @@ def test_a_listing_loads_a_bounded_number_of_modules(missy: Command):
 def test_ask_loads_no_sdk_no_http_client_and_no_renderer(missy: Command):
     """`missy ask` into a pipe loads what sends and reads: the SDK only for the first call to an endpoint."""
     missy.entry(dead_endpoint())
+    (missy.home / "request-heads.json").unlink(missing_ok=True)
     first, second = watch(missy, "ask", "hi"), watch(missy, "ask", "hi")
     assert first.code == second.code == 5
     assert "openai._models" in first.modules

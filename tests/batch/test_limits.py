@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from missy.batch.drive import MAX_OUTAGES
@@ -16,7 +14,10 @@ COST = 10 * 100e-6 + 5 * 1000e-6  # of one answer of the endpoint, in US dollars
 
 @pytest.mark.slow
 def test_a_rate_limit_loses_no_row(missy: Command, crowd, prompts, tmp_path):
-    """20 requests a second and `Retry-After: 1`: no row fails, few are refused, and the limit is used."""
+    """20 requests a second and `Retry-After: 1`: no row fails, and few are refused.
+
+    How much of the limit is used is held in tests/governor, on a clock of its own, and measured in benchmarks/batch.py.
+    """
     server = crowd(per_second=20)
     missy.entry(server.url)
     out = tmp_path / "o.jsonl"
@@ -26,8 +27,6 @@ def test_a_rate_limit_loses_no_row(missy: Command, crowd, prompts, tmp_path):
     assert (
         server.limited <= 0.15 * server.requests
     )  # most of them in the first burst; benchmarks/batch.py asks more rows
-    seconds = server.times[-1] - server.times[0]
-    assert 200 / seconds >= 0.75 * 20  # on a loaded machine
 
 
 def test_rpm_is_kept(missy: Command, crowd, prompts, tmp_path):
@@ -43,11 +42,9 @@ def test_a_quota_that_is_used_up_ends_the_run(missy: Command, crowd, prompts, tm
     spent = (429, {"error": {"message": "quota", "type": "insufficient_quota", "code": "insufficient_quota"}})
     server = crowd(refuse_after=10, refusal=spent, delay=0.01)
     missy.entry(server.url)
-    begun = time.monotonic()
     done = missy("batch", "run", str(prompts(200)), "-o", str(tmp_path / "o.jsonl"), "--concurrency", "4")
     assert done.code == 7, done.err
     assert server.refused <= 4
-    assert time.monotonic() - begun < 20
     server.refuse_after = None
     assert missy("batch", "resume", "in").code == 0
     assert (len(read_out(tmp_path / "o.jsonl")), server.twice) == (200, 0)
