@@ -38,6 +38,7 @@ MAX_JUNK_LINES = 100  # lines that are no messages, such as a banner
 STDERR_BYTES = 8 << 10  # what is kept of stderr: its end
 STDERR_BYTES_PER_SECOND = 64 << 10
 _TERM_SECONDS = 0.5
+_LAST_WORDS_SECONDS = 0.5  # how long the rest of stderr is waited for after the end
 _KEPT = ("LANG", "LC_ALL", "LC_CTYPE", "TZ")
 _PROXIES = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
@@ -85,7 +86,8 @@ class Boxed:
         except BaseException:
             self.close()
             raise
-        threading.Thread(target=self._keep_stderr, name="missy-mcp-stderr", daemon=True).start()
+        self._stderr_reader = threading.Thread(target=self._keep_stderr, name="missy-mcp-stderr", daemon=True)
+        self._stderr_reader.start()
 
     def _plan(self, workspace: str) -> Plan:
         server, missy = self._server, os.path.realpath(paths.home())
@@ -211,6 +213,7 @@ class Boxed:
         """End the program now, and return the error that says why. The first reason counts."""
         self._why = self._why or why or "it ended by itself"
         self._kill()
+        self._stderr_reader.join(_LAST_WORDS_SECONDS)
         return self.ended()
 
     def ended(self) -> ServerEnded:
