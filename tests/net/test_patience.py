@@ -60,9 +60,9 @@ def test_signs_of_life_alone_end_at_the_patience(name, way, write_config, serve)
 
 def test_patience_is_ten_times_the_timeout_unless_it_is_set(way, write_config, serve):
     """Which the message says, in seconds."""
-    outcome = ask(way, write_config(serve(signs(b": x\n\n", 400, b"", every=0.05)).url, timeout=1))
+    outcome = ask(way, write_config(serve(signs(b": x\n\n", 400, b"", every=0.05)).url, timeout=0.5))
     assert isinstance(outcome.error, TimedOut)
-    assert "for 10 s" in outcome.error.message
+    assert "for 5 s" in outcome.error.message
 
 
 def test_silence_is_told_as_silence(way, write_config, serve):
