@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from missy.audit import Audit
-from missy.auth import login as codex_file
 from missy.auth.login import Login, new_login
 from missy.auth.oauth import Tokens
 from missy.auth.renewal import Renewals
@@ -22,11 +20,10 @@ from missy.auth.tokens import Logins
 from missy.net.door import Door
 from missy.policy import Endpoint, Policy, Rules
 from missy.secrets.redact import Secret
+from tests.auth.place import Where, read_at, write_at
 from tests.simulator import Account, Faults, Simulator
 from tests.simulator.siwc import HOSTS, SiwcSimulator
 from tests.simulator.siwc_issuer import TOKEN
-
-Where = dict[str, Any]  # what another process needs to know to find the same login and issuer
 
 
 def logins_at(
@@ -41,21 +38,6 @@ def logins_at(
     if where["kind"] == "siwc":
         return door, PlanLogins(path, door, "codex", notice=notice, clock=clock)
     return door, Logins(path, door, where["urls"][0], "codex", notice=notice, clock=clock)
-
-
-def read_at(where: Where) -> Any:
-    """Return the stored login of a place."""
-    path = Path(where["path"])
-    return codex_file.load(path) if where["kind"] == "codex" else siwc_store.load(path).current()
-
-
-def write_at(where: Where, login: Any) -> None:
-    """Store a login at a place, without its lock."""
-    path = Path(where["path"])
-    if where["kind"] == "codex":
-        codex_file.store(path, login)
-    else:
-        siwc_store.save(path, siwc_store.load(path).with_account(login))
 
 
 class Person:
@@ -206,9 +188,3 @@ class SiwcPerson(Person):
 
 
 PEOPLE: dict[str, Callable[[Path], Any]] = {"codex": Subscriber, "siwc": SiwcPerson}
-
-
-def place(text: str) -> Where:
-    """Read what `json.dumps(person.where)` wrote."""
-    where: Where = json.loads(text)
-    return where

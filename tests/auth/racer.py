@@ -11,7 +11,8 @@ import os
 import sys
 
 from missy.errors import MissyError
-from tests.auth.people import Where, logins_at, place
+from tests.auth.people import logins_at
+from tests.auth.place import Where, place
 
 
 def attempt(where: Where) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from missy import files
-from tests.auth.people import write_at
+from tests.auth.place import write_at
 
 REPOSITORY = Path(__file__).parents[2]
 CALLS = ("openat", "mkdir", "lstat", "newfstatat", "fstat", "fchmod", "flock", "getdents64", "write", "fsync", "rename",

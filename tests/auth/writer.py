@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from missy import files
 from missy.errors import MissyError
-from tests.auth.people import place, read_at, write_at
+from tests.auth.place import place, read_at, write_at
 
 where, new = place(sys.argv[1]), read_at(place(sys.argv[2]))
 assert new is not None
