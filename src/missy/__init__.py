@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from missy.attachments.reading import read_attachment
     from missy.auth.prompter import Prompter
     from missy.auth.ways import LoginStatus
-    from missy.config.tool_schema import ToolLimits
+    from missy.config.section_schema import ToolLimits
     from missy.conversation.asession import AsyncSession
     from missy.conversation.session import Session
     from missy.errors import (
@@ -99,7 +99,7 @@ _ROOMS = {
     "missy.auth.ways": ("LoginStatus",),
     "missy.options": ("AskOptions", "BatchOptions"),
     "missy.providers.base": ("Preview",),
-    "missy.config.tool_schema": ("ToolLimits",),
+    "missy.config.section_schema": ("ToolLimits",),
     "missy.toolbox.base": ("ApprovalQuestion", "ApprovalReply"),
     "missy.toolbox.box": ("Toolbox",),
 }

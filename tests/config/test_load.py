@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from missy.config.schema import Budget, Network
+from missy.config.section_schema import Budget, Network
 from missy.errors import ConfigError
 from tests.configuration import entry, load
 

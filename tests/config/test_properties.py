@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from missy.config import fields
+from missy.config import fields, section_fields
 from missy.config.positions import SourceMap
 from missy.config.schema import Config
 from missy.config.show import effective, to_yaml
@@ -20,7 +20,7 @@ from tests.configuration import ENTRY, build, load
 
 pytestmark = pytest.mark.slow
 
-KEYS = [field.name for table in (ENTRY, fields.NETWORK, fields.BUDGET) for field in table]
+KEYS = [field.name for table in (ENTRY, section_fields.NETWORK, section_fields.BUDGET) for field in table]
 WORDS = st.sampled_from(
     [
         *KEYS,

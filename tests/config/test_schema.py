@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from missy.config import fields
+from missy.config import fields, section_fields
 from missy.config.positions import SourceMap
 from missy.config.presets import PRESETS
-from missy.config.schema import Budget, Conversation, Entry, Keep, Network
+from missy.config.schema import Entry
+from missy.config.section_schema import AuditFiles, BatchFiles, Budget, Conversation, Keep, Network
 from missy.errors import ConfigError, UsageError
 from missy.kinds import KINDS
 from missy.policy import Endpoint, Policy, parse
@@ -129,10 +130,12 @@ def defaults_of(owner: Any) -> dict[str, Any]:
     ("owner", "table"),
     [
         (Entry, ENTRY),
-        (Network, fields.NETWORK),
-        (Budget, fields.BUDGET),
-        (Keep, fields.SESSIONS),
-        (Conversation, fields.RUN),
+        (Network, section_fields.NETWORK),
+        (Budget, section_fields.BUDGET),
+        (Keep, section_fields.SESSIONS),
+        (Conversation, section_fields.RUN),
+        (AuditFiles, section_fields.AUDIT),
+        (BatchFiles, section_fields.BATCH),
     ],
 )
 def test_the_table_has_every_key_once_and_its_check_takes_the_default(owner, table):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from missy.config import fields
+from missy.config import fields, section_fields
 from tests.configuration import ENTRY, template
 
 
@@ -38,6 +38,6 @@ def test_a_setting_has_no_blank_after_its_mark():
 
 def test_every_key_is_in_the_template():
     """Whoever reads the file has seen every key that this version can use."""
-    keys = [field.name for table in (ENTRY, fields.NETWORK, fields.BUDGET) for field in table]
+    keys = [field.name for table in (ENTRY, section_fields.NETWORK, section_fields.BUDGET) for field in table]
     missing = [key for key in (*fields.SECTIONS, *keys) if f"{key}:" not in template()]
     assert not missing

@@ -14,7 +14,7 @@ from decimal import Decimal
 import pytest
 
 import missy as library
-from missy.config.schema import Network
+from missy.config.section_schema import Network
 from missy.cost.free import is_free
 from missy.spending.estimate import call_bytes, tokens
 from tests.command import read_until

@@ -15,7 +15,8 @@ from missy.errors import BudgetError
 from missy.spending import limits
 
 if TYPE_CHECKING:
-    from missy.config.schema import Budget, Config, Entry
+    from missy.config.schema import Config, Entry
+    from missy.config.section_schema import Budget
     from missy.events import Usage
     from missy.sessions.spend import Spent
     from missy.spending.ledger import Ledger

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from missy.config import fields, kept_fields, serve_fields, tool_fields
+from missy.config import fields, section_fields, serve_fields, tool_fields
 from missy.config.schema import is_reference, nearest
 from missy.errors import UsageError
 from missy.masking import may_be_secret, names_secret
@@ -16,7 +16,7 @@ from missy.masking import may_be_secret, names_secret
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from missy.config.fields import Field
+    from missy.config.field import Field
     from missy.config.kind_spec import Kinds
 
     Table = dict[str, Field]  # the keys of an entry
@@ -34,12 +34,7 @@ def _section(*own: Field, **parts: tuple[Field, ...]) -> dict[str, Field | None]
 
 
 _SECTIONS = {
-    "network": _section(*fields.NETWORK),
-    "budget": _section(*fields.BUDGET),
-    "sessions": _section(*fields.SESSIONS),
-    "run": _section(*fields.RUN),
-    "audit": _section(*kept_fields.AUDIT),
-    "batch": _section(*kept_fields.BATCH),
+    **{name: _section(*table) for name, table in section_fields.TABLES.items()},
     "tools": _section(*tool_fields.TOOLS, sandbox=tool_fields.SANDBOX, limits=tool_fields.LIMITS),
     "serve": _section(*serve_fields.SERVE),
 }

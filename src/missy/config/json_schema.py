@@ -4,25 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from missy.config import fields, kept_fields, serve_fields, tool_fields, values
+from missy.config import fields, section_fields, serve_fields, tool_fields, values
 from missy.config.mcp_fields import MCP, NAME
 from missy.config.role_fields import ROLE
-from missy.config.schema import (
+from missy.config.schema import Config, Entry
+from missy.config.section_schema import (
     AuditFiles,
     BatchFiles,
     Budget,
-    Config,
     Conversation,
-    Entry,
     Keep,
+    McpServer,
     Network,
     Role,
+    SandboxRules,
+    Serve,
+    ToolLimits,
+    Tools,
 )
-from missy.config.serve_schema import Serve
-from missy.config.tool_schema import McpServer, SandboxRules, ToolLimits, Tools
 
 if TYPE_CHECKING:
-    from missy.config.fields import Field
+    from missy.config.field import Field
     from missy.config.kind_spec import Kinds
 
 _Schema = dict[str, Any]
@@ -50,12 +52,12 @@ def json_schema(kinds: Kinds) -> _Schema:
                 "propertyNames": {"pattern": f"^{values.NAME.pattern}$"},
                 "additionalProperties": _section(ROLE, Role, "object", "null"),
             },
-            "budget": _section(fields.BUDGET, Budget, "object", "null"),
-            "sessions": _section(fields.SESSIONS, Keep, "object", "null"),
-            "run": _section(fields.RUN, Conversation, "object", "null"),
-            "audit": _section(kept_fields.AUDIT, AuditFiles, "object", "null"),
-            "batch": _section(kept_fields.BATCH, BatchFiles, "object", "null"),
-            "network": _section(fields.NETWORK, Network, "object", "null"),
+            "budget": _section(section_fields.BUDGET, Budget, "object", "null"),
+            "sessions": _section(section_fields.SESSIONS, Keep, "object", "null"),
+            "run": _section(section_fields.RUN, Conversation, "object", "null"),
+            "audit": _section(section_fields.AUDIT, AuditFiles, "object", "null"),
+            "batch": _section(section_fields.BATCH, BatchFiles, "object", "null"),
+            "network": _section(section_fields.NETWORK, Network, "object", "null"),
             "tools": _tools(),
             "serve": _section(serve_fields.SERVE, Serve, "object", "null"),
             "mcp": {

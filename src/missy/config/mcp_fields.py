@@ -1,15 +1,23 @@
-"""The table of the keys of one server under `mcp`, and reading that section; see missy.config.fields."""
+"""The table of the keys of one server under `mcp`, and reading that section; see missy.config.field."""
 
 from __future__ import annotations
 
-import os
 import re
 from typing import TYPE_CHECKING, Any
 
 from missy.config import extras, values
-from missy.config.fields import Field
-from missy.config.sections import mapping, read_section
-from missy.config.tool_schema import NETWORKS, REACHES, McpServer
+from missy.config.field import (
+    FLAG,
+    TEXT,
+    TEXT_OR_NULL,
+    TEXTS,
+    URL_OR_NULL,
+    Field,
+    above_zero,
+    mapping,
+    read_section,
+)
+from missy.config.section_schema import NETWORKS, REACHES, McpServer
 from missy.config.values import Wrong, shown
 
 if TYPE_CHECKING:
@@ -23,7 +31,6 @@ TOOL_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 # They change how any program is loaded, or where Missy says that its own are.
 _OURS = ("PATH", "HOME", "TMPDIR", "LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT")
-_TEXTS: dict[str, Any] = {"type": ["array", "null"], "items": {"type": "string", "minLength": 1}}
 
 
 def _command(value: Any) -> tuple[str, ...]:
@@ -37,13 +44,6 @@ def _word(value: Any) -> str:
     if not isinstance(value, str) or "\0" in value or len(value) > 4096 or not value:
         raise Wrong(shown(value), "write each word in quotes")
     return value
-
-
-def _place(value: Any) -> str:
-    """Check an absolute path, or one that begins with ~."""
-    if not os.path.isabs(os.path.expanduser(values.text(value))):
-        raise Wrong(shown(value), "write an absolute path, or one that begins with ~/")
-    return str(value)
 
 
 def _tool(value: Any) -> str:
@@ -69,25 +69,25 @@ def _environment(value: Any) -> tuple[tuple[str, str], ...]:
 
 MCP = (
     Field(
-        "command", _command, f"a list of 1 to {MAX_WORDS} words: the program, then its arguments", _TEXTS,
+        "command", _command, f"a list of 1 to {MAX_WORDS} words: the program, then its arguments", TEXTS,
         "The server as a program, started in the sandbox; without a shell.",
     ),
     Field(
         "url", values.optional(values.url), "an http(s) URL without user name, query and fragment, or null",
-        {"type": ["string", "null"], "format": "uri", "pattern": "^[Hh][Tt][Tt][Pp][Ss]?://"},
+        URL_OR_NULL,
         "The server as an endpoint: streamable HTTP. Its host is allowed for it, under the category tool.",
     ),
     Field(
         "key", values.optional(values.key), "a key, $ENV_VAR, vault://NAME or keyring://NAME, or null",
-        {"type": ["string", "null"], "minLength": 1}, "The credential of `url`; sent to its origin alone.",
+        TEXT_OR_NULL, "The credential of `url`; sent to its origin alone.",
     ),
     Field(
         "env", _environment, "a mapping of names to text, $ENV_VAR, vault://NAME or keyring://NAME",
-        {"type": ["object", "null"], "additionalProperties": {"type": "string", "minLength": 1}},
+        {"type": ["object", "null"], "additionalProperties": TEXT},
         "Variables for the program, besides PATH, HOME and LANG: it gets no others.",
     ),
     Field(
-        "tools", values.many(_tool), "a list of names of its tools", _TEXTS,
+        "tools", values.many(_tool), "a list of names of its tools", TEXTS,
         "The tools that are offered; none named: all that were approved.",
     ),
     Field(
@@ -95,11 +95,11 @@ MCP = (
         "Whether the program may read, or read and write, the workspace.",
     ),
     Field(
-        "read", values.many(_place), "a list of absolute paths or ~/...", _TEXTS,
+        "read", values.many(values.place), "a list of absolute paths or ~/...", TEXTS,
         "Paths that the program may read, besides the system's and its own.",
     ),
     Field(
-        "write", values.many(_place), "a list of absolute paths or ~/...", _TEXTS,
+        "write", values.many(values.place), "a list of absolute paths or ~/...", TEXTS,
         "Paths that the program may read and write.",
     ),
     Field(
@@ -108,14 +108,14 @@ MCP = (
     ),
     Field(
         "seconds", values.seconds, f"a number of seconds above 0, at most {values.MAX_SECONDS}",
-        {"type": "number", "exclusiveMinimum": 0, "maximum": values.MAX_SECONDS}, "Seconds for one call.",
+        above_zero(values.MAX_SECONDS), "Seconds for one call.",
     ),
     Field(
-        "trusted", values.flag, "true or false", {"type": "boolean"},
+        "trusted", values.flag, "true or false", FLAG,
         "Whether an allow rule for its tools still holds after text from others was read.",
     ),
     Field(
-        "private", values.flag, "true or false", {"type": "boolean"},
+        "private", values.flag, "true or false", FLAG,
         "Whether its results are private data.",
     ),
 )  # fmt: skip

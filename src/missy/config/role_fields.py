@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from missy.config import values
-from missy.config.fields import Field
-
-_NAME_OR_NULL = {"type": ["string", "null"], "minLength": 1}
+from missy.config.field import TEXT_OR_NULL, Field
 
 ROLE = (
     Field(
@@ -19,14 +17,14 @@ ROLE = (
         "provider",
         values.optional(values.text),
         "the name of an entry, or null",
-        _NAME_OR_NULL,
+        TEXT_OR_NULL,
         "The entry that the role asks; null: as without the role.",
     ),
     Field(
         "model",
         values.optional(values.text),
         "the name of a model, or null",
-        _NAME_OR_NULL,
+        TEXT_OR_NULL,
         "The model; null: the entry's.",
     ),
     Field(

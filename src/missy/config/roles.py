@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from missy.config.schema import Role, nearest
+from missy.config.schema import nearest
+from missy.config.section_schema import Role
 from missy.errors import UsageError
 
 if TYPE_CHECKING:

@@ -1,8 +1,7 @@
-"""The configuration as typed, immutable values with every default filled in.
+"""The whole configuration and its entries as typed, immutable values with every default filled in.
 
 Nothing here reads a file or the environment (except that a hint checks for the local model), and `repr` of an entry
-never shows a key. The sections are named tuples, which every command makes, in a fifth of the time of a dataclass.
-One file, since it is one structure.
+never shows a key. The other sections are in `section_schema`.
 """
 
 from __future__ import annotations
@@ -10,8 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from missy.config.serve_schema import Serve
-from missy.config.tool_schema import McpServer, Tools
+from missy.config.section_schema import (
+    AuditFiles,
+    BatchFiles,
+    Budget,
+    Conversation,
+    Keep,
+    McpServer,
+    Network,
+    Role,
+    Serve,
+    Tools,
+)
 from missy.errors import UsageError
 from missy.masking import REFERENCES, names_secret
 
@@ -21,9 +30,6 @@ if TYPE_CHECKING:
 
     from missy.config.kind_spec import Kinds, KindSpec
     from missy.policy import Rules
-
-# What is stored unasked: conversations of `run`; answers of `ask` too; nothing.
-SAVES = ("run", "all", "none")
 
 
 class TokenPrice(NamedTuple):
@@ -115,67 +121,6 @@ class Entry:
     def endpoints(self) -> tuple[str, ...]:
         """Every URL that the entry may reach: its endpoint and its issuer."""
         return tuple(url for url in (self.endpoint, self.issuer_url) if url)
-
-
-class Network(NamedTuple):
-    """What may be reached in addition to the entries' endpoints, and how. `ca_bundle` is an absolute path."""
-
-    default_deny: bool = True
-    presets: tuple[str, ...] = ()
-    provider_allowed_hosts: tuple[str, ...] = ()
-    tool_allowed_hosts: tuple[str, ...] = ()
-    allowed_hosts: tuple[str, ...] = ()
-    allowed_domains: tuple[str, ...] = ()
-    allowed_cidrs: tuple[str, ...] = ()
-    proxy: str | None = None
-    ca_bundle: str | None = None
-
-
-class Budget(NamedTuple):
-    """Spending limits in US dollars; None is no limit."""
-
-    day_usd: float | None = None
-    session_usd: float | None = None
-
-
-class Keep(NamedTuple):
-    """Which conversations are stored unasked, and for how many days; None keeps them until they are deleted."""
-
-    save: str = "run"
-    keep_days: int | None = None
-
-
-class Role(NamedTuple):
-    """Instructions for the model, and who is asked. What is None is left to the entry, or to a question's options."""
-
-    system: str | None = None
-    provider: str | None = None
-    model: str | None = None
-    temperature: float | None = None
-
-
-class Conversation(NamedTuple):
-    """How `missy run` behaves: whether it keeps a history of lines, may write to the terminal's clipboard, draws nothing
-    over (for screen readers), and shows a status line.
-    """
-
-    history: bool = True
-    clipboard: bool = True
-    screen_reader: bool = False
-    status: bool = True
-
-
-class AuditFiles(NamedTuple):
-    """The record begins another file after `segment_mb` MiB; `keep` is how many ended ones stay, None for all."""
-
-    segment_mb: int = 64
-    keep: int | None = None
-
-
-class BatchFiles(NamedTuple):
-    """Jobs that were last run more days ago are deleted when the next one ends; None keeps them."""
-
-    keep_days: int | None = None
 
 
 class Caution(str):

@@ -1,16 +1,15 @@
-"""The table of the keys under `serve`; see missy.config.fields."""
+"""The table of the keys under `serve`; see missy.config.field."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from missy.config import values
-from missy.config.fields import Field
-from missy.config.serve_schema import ON_FAILURE, SQLITE
+from missy.config.field import FLAG, TEXT, TEXTS, Field, whole
+from missy.config.section_schema import ON_FAILURE, SQLITE
 from missy.config.values import NAME, SECRET_NAME, VARIABLE, Wrong, shown
 
 MAX_ALIASES, MAX_TOKENS = 200, 1 << 20
-_TEXTS: dict[str, Any] = {"type": ["array", "null"], "items": {"type": "string", "minLength": 1}}
 
 
 def _listen(value: Any) -> str:
@@ -55,38 +54,32 @@ def check_store(value: Any) -> str:
     return text
 
 
-def _tokens(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_TOKENS:
-        raise Wrong(shown(value))
-    return value
-
-
 SERVE = (
     Field(
         "listen", _listen, "host:port", {"type": "string", "pattern": "^.+:[0-9]{1,5}$"},
         "Where `missy serve` listens; other than loopback needs TLS or behind_proxy.",
     ),
-    Field("hosts", values.many(_host), "a list of host names", _TEXTS, "More names that clients may call it by."),
+    Field("hosts", values.many(_host), "a list of host names", TEXTS, "More names that clients may call it by."),
     Field(
-        "behind_proxy", values.flag, "true or false", {"type": "boolean"},
+        "behind_proxy", values.flag, "true or false", FLAG,
         "A proxy that ends TLS stands in front: other addresses than loopback are listened on without TLS.",
     ),
     Field(
-        "entries", values.many(values.text), "a list of entries", _TEXTS,
+        "entries", values.many(values.text), "a list of entries", TEXTS,
         "The entries that programs may use; none by default.",
     ),
     Field(
         "aliases", _aliases, "a mapping of names to an entry or entry/model",
-        {"type": ["object", "null"], "additionalProperties": {"type": "string", "minLength": 1}},
+        {"type": ["object", "null"], "additionalProperties": TEXT},
         "More names of models.",
     ),
     Field(
-        "store", check_store, "sqlite, a postgresql:// URL, $ENV_VAR or vault://NAME", {"type": "string", "minLength": 1},
+        "store", check_store, "sqlite, a postgresql:// URL, $ENV_VAR or vault://NAME", TEXT,
         "Where keys, budgets and usage are kept: serve.db in MISSY_HOME, or a database that several replicas share.",
     ),
     Field(
-        "reserve_output_tokens", _tokens, f"a whole number from 1 to {MAX_TOKENS}",
-        {"type": "integer", "minimum": 1, "maximum": MAX_TOKENS},
+        "reserve_output_tokens", values.whole(MAX_TOKENS), f"a whole number from 1 to {MAX_TOKENS}",
+        whole(MAX_TOKENS),
         "How many tokens of output are reserved where the caller names no max_tokens.",
     ),
     Field(

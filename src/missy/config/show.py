@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from missy.config import fields, kept_fields
-from missy.config.roles import KEYS
+from missy.config import fields
 from missy.config.schema import is_reference
-from missy.config.serve_schema import SQLITE
-from missy.config.values import PRICES
+from missy.config.section_schema import SQLITE
 from missy.masking import MASK
 
 if TYPE_CHECKING:
     from missy.config.kind_spec import Kinds
     from missy.config.schema import Config, Entry
-    from missy.config.serve_schema import Serve
-    from missy.config.tool_schema import McpServer, Tools
+    from missy.config.section_schema import McpServer, Serve, Tools
 
 
 def effective(config: Config) -> dict[str, Any]:
@@ -23,47 +20,44 @@ def effective(config: Config) -> dict[str, Any]:
     return {
         "default_provider": config.default,
         "providers": {name: _entry(entry, config.kinds) for name, entry in config.providers.items()},
-        "roles": {name: _plain(role, list(KEYS)) for name, role in config.roles.items()},
-        "budget": _plain(config.budget, [field.name for field in fields.BUDGET]),
-        "sessions": _plain(config.sessions, [field.name for field in fields.SESSIONS]),
-        "run": _plain(config.run, [field.name for field in fields.RUN]),
-        "audit": _plain(config.audit, [field.name for field in kept_fields.AUDIT]),
-        "batch": _plain(config.batch, [field.name for field in kept_fields.BATCH]),
-        "network": _plain(config.network, [field.name for field in fields.NETWORK]),
+        "roles": {name: _section(role) for name, role in config.roles.items()},
+        **{
+            name: _section(getattr(config, name))
+            for name in ("budget", "sessions", "run", "audit", "batch", "network")
+        },
         "tools": _tools(config.tools),
         "serve": _serve(config.serve),
         "mcp": {name: _server(one) for name, one in config.mcp.items()},
     }
 
 
-def _serve(serve: Serve) -> dict[str, Any]:
-    from missy.config import serve_fields
+def _section(section: Any) -> dict[str, Any]:
+    """Return a section, which is a named tuple, as plain data."""
+    return {name: list(item) if isinstance(item, tuple) else item for name, item in section._asdict().items()}
 
-    shown = _plain(serve, [field.name for field in serve_fields.SERVE])
-    shown["aliases"] = dict(serve.aliases)
+
+def _serve(serve: Serve) -> dict[str, Any]:
+    shown = _section(serve) | {"aliases": dict(serve.aliases)}
     if serve.store != SQLITE and not is_reference(serve.store):
         shown["store"] = MASK
     return shown
 
 
 def _tools(tools: Tools) -> dict[str, Any]:
-    from missy.config import tool_fields
-
-    return _plain(tools, [field.name for field in tool_fields.TOOLS]) | {
-        "sandbox": _plain(tools.sandbox, [field.name for field in tool_fields.SANDBOX]),
-        "limits": _plain(tools.limits, [field.name for field in tool_fields.LIMITS]),
-    }
+    parts = {"sandbox": _section(tools.sandbox), "limits": _section(tools.limits)}
+    return {name: value for name, value in _section(tools).items() if name not in parts} | parts
 
 
 def _server(server: McpServer) -> dict[str, Any]:
-    from missy.config.mcp_fields import MCP
-
-    shown = _plain(server, [field.name for field in MCP])
-    shown |= {
+    shown = _section(server) | {
         "key": server.key and _mask(server.key),
         "env": {name: _mask(text) for name, text in server.env},
     }
-    return {name: value for name, value in shown.items() if name != "command" or value}
+    return {
+        name: value
+        for name, value in shown.items()
+        if name not in {"name", "command"} or (name == "command" and value)
+    }
 
 
 def to_yaml(data: dict[str, Any]) -> str:
@@ -85,7 +79,7 @@ def _entry(entry: Entry, kinds: Kinds) -> dict[str, Any]:
         "query": {name: _mask(text) for name, text in entry.query},
         "base_url": entry.endpoint,
         "issuer": entry.issuer_url,
-        "price": entry.price and _plain(entry.price, list(PRICES)),
+        "price": entry.price and _section(entry.price),
     }
     return shown | {key: value for key, value in in_force.items() if key in shown}
 

@@ -1,14 +1,13 @@
-"""The table of the keys under `tools`; see missy.config.fields."""
+"""The table of the keys under `tools`; see missy.config.field."""
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 from missy.approval import InvalidRule, parse_rule
 from missy.config import values
-from missy.config.fields import Field
-from missy.config.tool_schema import APPROVALS, BUILT_IN, NETWORKS
+from missy.config.field import TEXT, TEXTS, Field, above_zero, list_of, whole
+from missy.config.section_schema import APPROVALS, BUILT_IN, NETWORKS
 from missy.config.values import Wrong, shown
 
 if TYPE_CHECKING:
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 MAX_ROUNDS, MAX_CALLS, MAX_TOKENS = 1_000, 10_000, 1 << 40
 _SIZES = {"KiB": 1 << 10, "MiB": 1 << 20}
 MAX_OUTPUT = 16 << 20
-_TEXTS: dict[str, Any] = {"type": ["array", "null"], "items": {"type": "string", "minLength": 1}}
 _RULE = "a list of rules such as read: docs/**, run: git status, fetch: docs.python.org, mcp:time/*"
 
 
@@ -32,24 +30,8 @@ def _rule(*, allows: bool) -> Check:
     return check
 
 
-def _place(value: Any) -> str:
-    """Check an absolute path, or one that begins with ~."""
-    if not os.path.isabs(os.path.expanduser(values.text(value))):
-        raise Wrong(shown(value), "write an absolute path, or one that begins with ~/")
-    return str(value)
-
-
 def _workspace(value: Any) -> str:
-    return "." if values.text(value) == "." else _place(value)
-
-
-def _whole(most: int) -> Check:
-    def check(value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-            raise Wrong(shown(value))
-        return value
-
-    return check
+    return "." if values.text(value) == "." else values.place(value)
 
 
 def _size(value: Any) -> int:
@@ -61,40 +43,32 @@ def _size(value: Any) -> int:
     return value
 
 
-def _integer(most: int, *more: str) -> dict[str, Any]:
-    return {"type": ["integer", *more] if more else "integer", "minimum": 1, "maximum": most}
-
-
-def _seconds() -> dict[str, Any]:
-    return {"type": "number", "exclusiveMinimum": 0, "maximum": values.MAX_SECONDS}
-
-
 _TIME = f"a number of seconds above 0, at most {values.MAX_SECONDS}"
 
 TOOLS = (
     Field(
         "workspace", _workspace, "an absolute path, ~/..., or . for the folder that Missy is started in",
-        {"type": "string", "minLength": 1}, "The one folder that tools reach; never / or your home folder.",
+        TEXT, "The one folder that tools reach; never / or your home folder.",
     ),
     Field(
         "use", values.many(values.one_of(BUILT_IN)), f"a list of {', '.join(BUILT_IN)}",
-        {"type": ["array", "null"], "items": {"enum": list(BUILT_IN)}},
+        list_of({"enum": list(BUILT_IN)}),
         "The tools that an answer gets without --tools; none by default.",
     ),
     Field(
         "approve", values.one_of(APPROVALS), " | ".join(APPROVALS), {"enum": list(APPROVALS)},
         "What happens to a call that no rule allows: it is asked, or never allowed.",
     ),
-    Field("allow", values.many(_rule(allows=True)), _RULE, _TEXTS, "What may be done without a question."),
-    Field("deny", values.many(_rule(allows=False)), _RULE, _TEXTS, "What is never done; it comes before `allow`."),
+    Field("allow", values.many(_rule(allows=True)), _RULE, TEXTS, "What may be done without a question."),
+    Field("deny", values.many(_rule(allows=False)), _RULE, TEXTS, "What is never done; it comes before `allow`."),
 )  # fmt: skip
 SANDBOX = (
     Field(
-        "read", values.many(_place), "a list of absolute paths or ~/...", _TEXTS,
+        "read", values.many(values.place), "a list of absolute paths or ~/...", TEXTS,
         "Paths that commands may read, besides the workspace and the system's.",
     ),
     Field(
-        "write", values.many(_place), "a list of absolute paths or ~/...", _TEXTS,
+        "write", values.many(values.place), "a list of absolute paths or ~/...", TEXTS,
         "Paths that commands may write, besides the workspace.",
     ),
     Field(
@@ -103,17 +77,20 @@ SANDBOX = (
     ),
 )  # fmt: skip
 LIMITS = (
-    Field("rounds", _whole(MAX_ROUNDS), f"a whole number from 1 to {MAX_ROUNDS}", _integer(MAX_ROUNDS), "Model calls."),
-    Field("calls", _whole(MAX_CALLS), f"a whole number from 1 to {MAX_CALLS}", _integer(MAX_CALLS), "Tool calls."),
-    Field("seconds", values.seconds, _TIME, _seconds(), "Seconds for the whole answer, without those that you think."),
+    Field("rounds", values.whole(MAX_ROUNDS), f"a whole number from 1 to {MAX_ROUNDS}", whole(MAX_ROUNDS), "Model calls."),
+    Field("calls", values.whole(MAX_CALLS), f"a whole number from 1 to {MAX_CALLS}", whole(MAX_CALLS), "Tool calls."),
+    Field(
+        "seconds", values.seconds, _TIME, above_zero(values.MAX_SECONDS),
+        "Seconds for the whole answer, without those that you think.",
+    ),
     Field(
         "output", _size, "a number of bytes from 1024 to 16MiB, such as 64KiB",
         {"type": ["integer", "string"], "minimum": 1024, "maximum": MAX_OUTPUT, "pattern": "^[0-9]+(KiB|MiB)$"},
         "How much of one result the model gets.",
     ),
-    Field("command_seconds", values.seconds, _TIME, _seconds(), "Seconds for one command."),
+    Field("command_seconds", values.seconds, _TIME, above_zero(values.MAX_SECONDS), "Seconds for one command."),
     Field(
-        "tokens", values.optional(_whole(MAX_TOKENS)), f"a whole number from 1 to {MAX_TOKENS}, or null",
-        _integer(MAX_TOKENS, "null"), "Tokens of all model calls of one answer; null: no limit.",
+        "tokens", values.optional(values.whole(MAX_TOKENS)), f"a whole number from 1 to {MAX_TOKENS}, or null",
+        whole(MAX_TOKENS, "null"), "Tokens of all model calls of one answer; null: no limit.",
     ),
 )  # fmt: skip

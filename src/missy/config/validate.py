@@ -5,28 +5,27 @@ A value is never dropped, split or corrected: anything invalid is an error that 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from missy import paths, policy, services
 from missy.config import fields
+from missy.config.field import check, mapping, read_section, refuse_unknown
 from missy.config.kind_spec import default_kind, kind_of
 from missy.config.positions import dotted
-from missy.config.schema import (
+from missy.config.schema import Caution, Config, Entry, nearest
+from missy.config.section_schema import (
     AuditFiles,
     BatchFiles,
     Budget,
-    Caution,
-    Config,
     Conversation,
-    Entry,
     Keep,
     Network,
     Role,
-    nearest,
+    SandboxRules,
+    Serve,
+    ToolLimits,
+    Tools,
 )
-from missy.config.sections import check, mapping, read_section, refuse_unknown
-from missy.config.serve_schema import Serve
-from missy.config.tool_schema import SandboxRules, ToolLimits, Tools
 from missy.config.values import NAME, shown
 from missy.errors import MissyError
 from missy.masking import has_form_of_key
@@ -34,18 +33,19 @@ from missy.masking import has_form_of_key
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from missy.config.fields import Field
+    from missy.config.field import Field
     from missy.config.kind_spec import Kinds, KindSpec
     from missy.config.positions import KeyPath, SourceMap
-    from missy.config.tool_schema import McpServer
+    from missy.config.section_schema import McpServer
 
 _Values = dict[str, Any]
+_Section = TypeVar("_Section")
 _NAMES = "1 to 64 letters, digits, - _ ."
 
 
 def build(data: Any, source_map: SourceMap, kinds: Kinds) -> Config:
     """Return the validated configuration. Raises ConfigError for the first problem."""
-    root = mapping(data, (), source_map)
+    root = mapping(data, (), source_map, f"the file begins with one of: {', '.join(fields.SECTIONS)}")
     refuse_unknown(root, fields.SECTIONS, (), source_map)
     default = check(fields.DEFAULT_PROVIDER, root.get("default_provider"), (), source_map)
     entries = mapping(root.get("providers"), ("providers",), source_map)
@@ -55,16 +55,16 @@ def build(data: Any, source_map: SourceMap, kinds: Kinds) -> Config:
         exists=True,
         default_provider=default,
         providers=_entries(entries, source_map, kinds),
-        network=_network(root.get("network"), source_map),
-        budget=_budget(root.get("budget"), source_map),
-        sessions=_sessions(root.get("sessions"), source_map),
+        network=_section(root, "network", Network, source_map),
+        budget=_section(root, "budget", Budget, source_map),
+        sessions=_section(root, "sessions", Keep, source_map),
         roles=_roles(root.get("roles"), source_map),
         tools=_tools(root.get("tools"), source_map),
         mcp=_mcp(root.get("mcp"), source_map),
-        run=_run(root.get("run"), source_map),
+        run=_section(root, "run", Conversation, source_map),
         serve=_serve(root.get("serve"), source_map),
-        audit=AuditFiles(**_kept(root, "audit", source_map)),
-        batch=BatchFiles(**_kept(root, "batch", source_map)),
+        audit=_section(root, "audit", AuditFiles, source_map),
+        batch=_section(root, "batch", BatchFiles, source_map),
     )
     _check_names(config, source_map)
     for entry in config.providers.values():
@@ -123,21 +123,15 @@ def _entry(name: str, data: Any, source_map: SourceMap, kinds: Kinds, table: Seq
     return Entry(entry=name, spec=spec, line=source_map.line(key_path), **found)
 
 
-def _network(data: Any, source_map: SourceMap) -> Network:
-    key_path = ("network",)
-    found = read_section(fields.NETWORK, mapping(data, key_path, source_map), key_path, source_map)
+def _section(root: _Values, name: str, section: type[_Section], source_map: SourceMap) -> _Section:
+    if root.get(name) is None:
+        return section()
+    from missy.config.section_fields import TABLES  # most files have no such section
+
+    key_path: KeyPath = (name,)
+    found = read_section(TABLES[name], mapping(root[name], key_path, source_map), key_path, source_map)
     _expand(found, "ca_bundle", key_path, source_map)
-    return Network(**found)
-
-
-def _budget(data: Any, source_map: SourceMap) -> Budget:
-    key_path = ("budget",)
-    return Budget(**read_section(fields.BUDGET, mapping(data, key_path, source_map), key_path, source_map))
-
-
-def _sessions(data: Any, source_map: SourceMap) -> Keep:
-    key_path = ("sessions",)
-    return Keep(**read_section(fields.SESSIONS, mapping(data, key_path, source_map), key_path, source_map))
+    return section(**found)
 
 
 def _roles(data: Any, source_map: SourceMap) -> dict[str, Role]:
@@ -153,11 +147,6 @@ def _roles(data: Any, source_map: SourceMap) -> dict[str, Role]:
             raise source_map.error(f"found {shown(name)} as the name of a role; allowed {_NAMES}", key_path)
         found[name] = Role(**read_section(ROLE, mapping(value, key_path, source_map), key_path, source_map))
     return found
-
-
-def _run(data: Any, source_map: SourceMap) -> Conversation:
-    key_path = ("run",)
-    return Conversation(**read_section(fields.RUN, mapping(data, key_path, source_map), key_path, source_map))
 
 
 def _tools(data: Any, source_map: SourceMap) -> Tools:
@@ -188,15 +177,6 @@ def _serve(data: Any, source_map: SourceMap) -> Serve:
 
     key_path: KeyPath = ("serve",)
     return Serve(**read_section(SERVE, mapping(data, key_path, source_map), key_path, source_map))
-
-
-def _kept(root: _Values, section: str, source_map: SourceMap) -> _Values:
-    if root.get(section) is None:
-        return {}
-    from missy.config import kept_fields  # most files have no such section
-
-    table = kept_fields.AUDIT if section == "audit" else kept_fields.BATCH
-    return read_section(table, mapping(root[section], (section,), source_map), (section,), source_map)
 
 
 def _mcp(data: Any, source_map: SourceMap) -> dict[str, McpServer]:

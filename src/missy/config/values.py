@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING, Any
 
 from missy import policy
 from missy.charset import is_visible_ascii
-from missy.config.presets import PRESETS
 from missy.config.schema import TokenPrice, nearest
 from missy.masking import REFERENCES, mask
 
@@ -150,18 +150,22 @@ def price(value: Any) -> TokenPrice | None:
     return TokenPrice(float(given), float(made), None if cached is None else float(cached))
 
 
-def retries(value: Any) -> int:
-    """Check a whole number of retries."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_RETRIES:
-        raise Wrong(shown(value))
-    return value
+def whole(most: int, least: int = 1) -> Check:
+    """Allow a whole number from `least` to `most`."""
+
+    def check_number(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise Wrong(shown(value))
+        return value
+
+    return check_number
 
 
-def days(value: Any) -> int:
-    """A whole number of days."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_DAYS:
-        raise Wrong(shown(value))
-    return value
+def place(value: Any) -> str:
+    """Check an absolute path, or one that begins with ~."""
+    if not os.path.isabs(os.path.expanduser(text(value))):
+        raise Wrong(shown(value), "write an absolute path, or one that begins with ~/")
+    return str(value)
 
 
 def one_of(names: Iterable[str]) -> Check:
@@ -178,6 +182,8 @@ def one_of(names: Iterable[str]) -> Check:
 
 def preset(value: Any) -> str:
     """Check the name of a preset."""
+    from missy.config.presets import PRESETS  # most files name none
+
     if text(value) not in PRESETS:
         raise Wrong(shown(value), nearest(value, PRESETS) or "see `missy presets`")
     return str(value)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
-    from missy.config.tool_schema import McpServer
+    from missy.config.section_schema import McpServer
     from missy.net.door import Door
 
 MAX_LINE_BYTES = 4 << 20

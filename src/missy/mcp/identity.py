@@ -11,7 +11,7 @@ from missy.errors import UsageError
 from missy.sandbox.plan import SYSTEM, within
 
 if TYPE_CHECKING:
-    from missy.config.tool_schema import McpServer
+    from missy.config.section_schema import McpServer
 
 MAX_PROGRAM_BYTES = 512 << 20
 # They run the file that their first argument names, which is then the server.

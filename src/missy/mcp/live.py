@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Coroutine
 
-    from missy.config.tool_schema import McpServer
+    from missy.config.section_schema import McpServer
     from missy.mcp.boxed import Boxed
     from missy.mcp.client import Session
     from missy.mcp.content import Result

@@ -14,7 +14,7 @@ from missy.mcp.loop import END_SECONDS, Loop
 if TYPE_CHECKING:
     from missy.audit import Audit
     from missy.config.schema import Config
-    from missy.config.tool_schema import McpServer
+    from missy.config.section_schema import McpServer
     from missy.net.door import Door
 
 

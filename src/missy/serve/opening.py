@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from missy import paths
-from missy.config.serve_schema import SQLITE
+from missy.config.section_schema import SQLITE
 from missy.errors import MissyError
 from missy.hints import to_install
 from missy.secrets.redact import Secret

@@ -13,7 +13,8 @@ from missy.sessions.spend import Limits, Refused
 from missy.spending.ledger import day_start
 
 if TYPE_CHECKING:
-    from missy.config.schema import Budget, Entry
+    from missy.config.schema import Entry
+    from missy.config.section_schema import Budget
     from missy.sessions.spend import Spent
     from missy.spending.ledger import Ledger
 

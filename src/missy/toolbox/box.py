@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from missy.approval import Approvals
 from missy.approval.action import TOOLS
-from missy.config.tool_schema import ToolLimits
+from missy.config.section_schema import ToolLimits
 from missy.errors import UsageError
 from missy.toolbox.asking import read_rules
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from missy.config.tool_schema import Tools
+    from missy.config.section_schema import Tools
 
 
 @dataclass(frozen=True, slots=True)

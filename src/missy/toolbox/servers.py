@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from missy.config.schema import Config
-    from missy.config.tool_schema import McpServer
+    from missy.config.section_schema import McpServer
     from missy.mcp.definition import Definition
     from missy.mcp.live import Live
     from missy.mcp.pins import Pins

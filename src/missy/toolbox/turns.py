@@ -12,7 +12,7 @@ from missy.providers.counts import add_usage
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from missy.config.tool_schema import ToolLimits
+    from missy.config.section_schema import ToolLimits
     from missy.events import Event, Image, ToolResult
     from missy.providers.base import Request
 

@@ -1,10 +1,14 @@
-"""Reading one section of the configuration by the table of its keys. Every error names file, line and key."""
+"""One key of the configuration, with all that is known of it, and reading a section by a table of keys.
+
+Validation and the JSON Schema (`json_schema`) are both read off the tables. Every error names file, line and key. The
+defaults stand in `schema` and `section_schema`, once.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from missy.config import fields
 from missy.config.schema import nearest
 from missy.config.values import Wrong, shown
 from missy.masking import may_be_secret
@@ -12,8 +16,41 @@ from missy.masking import may_be_secret
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from missy.config.fields import Field
     from missy.config.positions import KeyPath, SourceMap
+    from missy.config.values import Check
+
+Schema = dict[str, Any]
+TEXT: Schema = {"type": "string", "minLength": 1}
+TEXTS: Schema = {"type": ["array", "null"], "items": TEXT}
+TEXT_OR_NULL: Schema = {"type": ["string", "null"], "minLength": 1}
+URL_OR_NULL: Schema = {"type": ["string", "null"], "format": "uri", "pattern": "^[Hh][Tt][Tt][Pp][Ss]?://"}
+FLAG: Schema = {"type": "boolean"}
+
+
+def list_of(items: Schema) -> Schema:
+    """Return the JSON Schema of a list, or null."""
+    return {"type": ["array", "null"], "items": items}
+
+
+def above_zero(most: float, *types: str) -> Schema:
+    """Return the JSON Schema of a number above 0 and at most `most`, or of one of the other `types`."""
+    return {"type": ["number", *types], "exclusiveMinimum": 0, "maximum": most}
+
+
+def whole(most: int, *types: str, least: int = 1) -> Schema:
+    """Return the JSON Schema of a whole number from `least` to `most`, or of one of the other `types`."""
+    return {"type": ["integer", *types] if types else "integer", "minimum": least, "maximum": most}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One key: its `check`, the `allowed` values in words, its JSON Schema, and what it is for."""
+
+    name: str
+    check: Check
+    allowed: str
+    schema: Schema
+    about: str
 
 
 def read_section(
@@ -35,12 +72,11 @@ def check(field: Field, value: Any, key_path: KeyPath, source_map: SourceMap) ->
         raise source_map.error(f"found {wrong.found}; allowed {field.allowed}", at, hint=wrong.hint) from None
 
 
-def mapping(data: Any, key_path: KeyPath, source_map: SourceMap) -> dict[str, Any]:
+def mapping(data: Any, key_path: KeyPath, source_map: SourceMap, hint: str = "") -> dict[str, Any]:
     """Return a section. null counts as empty: it is what remains when all keys are commented out."""
     if data is None:
         return {}
     if not isinstance(data, dict):
-        hint = "" if key_path else f"the file begins with one of: {', '.join(fields.SECTIONS)}"
         raise source_map.error(f"found {shown(data)}; allowed a mapping of keys", key_path, hint=hint)
     return data
 
