@@ -13,6 +13,7 @@
 # make frameworks-fit    which packages fit into one environment with Missy (needs uv): a table
 # make bench   the benchmarks
 # make test-lowest    the tests with the oldest dependencies that pyproject.toml allows
+# make readme  runs what README.md prints, from a fresh copy and in an empty home, and compares
 # make coverage       all tests, and which lines of src no test ran: measured, not gated
 # make dist          the wheel and the source archive, in dist/
 # make lock    bring requirements/*.txt in line with pyproject.toml; UPGRADE=1 for the newest versions
@@ -37,7 +38,7 @@ SAY := @printf 'missy: %s\n' >&2
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: demo demo-batch demo-tools demo-codex demo-chatgpt demo-serve test test-lowest test-frameworks test-mcp frameworks-fit coverage quick lint types bench dist lock clean
+.PHONY: demo demo-batch demo-tools demo-codex demo-chatgpt demo-serve test test-lowest test-frameworks test-mcp frameworks-fit readme coverage quick lint types bench dist lock clean
 
 demo: $(VENV)/.local $(MODEL)
 	@MISSY_CONFIG= MISSY_HOME="$(HOME_OF_DEMO)" $(BIN)/missy ask --provider local "$$PROMPT"
@@ -74,6 +75,9 @@ $(MCP_SERVERS)/.made: tests/mcp/real/requirements.txt tests/mcp/real/package-loc
 
 frameworks-fit:
 	@UV="$(UV)" $(PYTHON) requirements/fit.py
+
+readme: $(VENV)/.dev
+	$(BIN)/python -m tests.readme
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check

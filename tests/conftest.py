@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import gc
 import os
 import signal
@@ -24,6 +23,7 @@ import sitecustomize  # type: ignore[import-not-found]  # noqa: E402, F401  the 
 sys.path.remove(str(GUARD))
 
 from missy import masking  # noqa: E402
+from tests.callback_ports import taking_turns  # noqa: E402
 from tests.command import Command  # noqa: E402
 from tests.servers import Origin, Proxy  # noqa: E402
 
@@ -211,7 +211,5 @@ def certify(authority: Any) -> Callable[..., ssl.SSLContext]:
 @pytest.fixture
 def callback_ports() -> Iterator[None]:
     """The two callback ports of a sign-in are the machine's only ones: tests of several runs take turns."""
-    path = Path(tempfile.gettempdir()) / f"missy-callback-ports-{os.getuid()}.lock"
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with taking_turns():
         yield

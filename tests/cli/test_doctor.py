@@ -201,6 +201,14 @@ def test_what_is_missing_has_its_own_fix(offline, entry, env, code, check, fix):
     assert checks["code"] in (code, 5)
 
 
+def test_the_fix_and_the_detail_name_the_same_variable(offline):
+    """A service whose entry has a variable of its own too: both name the one that the service's pages name."""
+    offline.config({"providers": {"azure": {"base_url": "https://r.openai.azure.com/openai/v1"}}})
+    check = walk(offline)["azure: credential"]
+    assert "export AZURE_OPENAI_API_KEY=..." in check["detail"]
+    assert check["fix"] == "export AZURE_OPENAI_API_KEY=YOUR-KEY"
+
+
 def test_a_refused_key_is_found(missy, models):
     """Exit 4; the fix gives the entry another key."""
     missy.entry(models(0, 401).url, api_key="$K")

@@ -1,21 +1,15 @@
-"""What README.md shows is what is printed: the transcripts that hold neither a date nor a path, run again."""
+"""What README.md shows is what is printed: the transcripts that hold neither a date nor a path, run again.
+
+`make readme` runs all of the page, from a fresh copy and with the model.
+"""
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
 import pytest
 
-README = Path(__file__).parents[2] / "README.md"
+from tests.readme.page import Page
 
-
-def shown(command: str) -> str:
-    """Return what the page shows under a command, up to the next one."""
-    text = README.read_text(encoding="utf-8")
-    found = re.search(rf"^\$ {re.escape(command)}\n(.*?)(?=^\$ |^```)", text, re.DOTALL | re.MULTILINE)
-    assert found, f"README.md has no line: $ {command}"
-    return found[1]
+shown = Page().shown
 
 
 @pytest.mark.locked  # the headers are those of the package that is installed

@@ -135,16 +135,16 @@ class _OpenAI(Kind):
         """See Kind."""
         import shlex
 
-        from missy.secrets.resolve import environment_names
+        from missy.secrets.resolve import name_to_export
 
         references = [key for key in (entry.api_key, *entry.api_keys) if key and key.startswith("vault://")]
         if error.status is None and "vault" in error.message and references:
             return f"missy vault set {shlex.quote(references[0].removeprefix('vault://'))}"
         if error.status is None and (entry.api_key or "").startswith("$"):
             return f"export {(entry.api_key or '')[1:]}=YOUR-KEY"
-        names = environment_names(entry)
-        if error.status is None and not entry.api_key and not entry.api_keys and names:
-            return f"export {names[0]}=YOUR-KEY"
+        variable = name_to_export(entry)
+        if error.status is None and not entry.api_key and not entry.api_keys and variable:
+            return f"export {variable}=YOUR-KEY"
         name = shlex.quote(entry.entry)
         url = f" --base-url {shlex.quote(entry.base_url)}" if entry.base_url else ""
         return f"missy setup --no-prompt --provider {self.name} --entry {name}{url} --api-key-stdin --force"

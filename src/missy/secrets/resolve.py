@@ -145,14 +145,20 @@ def _audit_id(entry: Keyed, source: str) -> str:
     return f"config:{entry.entry}.headers" if source == "config" else source
 
 
-def _where_to_put(entry: Keyed) -> str:
+def name_to_export(entry: Keyed) -> str:
+    """Return the environment variable to set where an entry has no key; "" if there is none that a shell could set."""
     names = environment_names(entry)
     name = names[0] if names else ""
     service = services.of_host(_target(entry).host)
     if service and name in service.variables:
         name = service.variables[0]  # the one that the service's own pages name
-    can_export = name and not name[0].isdigit()  # no shell accepts a name that begins with a digit
-    first = f"export {name}=... or " if can_export else ""
+    return "" if name[:1].isdigit() else name
+
+
+def _where_to_put(entry: Keyed) -> str:
+    names = environment_names(entry)
+    name = name_to_export(entry)
+    first = f"export {name}=... or " if name else ""
     own = own_variable(entry.entry)
     named = (
         f" ({own} goes there only if it says api_key: ${own})" if not names and own in services.BOUND else ""

@@ -45,6 +45,14 @@ _ESCAPE_SECONDS = 0.05  # after that, an escape byte is the Esc key and not the 
 _TAB_COLUMNS = 4
 
 
+def _style() -> Style:
+    prompt = ("prompt", "bold")
+    try:
+        return Style([prompt, ("status", "dim")])
+    except ValueError:  # releases before 3.0.52 know no "dim"
+        return Style([prompt])
+
+
 class Editor:
     """Reads messages and commands, first from `typed_before`; see LineReader.
 
@@ -63,7 +71,7 @@ class Editor:
         self._app: Application[Line] = Application(
             layout=self._layout(),
             key_bindings=key_bindings(self),
-            style=Style([("prompt", "bold"), ("status", "dim")]),
+            style=_style(),
             color_depth=ColorDepth.DEPTH_1_BIT if os.environ.get("NO_COLOR") else None,
             erase_when_done=True,
             input=self._input,
@@ -186,14 +194,21 @@ class _Output(Vt100_Output):
     def __init__(self) -> None:
         # Do not ask for the cursor position: a late reply of the terminal would be read as typed text.
         super().__init__(sys.stdout, _size, term=os.environ.get("TERM"), enable_cpr=False)
+        self._cursor_shown: bool | None = None  # nobody knows at first
 
     def disable_bracketed_paste(self) -> None:
         """Do nothing."""
 
+    def hide_cursor(self) -> None:
+        """Hide the cursor."""
+        if self._cursor_shown is not False:
+            self._cursor_shown = False
+            self.write_raw("\x1b[?25l")
+
     def show_cursor(self) -> None:
         """Show the cursor, and leave alone whether it blinks."""
-        if not self._cursor_visible:
-            self._cursor_visible = True
+        if not self._cursor_shown:
+            self._cursor_shown = True
             self.write_raw("\x1b[?25h")
 
 
