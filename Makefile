@@ -13,6 +13,7 @@
 # make frameworks-fit    which packages fit into one environment with Missy (needs uv): a table
 # make bench   the benchmarks
 # make test-lowest    the tests with the oldest dependencies that pyproject.toml allows
+# make test-lowest-short  the tests that touch dependencies, of those: two to four minutes
 # make readme  runs what README.md prints, from a fresh copy and in an empty home, and compares
 # make coverage       all tests, and which lines of src no test ran: measured, not gated
 # make dist          the wheel and the source archive, in dist/
@@ -38,7 +39,7 @@ SAY := @printf 'missy: %s\n' >&2
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: demo demo-batch demo-tools demo-codex demo-chatgpt demo-serve test test-lowest test-frameworks test-mcp frameworks-fit readme coverage quick lint types bench dist lock clean
+.PHONY: demo demo-batch demo-tools demo-codex demo-chatgpt demo-serve test test-lowest test-lowest-short test-frameworks test-mcp frameworks-fit readme coverage quick lint types bench dist lock clean
 
 demo: $(VENV)/.local $(MODEL)
 	@MISSY_CONFIG= MISSY_HOME="$(HOME_OF_DEMO)" $(BIN)/missy ask --provider local "$$PROMPT"
@@ -89,6 +90,15 @@ types: $(VENV)/.dev
 
 test-lowest: $(LOWEST)/.made $(MODEL)
 	$(call PYTEST,$(LOWEST)) -m "not locked" $(ARGS)
+
+# For each dependency the tests that would notice: click and rich (cli), prompt-toolkit (talk, wizard), PyYAML (config),
+# cryptography (secrets, id_token, seal), openai and httpx2 (lent, kinds, httpx_client), jiter (sse), jsonschema-rs and pydantic (structured),
+# genai-prices (spending), pathspec (toolbox), mcp (mcp), pyarrow (parquet), uvicorn and httptools (serve), idna (hostile_urls).
+LOWEST_SHORT := $(addprefix tests/,config kinds lent mcp secrets spending structured talk toolbox batch/test_parquet.py serve/test_answers.py \
+	auth/test_siwc_id_token.py net/test_httpx_client.py net/test_hostile_urls.py providers/test_sse.py \
+	$(addprefix cli/test_,ask.py audit_seal.py completion.py local.py render.py wizard.py words.py))
+test-lowest-short:
+	@$(MAKE) --no-print-directory test-lowest ARGS="-m 'not locked and not slow and not race and not flood' $(LOWEST_SHORT) $(ARGS)"
 
 coverage: $(VENV)/.dev $(MODEL)
 	$(BIN)/coverage erase

@@ -126,6 +126,11 @@ def test_set_takes_one_alias(missy):
             "cannot be an argument",
             "config set serve.store vault://NAME",
         ),
+        (
+            ("providers.groq.headers.Authorization", "Bearer sk-canary-1"),
+            "cannot be an argument",
+            "then: missy config set providers.groq.api_key vault://groq",
+        ),
         (("providers.groq.modle", "x"), "is not a key", "did you mean providers.groq.model?"),
         (("providers.my.box.timout", "x"), "is not a key", "did you mean providers.my.box.timeout?"),
         (("network.alowed_hosts", "x"), "is not a key", "did you mean network.allowed_hosts?"),

@@ -166,6 +166,7 @@ def test_an_event_is_given_out_with_its_last_byte():
 @pytest.mark.parametrize(
     "piece",
     [b"a" * 65536, b"data: abc\n" * 6000, b"data: " + "😀".encode() * 16_000 + b"\n"],
+    ids=["a line", "lines", "wide characters"],
 )
 def test_an_event_without_end_is_an_error(piece):
     """One event is bounded, whether it is one long line or many short ones."""

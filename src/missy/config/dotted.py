@@ -218,8 +218,10 @@ def _refuse_secrets(name: str, value: Any, location: KeyLocation, holder: str = 
     ):
         import shlex
 
-        kept = location.entry or "NAME"
-        then = f"then: missy config set {shlex.quote(str(location))} vault://{kept}"
+        kept, target = location.entry or "NAME", location
+        if [step.lower() for step in location.steps[2:]] == ["headers", "authorization"]:
+            target = location._replace(steps=[*location.steps[:2], "api_key"])  # which is sent in that header
+        then = f"then: missy config set {shlex.quote(str(target))} vault://{kept}"
         raise UsageError(
             f"{location}: a key cannot be an argument: the shell's history and other users would see it",
             hint=f"missy vault set {kept}, "

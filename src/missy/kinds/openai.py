@@ -34,7 +34,7 @@ _TEMPLATE = (
     patience: null                # seconds without progress (text, thinking, a call); null: 10 x timeout
     deadline: null                # seconds for the whole answer; null: no limit
     headers: {}                   # more HTTP headers for this endpoint alone; values as for api_key, or plain text
-    query: {}                     # the same for the query string
+    query: {}                     # name: value, added to the query string; values as for headers
     api_key_header: null          # the header for the bare key; null: Authorization: Bearer
     max_retries: 2
     enabled: true

@@ -27,6 +27,8 @@ _MAX_A_MINUTE = 1_000_000_000
 def command() -> None:
     """The keys with which other programs use `missy serve`.
 
+    The key of an endpoint is set with missy setup, or kept with missy vault set NAME.
+
     \b
     Example:
       missy keys create editor --budget 20/month
