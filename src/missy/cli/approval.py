@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from missy.cli.output.sanitize import sanitize
+from missy.cli.output.window import window_size
 from missy.events import Notice
 from missy.toolbox.base import ApprovalReply
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 _TTY = "/dev/tty"
 _BAR = "  | "
 _MAX_ANSWER_BYTES = 4096
-_DEFAULT_COLUMNS, _MIN_COLUMNS = 80, 20
+_MIN_COLUMNS = 20
 _CHOICES = {"y": "yes", "yes": "yes", "a": "run", "s": "save", "q": "stop"}
 
 
@@ -96,9 +97,7 @@ class TerminalApproval:
             termios.tcsetattr(self._tty, termios.TCSADRAIN, before)
 
     def _columns(self) -> int:
-        with suppress(OSError):
-            return os.get_terminal_size(self._tty).columns or _DEFAULT_COLUMNS
-        return _DEFAULT_COLUMNS
+        return window_size(self._tty).columns
 
     def _write(self, text: str) -> None:
         data = text.encode("utf-8", "replace")

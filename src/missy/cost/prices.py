@@ -27,10 +27,6 @@ class PriceList:
         self._note: dict[str, Any] | None = None
         self._lock = threading.Lock()
 
-    def is_known(self, host: str, path: str, model: str) -> bool:
-        """Whether the price, or that there is none, is known without loading the table."""
-        return _key(host, path, model) in self._remembered()
-
     def find(self, host: str, path: str, model: str) -> Price | None:
         """Return the price of a model at an endpoint; None if it is not known."""
         key, note = _key(host, path, model), self._remembered()

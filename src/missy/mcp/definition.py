@@ -12,6 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from missy.events import Tool
+from missy.structured.effort import count_places
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,7 +77,7 @@ class Definition(NamedTuple):
             return f"its name together with the server's has more than {_MAX_NAME_CHARS} characters"
         if _size(self.raw) > MAX_DEFINITION_BYTES:
             return f"its definition is larger than {MAX_DEFINITION_BYTES >> 10} KiB"
-        if depth(self.raw) > MAX_SCHEMA_DEPTH + 2:
+        if count_places(self.raw, MAX_SCHEMA_DEPTH + 1) is None:
             return f"its schema is nested more than {MAX_SCHEMA_DEPTH} levels deep"
         if _size(self.schema) > MAX_SCHEMA_BYTES:
             return f"its schema is larger than {MAX_SCHEMA_BYTES >> 10} KiB"
@@ -110,20 +111,6 @@ def cut(text: str, most: int) -> str:
     data = text.encode("utf-8", "replace")
     mark = " [...]"
     return text if len(data) <= most else data[: most - len(mark)].decode(errors="ignore") + mark
-
-
-def depth(value: Any) -> int:
-    """Return how deep plain data is nested, counted no further than is allowed."""
-    level, most = [value], 0
-    while level and most <= MAX_SCHEMA_DEPTH + 3:
-        most += 1
-        level = [
-            inner
-            for one in level
-            if isinstance(one, dict | list)
-            for inner in (one.values() if isinstance(one, dict) else one)
-        ]
-    return most
 
 
 def _size(value: Any) -> int:

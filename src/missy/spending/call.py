@@ -70,12 +70,9 @@ class Call:
 
     def _load_price(self) -> None:
         """Begin to load the table of prices if it is needed, while the answer streams."""
-        entry = self._entry
-        if entry.price is None and entry.endpoint is not None and self._request.model:
-            from missy.policy import parse
-
-            if not parse(entry.endpoint).is_loopback:
-                threading.Thread(target=self._find_price, args=(self._request.model,), daemon=True).start()
+        model = self._request.model
+        if model and not self._ledger.knows(self._config, self._entry, model):
+            threading.Thread(target=self._find_price, args=(model,), daemon=True).start()
 
     @property
     def ends_at_once(self) -> bool:

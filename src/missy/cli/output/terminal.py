@@ -8,13 +8,13 @@ this module may write are colours and weights, "up n lines" and "clear to the en
 
 from __future__ import annotations
 
-import os
 import unicodedata
 from typing import TYPE_CHECKING, TextIO
 
 from missy.cli.output.blocks import Block, BlockSplitter, mark_code
 from missy.cli.output.plain import Plain
 from missy.cli.output.sanitize import sanitize
+from missy.cli.output.window import window_size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +28,7 @@ class Terminal(Plain):
 
     def __init__(self, out: TextIO, err: TextIO, *, stream: bool = True, environ: Mapping[str, str]) -> None:
         self._environ = environ
-        self._size = _size(out)
+        self._size = window_size(out)
         self._painter: Painter | None = None
         super().__init__(out, err, stream=stream, show=sanitize)
 
@@ -148,7 +148,7 @@ class Terminal(Plain):
 
     def _check_window_size(self) -> None:
         """After a change of the window's size the place of the plain text is unknown: do not erase it."""
-        size = _size(self._out)
+        size = window_size(self._out)
         if size != self._size:
             self._is_final = self._is_final or self._typed.has_text
             self._typed.detach_line()
@@ -256,12 +256,3 @@ def _width(char: str) -> int:
     if unicodedata.category(char) in {"Mn", "Me", "Cf"}:
         return 0
     return 2 if ord(char) >= 0x1F000 or unicodedata.east_asian_width(char) in "WF" else 1
-
-
-def _size(out: TextIO) -> tuple[int, int]:
-    """Return columns and rows of the terminal behind `out`; 80 x 24 if they are unknown."""
-    try:
-        columns, rows = os.get_terminal_size(out.fileno())
-    except (OSError, ValueError):
-        return 80, 24
-    return columns or 80, rows or 24

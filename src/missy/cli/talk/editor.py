@@ -31,6 +31,7 @@ from prompt_toolkit.styles import Style
 from prompt_toolkit.widgets import SearchToolbar
 
 from missy.cli.output.sanitize import sanitize
+from missy.cli.output.window import window_size
 from missy.cli.talk.key_input import TerminalInput, hold_text
 from missy.cli.talk.keys import OutsideEditor, key_bindings
 from missy.cli.talk.line import Line
@@ -213,8 +214,5 @@ class _Output(Vt100_Output):
 
 
 def _size() -> Size:
-    try:
-        columns, rows = os.get_terminal_size(sys.stdout.fileno())
-    except (OSError, ValueError):
-        columns, rows = 80, 24
-    return Size(rows=rows or 24, columns=columns or 80)
+    window = window_size(sys.stdout)
+    return Size(rows=window.rows, columns=window.columns)

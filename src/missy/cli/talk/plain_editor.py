@@ -19,6 +19,7 @@ from prompt_toolkit.keys import Keys
 from prompt_toolkit.utils import get_cwidth
 
 from missy.cli.output.sanitize import sanitize
+from missy.cli.output.window import window_size
 from missy.cli.talk.key_input import TerminalInput, hold_text
 from missy.cli.talk.line import Line, LineCleared
 from missy.cli.talk.paste import clean
@@ -169,7 +170,7 @@ class PlainEditor:
         self._text = self._text[: len(self._text) - count]
         if not self._text:
             self._typed_slash, self._notes = False, ()
-        columns = os.get_terminal_size(sys.stdout.fileno()).columns or 80
+        columns = window_size(sys.stdout).columns
         last = self._text.rpartition("\n")[2]
         shown = get_cwidth(last + gone) + (0 if "\n" in self._text else len(self._prompt))
         if "\n" in gone or "\t" in gone or shown >= columns:

@@ -24,6 +24,7 @@ from prompt_toolkit.shortcuts import PromptSession
 
 from missy.cli.interrupts import raise_on_ctrl_c
 from missy.cli.output.sanitize import sanitize
+from missy.cli.output.window import window_size
 from missy.errors import UsageError
 from missy.secrets.redact import redact
 
@@ -233,12 +234,9 @@ def _truncate(text: str, columns: int) -> str:
 
 def _columns() -> int:
     """Return the columns to use: one less than the window has, so that the terminal never breaks a line itself."""
-    return max(20, _size().columns - 1)
+    return max(20, window_size(sys.stderr).columns - 1)
 
 
 def _size() -> Size:
-    try:
-        columns, rows = os.get_terminal_size(sys.stderr.fileno())
-    except (OSError, ValueError):
-        columns, rows = 80, 24
-    return Size(rows=rows or 24, columns=columns or 80)
+    window = window_size(sys.stderr)
+    return Size(rows=window.rows, columns=window.columns)
