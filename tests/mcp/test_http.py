@@ -141,6 +141,23 @@ def test_nothing_reaches_a_second_origin(remote, serve, way):
     assert len(site.requests) >= 1
 
 
+@pytest.mark.parametrize(
+    ("status", "fields", "told"),
+    [
+        (401, {}, ("refused the key (HTTP 401)", "mcp.r.key")),
+        (403, {}, ("does not allow this with the key (HTTP 403)", "mcp.r.key")),
+        (401, {"key": None}, ("wants a key (HTTP 401)", "set mcp.r.key: $ENV_VAR")),
+    ],
+)
+def test_a_key_that_is_refused_is_told_as_that(remote, status, fields, told):
+    """401 and 403 are exit code 4, and the hint names the key of the configuration."""
+    remote(lambda _: response(status, b""), **fields)
+    done = remote.approve()
+    assert done.code == 4
+    assert all(text in done.err for text in told), done.err
+    assert KEY not in done.err
+
+
 def test_a_redirect_within_the_origin_is_followed(remote):
     """The same scheme, host and port is the same server."""
     remote(

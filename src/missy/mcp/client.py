@@ -32,7 +32,7 @@ from pydantic import FileUrl
 
 from mcp import Client
 from missy._version import __version__
-from missy.errors import BadReply, MissyError
+from missy.errors import BadReply, CredentialError, MissyError
 from missy.mcp.boxed import ServerEnded
 from missy.mcp.content import Result, read_content
 from missy.mcp.definition import MAX_TOOLS, Definition, clean, cut
@@ -105,6 +105,27 @@ def _failure(server: str, error: BaseException) -> MissyError:
     return BadReply(f"the MCP server {server}: {line}", hint=f"missy mcp test {server} asks it alone")
 
 
+def _refused(server: str, link: Boxed | OneOrigin) -> MissyError | None:
+    """Return the error for an endpoint whose last reply was that the key is missing, wrong or not enough."""
+    status = getattr(link, "status", None)
+    if status not in (401, 403):
+        return None
+    has_key = getattr(link, "has_key", False)
+    what = (
+        "wants a key"
+        if not has_key
+        else "refused the key"
+        if status == 401
+        else "does not allow this with the key"
+    )
+    hint = (
+        f"check what mcp.{server}.key refers to"
+        if has_key
+        else f"set mcp.{server}.key: $ENV_VAR or vault://NAME"
+    )
+    return CredentialError(f"the MCP server {server} {what} (HTTP {status})", hint=hint)
+
+
 def _found_in(error: BaseException) -> MissyError | None:
     """Return the error of ours that is wrapped in groups of the SDK's."""
     if isinstance(error, MissyError):
@@ -137,7 +158,7 @@ async def hold(
         return ListRootsResult(roots=[Root(uri=FileUrl(Path(root).as_uri()))])
 
     def why() -> MissyError | None:
-        return error[0] if error else getattr(link, "error", None)
+        return error[0] if error else getattr(link, "error", None) or _refused(server, link)
 
     opened = _lines(link, error) if url is None else _http(link, url)  # type: ignore[arg-type]
     client = Client(
