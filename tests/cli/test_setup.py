@@ -81,6 +81,21 @@ def test_a_system_keyring_keeps_it_too(missy, tmp_path):
     assert "b" not in load(missy.home / "config.yaml").providers
 
 
+def test_it_may_be_offered_to_other_programs(missy, tmp_path):
+    """--serve adds the entry to `serve.entries` once, and tells the next step; a login of ChatGPT is never offered."""
+    local = ("setup", "--no-prompt", "--provider", "local", "--entry", "small", "--serve")
+    done = missy(*local)
+    assert done.code == 0, done.err
+    assert "missy keys create" in done.text
+    assert missy(*local, "--force").code == 0
+    assert load(missy.home / "config.yaml").serve.entries == ("small",)
+    before = (missy.home / "config.yaml").read_bytes()
+    refused = missy("setup", "--no-prompt", "--provider", "openai-codex", "--serve", "--force")
+    assert refused.code == 2
+    assert "never served" in refused.err
+    assert (missy.home / "config.yaml").read_bytes() == before
+
+
 def test_an_existing_entry_wants_force(missy):
     """Exit 2 and nothing touched; with --force its comments stay and the old file is kept."""
     file = missy.config(

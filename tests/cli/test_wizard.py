@@ -141,6 +141,17 @@ def test_a_service_whose_key_is_in_the_environment(missy, columns):
     assert hosts == ["api.groq.com"]
 
 
+def test_the_summary_offers_the_gateway(missy):
+    """The last choice of the summary writes the entry, and offers it to other programs."""
+    with Person(missy, "setup", rows=40) as person:
+        answer(person, ENVIRONMENT[:-1])
+        person.see("Is this right?")
+        person.press("offer" + ENTER)
+        person.see("missy keys create NAME, then missy serve")
+        assert person.end() == 0
+    assert load(missy.home / "config.yaml").serve.entries == ("groq",)
+
+
 @pytest.mark.parametrize("columns", [80, 40])
 def test_two_entries_in_one_run(groq, columns):
     """An entry is changed with its comment and timeout kept, the key sealed in the vault, the old file kept."""

@@ -71,10 +71,14 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All that one run of `missy setup` will write. `default` is the new default entry."""
+    """All that one run of `missy setup` will write. `default` is the new default entry.
+
+    `served`: `missy serve` offers the entries to other programs.
+    """
 
     drafts: tuple[Draft, ...]
     default: str | None = None
+    served: bool = False
 
     def apply(self, data: Data, *, fresh: bool, literal: bool = False) -> None:
         """Change the plain data of a configuration file. Raises UsageError for an entry that exists already.
@@ -95,6 +99,8 @@ class Plan:
             _allow(data, draft.networks)
         if self.default is not None:
             put_default(data, self.default)
+        if self.served:
+            _serve(data, [draft.name for draft in self.drafts])
 
     @property
     def secrets(self) -> list[Draft]:
@@ -134,6 +140,13 @@ def _allow(data: Data, networks: Iterable[str]) -> None:
         listed = section(data, "network")
         if one not in (listed.get("allowed_cidrs") or []):
             listed["allowed_cidrs"] = [*(listed.get("allowed_cidrs") or []), one]
+
+
+def _serve(data: Data, names: Iterable[str]) -> None:
+    """Add the missing names to `serve.entries`."""
+    served = section(data, "serve")
+    listed = served.get("entries") or []
+    served["entries"] = [*listed, *(name for name in names if name not in listed)]
 
 
 def reachable(before: Config, after: Config) -> list[str]:

@@ -60,6 +60,7 @@ _MAX_KEY_BYTES = 1 << 16  # of one key
 @click.option("--api-key-stdin", is_flag=True, help="Read the key from stdin, and store it as --store says.")
 @click.option("--store", type=click.Choice(list(STORES)), help="Where to store the key. Default: vault.")
 @click.option("--default", "as_default", is_flag=True, help="Make this the default entry.")
+@click.option("--serve", is_flag=True, help="Offer the entry to other programs on this machine: missy serve.")
 @click.option("--force", is_flag=True, help="Change an existing entry.")
 @click.option(
     "--check", is_flag=True, help="List the models of the endpoint first; write only if that works."
@@ -147,13 +148,13 @@ def _log_in(config: Config, entry: str, asked: SignIn) -> None:
     sign_in(App.from_config(config), find_entry(config, entry), asked)
 
 
-def _make_plan(config: Config, *, as_default: bool, check: bool, **given: Any) -> Plan:  # noqa: ARG001
+def _make_plan(config: Config, *, as_default: bool, serve: bool, check: bool, **given: Any) -> Plan:  # noqa: ARG001
     """Return a plan from the options. Raises UsageError if they do not go together."""
     from missy.setup.flags import Flags, draft_from_flags
     from missy.setup.plan import Plan
 
     draft = draft_from_flags(Flags(**given), config, _read_key)
-    made = Plan((draft,), draft.name if as_default else None)
+    made = Plan((draft,), draft.name if as_default else None, served=serve)
     from missy.kinds import KINDS
     from missy.setup import commit
 
@@ -226,6 +227,8 @@ def _write(path: Path, made: Plan, tell: Say, warn: Say) -> None:
             )
     for draft in made.drafts:
         _say_next(draft, config, tell, warn)
+    if made.served:
+        tell("for other programs: missy keys create NAME, then missy serve")
 
 
 def _say_next(draft: Draft, config: Config, tell: Say, warn: Say) -> None:

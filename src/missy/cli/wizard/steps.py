@@ -11,6 +11,7 @@ from missy.cli.wizard.key_steps import KeySteps
 from missy.cli.wizard.prompts import GoBack, Option
 from missy.cli.wizard.state import WizardState
 from missy.cli.wizard.summary import summarise
+from missy.kinds import KINDS
 from missy.setup.plan import Plan
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class Wizard(EndpointSteps, KeySteps, ExtraSteps):
         """Ask all questions. Returns the plan to write, or None if nothing is to be written."""
         step, state = "kind", WizardState()
         history: list[Transition] = []
-        while step not in ("write", "leave"):
+        while step not in ("write", "serve", "leave"):
             try:
                 transition = getattr(self, f"_ask_{step}")(state)
             except GoBack:
@@ -33,7 +34,7 @@ class Wizard(EndpointSteps, KeySteps, ExtraSteps):
                 continue
             history.append((step, state))
             step, state = transition
-        return Plan(state.done, state.default) if step == "write" else None
+        return Plan(state.done, state.default, served=step == "serve") if step != "leave" else None
 
     def _ask_more(self, state: WizardState) -> Transition:
         if self._prompter.confirm("Set up another entry?", default=False):
@@ -53,7 +54,15 @@ class Wizard(EndpointSteps, KeySteps, ExtraSteps):
 
     def _ask_confirm(self, state: WizardState) -> Transition:
         self._prompter.say(summarise(self._path, self._config, Plan(state.done, state.default)))
-        options = (Option("write", "yes, write it"), Option("back", "no, back"), Option("leave", "no, leave"))
+        options = [Option("write", "yes, write it"), Option("back", "no, back"), Option("leave", "no, leave")]
+        if not any(KINDS[draft.kind].unserved for draft in state.done):
+            options.append(
+                Option(
+                    "serve",
+                    "yes, and offer it to other programs",
+                    "on this machine, by the gateway: missy serve",
+                )
+            )
         chosen = self._prompter.choose("Is this right?", options)
         if chosen == "back":
             raise GoBack
