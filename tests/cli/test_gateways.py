@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from missy import AsyncMissy, Missy, PolicyError
-from tests.servers import chat_answer, chat_stream, json_response
+from tests.servers import chat_answer, chat_error, chat_stream, json_response
 
 KEY, HEADER, QUERY = "azure-key-4e1f90", "hdr-canary-83aa12", "qry-canary-91bb34"
 MODELS = {"object": "list", "data": [{"id": "m", "object": "model"}]}
@@ -272,6 +272,22 @@ def test_whoever_says_it_a_key_is_not_shown(missy, serve):
         assert "***" in ran.text + ran.err
     assert missy("ask", "hi").text == "your key is sk-proj-upstream12345\n"
     assert "upstream" not in (missy.home / "audit.jsonl").read_text()
+
+
+@pytest.mark.parametrize(
+    ("headers", "hint"),
+    [
+        ({"x-gateway-key": HEADER}, "the endpoint refused the key"),
+        ({"x-title": "My App"}, "this endpoint requires a key"),
+        ({}, "this endpoint requires a key"),
+    ],
+)
+def test_a_key_in_a_header_that_is_refused_is_told_as_refused(missy, serve, headers, hint):
+    """Exit 4; nobody who gave a key in a header is told to give one."""
+    missy.entry(serve(chat_error(401, "who are you?")).url, headers=headers)
+    ran = missy.inside("ask", "hi")
+    assert ran.code == 4
+    assert hint in ran.err
 
 
 def test_only_openai_entries_take_them(missy):

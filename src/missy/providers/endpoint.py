@@ -148,7 +148,7 @@ class Endpoint:
         self, response: HttpResponse, raw: bytes, credential: Credential, body: Mapping[str, Any] | None
     ) -> MissyError:
         """Map a response with an error status to an error; `body` is the body of the request."""
-        keyed = credential.secret is not None
+        keyed = credential.secret is not None or credential.source != "none"  # or a header carries the secret
         model = body.get("model") if body else None
         return self._explain(
             response.status, response.headers, raw, host=self._host, keyed=keyed, model=model
