@@ -5,7 +5,7 @@
 # make demo-batch    200 prompts with a kill in the middle, then five to the local model: no key needed
 # make demo-serve    the gateway: a key, curl and the openai package to the model on this machine, the usage
 # make test    lint, types and all tests, in parallel: WORKERS=4 (how many at once)
-# make quick   the tests that wait for nothing and need no model: under a minute
+# make quick   the tests that wait for nothing and need no model: a few minutes on two cores
 # make lint    ruff and the import rules
 # make types   mypy
 # make test-frameworks   langchain, pydantic-ai and others over lent clients, in an environment of their own
