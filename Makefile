@@ -10,6 +10,7 @@
 # make types   mypy
 # make test-frameworks   langchain, pydantic-ai and others over lent clients, in an environment of their own
 # make test-mcp   real MCP servers in the sandbox, from an environment of their own (needs npm)
+# make test-ray   bulk work over a real Ray cluster, in an environment of its own
 # make frameworks-fit    which packages fit into one environment with Missy (needs uv): a table
 # make bench   the benchmarks
 # make test-lowest    the tests with the oldest dependencies that pyproject.toml allows
@@ -25,6 +26,7 @@ PYTHON ?= python3
 PROMPT ?= What is the capital of France?
 VENV := .venv
 FRAMEWORKS := .venv-frameworks
+RAY := .venv-ray
 MCP_SERVERS := .mcp-servers
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check install
@@ -39,7 +41,7 @@ SAY := @printf 'missy: %s\n' >&2
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: demo demo-batch demo-tools demo-codex demo-chatgpt demo-serve test test-lowest test-lowest-short test-frameworks test-mcp frameworks-fit readme coverage quick lint types bench dist lock clean
+.PHONY: demo demo-batch demo-tools demo-codex demo-chatgpt demo-serve test test-lowest test-lowest-short test-frameworks test-mcp test-ray frameworks-fit readme coverage quick lint types bench dist lock clean
 
 demo: $(VENV)/.local $(MODEL)
 	@MISSY_CONFIG= MISSY_HOME="$(HOME_OF_DEMO)" $(BIN)/missy ask --provider local "$$PROMPT"
@@ -60,6 +62,16 @@ $(FRAMEWORKS)/.made: requirements/frameworks.txt | $(VENV)/.made
 	$(SAY) 'making $(FRAMEWORKS), and installing what requirements/frameworks.txt names'
 	@$(VENV)/bin/python -m venv --clear $(FRAMEWORKS)
 	@$(FRAMEWORKS)/bin/python -m pip -qq --disable-pip-version-check install $(LOCKED) --no-deps -r requirements/frameworks.txt
+	@touch $@
+
+# The cluster and its workers listen on all interfaces of the machine while the tests run.
+test-ray: $(RAY)/.made
+	PYTHONPATH=src $(RAY)/bin/python -m pytest tests/batch/test_on_ray.py $(ARGS)
+
+$(RAY)/.made: requirements/ray.txt | $(VENV)/.made
+	$(SAY) 'making $(RAY), and installing what requirements/ray.txt names'
+	@$(VENV)/bin/python -m venv --clear $(RAY)
+	@$(RAY)/bin/python -m pip -qq --disable-pip-version-check install $(LOCKED) -r requirements/ray.txt
 	@touch $@
 
 test-mcp: $(VENV)/.dev $(MCP_SERVERS)/.made
@@ -167,6 +179,7 @@ lock:
 	$(COMPILE) pyproject.toml --extra serve --extra serve-team --constraints requirements/dev.txt --output-file requirements/serve.txt
 	$(COMPILE) pyproject.toml --constraints requirements/dev.txt --output-file requirements/base.txt
 	$(COMPILE) pyproject.toml --extra mcp --constraints requirements/dev.txt --output-file requirements/mcp.txt
+	$(COMPILE) pyproject.toml --extra ray --group test --constraints requirements/dev.txt --output-file requirements/ray.txt
 	$(COMPILE) requirements/build.in --constraints requirements/dev.txt --output-file requirements/build.txt
 	$(COMPILE) pyproject.toml requirements/frameworks.in --constraints requirements/dev.txt \
 	  --overrides requirements/frameworks.overrides --output-file requirements/frameworks.txt
@@ -175,6 +188,6 @@ lock:
 	@! grep -nE '://|--(index|extra-index|find-links)' requirements/*.txt
 
 clean:
-	rm -rf $(VENV) $(LOWEST) $(FRAMEWORKS) $(MCP_SERVERS) .demo .coverage* build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis \
+	rm -rf $(VENV) $(LOWEST) $(FRAMEWORKS) $(RAY) $(MCP_SERVERS) .demo .coverage* build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis \
 	  .import_linter_cache
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

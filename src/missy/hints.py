@@ -16,6 +16,7 @@ EXTRAS = {
     "serve-team": ("asyncpg>=0.30,<0.40",),
     "mcp": ("mcp>=2.3,<3",),
     "parquet": ("pyarrow>=21,<27",),
+    "ray": ("ray>=2.55,<3",),
 }
 _ASK = "missy ask --provider local"
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from missy import files
+from missy.batch.rows import FORMATS
 from missy.errors import UsageError
 from missy.hints import to_install
 from missy.os_errors import faults
@@ -33,7 +34,13 @@ _PARQUET_ROWS = 4096
 def check_target(out: str) -> Path:
     """Return the path of OUT. Raises UsageError for what cannot be replaced by a file, or written here."""
     path = expand(out)
-    if path.suffix.lower() == ".parquet" and find_spec("pyarrow") is None:
+    kind = path.suffix.lower()
+    if kind and kind not in FORMATS:
+        raise UsageError(
+            f"{path.name} names no format of OUT",
+            hint=f"let it end with {', '.join(FORMATS)}, or with nothing",
+        )
+    if kind == ".parquet" and find_spec("pyarrow") is None:
         raise _no_pyarrow()
     with suppress(FileNotFoundError):
         if not stat.S_ISREG(path.lstat().st_mode):

@@ -9,16 +9,20 @@ import click
 
 from missy.cli.app import App, notice
 from missy.cli.batch_options import row_options
-from missy.cli.commands.batch_jobs import cancel, delete, export, list_, merge, status
+from missy.cli.commands.batch_jobs import cancel, delete, export, list_, merge, put, status
 from missy.cli.commands.batch_remote import collect, submit
 from missy.cli.param_types import CONCURRENCY, DOLLARS, SHARD
+from missy.errors import MissyError, UsageError
+from missy.plural import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from missy.batch.job import Job
+    from missy.batch.prepare import Wanted
     from missy.batch.runner import Outcome
 
+INCOMPLETE = 6  # every row has a line, and some have failed
 _RATE = click.FloatRange(0, min_open=True)
 
 
@@ -53,6 +57,16 @@ def command() -> None:
 )
 @click.option("--shard", metavar="I/N", type=SHARD, help="Only this part of the rows, from 1/N to N/N.")
 @click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    help="Where it runs: here, or on a Ray cluster (extra: ray).",
+)
+@click.option("--address", metavar="A", help="The address of the Ray cluster, which must be running.")
+@click.option(
+    "--workers", metavar="N", type=click.IntRange(1, 10_000), help="The shards for Ray. Default: its CPUs."
+)
+@click.option(
     "--dry-run", is_flag=True, help="Print the number of rows, the first request and the cost; send nothing."
 )
 @click.option("--json", "as_json", is_flag=True, help="Progress as a line of JSON a second, on stderr.")
@@ -67,6 +81,9 @@ def run(
     changed: bool,
     dry_run: bool,
     as_json: bool,
+    engine: str,
+    address: str | None,
+    workers: int | None,
     **options: Any,
 ) -> int:
     """Ask for each row of IN, and write the answers to OUT in the order of IN.
@@ -78,14 +95,20 @@ def run(
     Example:
       missy batch run tickets.jsonl -o answers.jsonl --template "Bug or wish? {text}" --max-tokens 5
       missy batch run tickets.csv --column text --dry-run
+      missy batch run tickets.jsonl -o answers.jsonl --engine ray --address 10.0.0.5:6379
     """
     from missy.batch.prepare import Wanted, open_job
 
     read = None if schema is None else _read_schema(schema)
     wanted = Wanted(input_, id=id_, schema=read, **options)
     app.warn(wanted.provider, asks=not dry_run)
+    flags = {"retry_failed": retry_failed, "changed": changed}
+    if engine == "ray" and not dry_run:
+        return _run_on_ray(app, wanted, address, workers, flags)
+    if (address or workers) and engine != "ray":
+        raise UsageError("--address and --workers are for --engine ray", hint="add --engine ray")
     job = open_job(app.config(), wanted)
-    return _run(app, job, read, retry_failed=retry_failed, changed=changed, dry_run=dry_run, as_json=as_json)
+    return _run(app, job, read, **flags, dry_run=dry_run, as_json=as_json).code
 
 
 @command.command()
@@ -109,7 +132,8 @@ def resume(app: App, /, name: str, retry_failed: bool, max_cost: float | None, a
     if max_cost is not None:
         job.told.setdefault("options", {})["max_cost"] = max_cost
     read = None if schema is None else _read_schema(schema)
-    return _run(app, job, read, retry_failed=retry_failed, changed=False, dry_run=False, as_json=as_json)
+    flags = {"retry_failed": retry_failed, "changed": False}
+    return _run(app, job, read, **flags, dry_run=False, as_json=as_json).code
 
 
 for _one in (submit, collect, list_, status, export, merge, cancel, delete):
@@ -122,11 +146,66 @@ def _read_schema(schema: Any) -> Any:
     return read_schema(schema)
 
 
+def _run_on_ray(
+    app: App, wanted: Wanted, address: str | None, workers: int | None, flags: dict[str, bool]
+) -> int:
+    """Run a job as the shards of a cluster, and put them together. A shard that was run before is resumed."""
+    from missy.batch import on_ray
+    from missy.batch.output import check_target
+    from missy.batch.prepare import job_name, open_job
+    from missy.batch.summary import shards
+
+    if address is None:
+        raise UsageError(
+            "--engine ray needs --address: Missy starts no cluster, since Ray listens on all interfaces",
+            hint="start one on your own network: ray start --head; its address is printed",
+        )
+    out = None if wanted.out is None else str(check_target(wanted.out))
+    open_job(app.config(), on_ray.split(wanted, 1)[0])  # what is wrong is told before anything is started
+    ray = on_ray.connect(address)
+    try:
+        parts = on_ray.split(wanted, workers or on_ray.workers_of(ray))
+        schema = None if wanted.schema is None else wanted.schema.body
+        config = str(app.config().path)
+        tasks = [(config, part._replace(schema=schema)._asdict(), flags) for part in parts]
+        code = 0
+        for number, result in on_ray.distribute(ray, ask_shard, tasks, [job_name(part) for part in parts]):
+            code = max(code, result.code)
+            notice(f"shard {number + 1} of {len(parts)}: {counted(result.done, 'row')} answered")
+            if result.message:
+                notice(f"it ended early: {result.message}; {result.hint}")
+    finally:
+        ray.shutdown()
+    if code not in (0, INCOMPLETE):
+        return code
+    return put(shards([job_name(wanted)]), out, partial=False) or code
+
+
+def ask_shard(config: str, wanted: dict[str, Any], flags: dict[str, bool]) -> tuple[int, int, str, str]:
+    """Run one shard where this is called; returns a ShardResult as a plain tuple, since errors need not be pickled."""
+    from missy.batch.prepare import Wanted, open_job
+
+    app = App(config_path=config)
+    try:
+        read = None if wanted["schema"] is None else _read_schema(wanted["schema"])
+        job = open_job(app.config(), Wanted(**{**wanted, "schema": read}))
+        outcome = _run(app, job, read, **flags, dry_run=False, as_json=False)
+    except MissyError as failure:
+        return failure.exit_code, 0, failure.message, failure.hint
+    error = outcome.error
+    return (
+        outcome.code,
+        int(outcome.progress["done"]),
+        error.message if error else "",
+        error.hint if error else "",
+    )
+
+
 def _run(
     app: App, job: Job, schema: Any, *, retry_failed: bool, changed: bool, dry_run: bool, as_json: bool
-) -> int:
+) -> Outcome:
     from missy.batch.job import Job
-    from missy.batch.runner import Ground, Runner
+    from missy.batch.runner import Ground, Outcome, Runner
     from missy.cli.output.batch_report import Report, show_dry_run
     from missy.conversation.methods import StoreHandle
     from missy.runtime import Runtime
@@ -147,7 +226,7 @@ def _run(
                 runner.look(changed=changed)
                 if dry_run:
                     show_dry_run(runner.dry_run())
-                    return 0
+                    return Outcome(0, None, {}, {})
                 outcome = _drive(runner.run)
                 report.end(outcome)
                 if outcome.error is None and outcome.code in (0, 6) and outcome.out is None:
@@ -164,7 +243,7 @@ def _run(
     days = app.config().batch.keep_days
     for name in Job.delete_older(days) if days is not None else ():
         notice(f"deleted job {name}, which was last run more than {days} days ago")
-    return outcome.code
+    return outcome
 
 
 def _drive(run: Callable[..., Any]) -> Outcome:

@@ -84,7 +84,7 @@ def export(name: str, partial: bool, out: str | None) -> int:
     from missy.batch.job import Job
 
     job = Job.require(name)
-    return _put([job], out or job.told.get("out"), partial=partial)
+    return put([job], out or job.told.get("out"), partial=partial)
 
 
 @click.command()
@@ -99,7 +99,7 @@ def merge(names: tuple[str, ...], out: str | None) -> int:
     """
     from missy.batch.summary import shards
 
-    return _put(shards(names), out, partial=False)
+    return put(shards(names), out, partial=False)
 
 
 @click.command()
@@ -147,7 +147,7 @@ def delete(name: str, yes: bool) -> None:
     notice(f"deleted job {name}")
 
 
-def _put(jobs: list[Job], out: str | None, *, partial: bool) -> int:
+def put(jobs: list[Job], out: str | None, *, partial: bool) -> int:
     """Write the rows of jobs, which are the shards of one, in order. Raises IncompleteError where rows are missing."""
     from missy.batch.output import check_target, write_out
     from missy.batch.summary import opened
