@@ -66,12 +66,14 @@ $(FRAMEWORKS)/.made: requirements/frameworks.txt | $(VENV)/.made
 
 # The cluster and its workers listen on all interfaces of the machine while the tests run.
 test-ray: $(RAY)/.made
-	PYTHONPATH=src $(RAY)/bin/python -m pytest tests/batch/test_on_ray.py $(ARGS)
+	$(RAY)/bin/python -m pytest tests/batch/test_on_ray.py $(ARGS)
 
-$(RAY)/.made: requirements/ray.txt | $(VENV)/.made
+$(RAY)/.made: requirements/ray.txt requirements/build.txt pyproject.toml | $(VENV)/.made
 	$(SAY) 'making $(RAY), and installing what requirements/ray.txt names'
 	@$(VENV)/bin/python -m venv --clear $(RAY)
-	@$(RAY)/bin/python -m pip -qq --disable-pip-version-check install $(LOCKED) -r requirements/ray.txt
+	@$(RAY)/bin/python -m pip -qq --disable-pip-version-check install $(LOCKED) \
+	  -r requirements/build.txt -r requirements/ray.txt
+	@$(RAY)/bin/python -m pip -qq --disable-pip-version-check install --no-deps --no-build-isolation --no-index --editable .
 	@touch $@
 
 test-mcp: $(VENV)/.dev $(MCP_SERVERS)/.made
