@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,7 +22,7 @@ from tests.command import SAFETY, Command
 
 SOURCE = Path(__file__).parents[2] / "src"
 needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="make test-ray installs Ray")
-ROWS, WORKERS, CONCURRENCY = 600, 3, 24
+ROWS, WORKERS, CONCURRENCY = 4000, 2, 64
 
 
 def test_limits_are_divided_and_places_are_whole(tmp_path, monkeypatch):
@@ -87,6 +88,12 @@ def cluster(missy: Command) -> Iterator[str]:
             )
 
 
+def on_ray(rows: Path, out: Path, cluster: str) -> tuple[str, ...]:
+    """The command that asks the rows on the cluster."""
+    return ("batch", "run", str(rows), "-o", str(out), "--engine", "ray", "--address", cluster, "--workers", str(WORKERS),
+            "--concurrency", str(CONCURRENCY), "--max-tokens", "5")  # fmt: skip
+
+
 def workers() -> list[int]:
     """The processes that run a shard now."""
     found = []
@@ -104,13 +111,10 @@ def workers() -> list[int]:
 @pytest.mark.slow
 def test_a_killed_worker_costs_the_rows_under_way(missy: Command, cluster, crowd, prompts, tmp_path):
     """Every row is answered, in order, by the key of the worker; asked twice are at most the rows under way and one commit."""
-    server = crowd(delay=0.05)
+    server, out = crowd(delay=0.02), tmp_path / "out.jsonl"
     missy.entry(server.url, api_key="$ON_RAY_KEY")
-    out = tmp_path / "out.jsonl"
-    command = ("batch", "run", str(prompts(ROWS)), "-o", str(out), "--engine", "ray", "--address", cluster,
-               "--workers", str(WORKERS), "--concurrency", str(CONCURRENCY), "--max-tokens", "5")  # fmt: skip
-    with missy.start(*command, env={"RAY_AUTH_MODE": "disabled"}) as running:
-        server.wait_asked(ROWS // 4)
+    with missy.start(*on_ray(prompts(ROWS), out, cluster), env={"RAY_AUTH_MODE": "disabled"}) as running:
+        server.wait_asked(1500)
         os.kill(workers()[0], signal.SIGKILL)
         _, err = running.communicate(timeout=SAFETY)
     assert running.returncode == 0, err.decode()
@@ -118,6 +122,26 @@ def test_a_killed_worker_costs_the_rows_under_way(missy: Command, cluster, crowd
     assert len(server.asked) == ROWS
     assert server.twice <= CONCURRENCY // WORKERS + 64
     assert b"sk-on-the-worker" not in err
+
+
+@needs_ray
+@pytest.mark.slow
+def test_a_killed_driver_goes_on_where_it_was(missy: Command, cluster, crowd, prompts, tmp_path):
+    """The command itself is killed, and run again: what was stored is not asked again."""
+    server, out = crowd(delay=0.02), tmp_path / "out.jsonl"
+    missy.entry(server.url, api_key="$ON_RAY_KEY")
+    command = on_ray(prompts(ROWS), out, cluster)
+    with missy.start(*command, env={"RAY_AUTH_MODE": "disabled"}) as running:
+        server.wait_asked(1500)
+        running.kill()
+    deadline = time.monotonic() + SAFETY
+    while workers() and time.monotonic() < deadline:
+        time.sleep(0.1)  # the cluster ends them, and tells nobody
+    before = server.requests
+    assert before < ROWS
+    assert missy(*command, env={"RAY_AUTH_MODE": "disabled"}).code == 0
+    assert [row["text"] for row in read_out(out)] == [f"answer to prompt {number}" for number in range(ROWS)]
+    assert server.twice <= CONCURRENCY + WORKERS * 64
 
 
 @needs_ray
