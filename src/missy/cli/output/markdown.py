@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+from rich.color import ColorSystem
 from rich.console import Console
 from rich.markdown import CodeBlock, Heading, Markdown
-from rich.segment import Segment, Segments
+from rich.segment import Segment
 from rich.style import Style
 from rich.syntax import Syntax
 from rich.text import Text
@@ -24,7 +25,7 @@ from rich.theme import Theme
 from missy.cli.output.sanitize import sanitize
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from rich.console import ConsoleOptions, RenderableType, RenderResult
 
@@ -35,6 +36,11 @@ _STYLES = Theme({"markdown.code": "bold cyan", "markdown.code_block": "cyan"})  
 _MAX_BLOCK_CHARS = (
     20_000  # of one block; a longer one is shown as plain text, since parsing hostile text is not linear
 )
+_COLOR_SYSTEMS = {
+    "standard": ColorSystem.STANDARD,
+    "256": ColorSystem.EIGHT_BIT,
+    "truecolor": ColorSystem.TRUECOLOR,
+}
 _CODE = "code"  # the name of the mark on the line that stands for a code block
 _MAX_NESTING = 12  # levels of lists and quotes; deeper ones have no room left on the line
 
@@ -86,6 +92,8 @@ class Painter:
             legacy_windows=False,
             _environ=known,
         )
+        system = self._console.color_system
+        self._colors = _COLOR_SYSTEMS.get(system or "")
         # One for all blocks, since it makes a parser of its own, which takes longer than most blocks.
         self._document = _Markdown("", code_theme=_THEME, hyperlinks=False)
         parser = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"])
@@ -114,9 +122,7 @@ class Painter:
 
     def _print_lines(self, text: Text) -> str:
         """Return styled text without wrapping it or expanding its tabs: both are the terminal's business."""
-        with self._console.capture() as capture:
-            self._console.print(Segments(text.render(self._console, end="")), end="", crop=False)
-        return capture.get() + "\n"
+        return self._to_text(text.render(self._console, end="")) + "\n"
 
     def _markdown(self, text: str) -> RenderableType:
         markdown = self._document
@@ -131,11 +137,18 @@ class Painter:
 
     def _print(self, renderable: RenderableType) -> str:
         lines = self._console.render_lines(renderable, pad=False)
-        with self._console.capture() as capture:
-            self._console.print(
-                Segments([part for line in lines for part in self._line(line)]), end="", crop=False
-            )
-        return capture.get()
+        return self._to_text(part for line in lines for part in self._line(line))
+
+    def _to_text(self, segments: Iterable[Segment]) -> str:
+        """Return segments with their colours and weights; `Console.print` would examine every one of them again."""
+        if self._console.no_color:
+            segments = Segment.remove_color(segments)
+        colors = self._colors
+        return "".join(
+            style.render(text, color_system=colors) if style else text
+            for text, style, control in segments
+            if not control
+        )
 
     def _line(self, line: list[Segment]) -> Iterator[Segment]:
         """Yield a line without padding; in place of the line that stands for code, the code, at the left margin."""
