@@ -96,6 +96,18 @@ def test_no_value_stores_nothing(missy: Command, answer: bytes, code: int) -> No
     assert not (missy.home / "secrets").exists()
 
 
+@pytest.mark.parametrize(("answer", "code"), [(b"n\n", 1), (b"\x03", 130), (b"y\n", 0)])
+def test_a_question_before_a_deletion_may_be_answered_with_no(
+    missy: Command, answer: bytes, code: int
+) -> None:
+    """A no is told, exit code 1, and deletes nothing; Ctrl-C is 130."""
+    assert missy("vault", "set", "groq", stdin=VALUE.encode()).code == 0
+    ended, screen = on_terminal(missy, "vault", "delete", "groq", answers=[(b"y/N", answer)])
+    assert ended == code
+    assert (b"nothing was deleted" in screen) is (code == 1)
+    assert (missy("vault", "get", "groq").code == 0) is (code != 0)
+
+
 @pytest.mark.parametrize("end", [b"", b"\n", b"\r\n"])
 def test_a_piped_value_needs_no_option(missy: Command, end: bytes) -> None:
     """What is piped in is the value, as with `gh secret set`; one newline at its end is removed, and only one."""
@@ -135,7 +147,7 @@ def test_deleting_wants_a_yes(missy: Command) -> None:
     missy("vault", "set", "groq", "--stdin", stdin=b"x")
     assert missy("vault", "delete", "groq").code == 2
     code, _ = on_terminal(missy, "vault", "delete", "groq", answers=[(b"[y/N]", b"n\n")])
-    assert code == 130
+    assert code == 1
     assert missy("vault", "list").text == "groq\n"
     code, _ = on_terminal(missy, "vault", "delete", "groq", answers=[(b"[y/N]", b"y\n")])
     assert code == 0

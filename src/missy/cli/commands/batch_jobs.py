@@ -9,6 +9,7 @@ import click
 
 from missy.cli.app import App, emit, emit_json, notice
 from missy.cli.commands.batch_remote import cancel_batches
+from missy.cli.confirm import require_yes
 from missy.errors import IncompleteError
 from missy.plural import counted
 
@@ -142,7 +143,7 @@ def delete(name: str, yes: bool) -> None:
     job = Job.require(name)
     if not yes and sys.stdin.isatty():
         done = counted(summary(job)["done"], "answer")
-        click.confirm(f"Delete job {name} with {done}? This cannot be undone.", abort=True, err=True)
+        require_yes(f"Delete job {name} with {done}? This cannot be undone.", yes=False)
     job.delete()
     notice(f"deleted job {name}")
 
