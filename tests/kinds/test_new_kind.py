@@ -33,6 +33,7 @@ OTHER_MEANINGS = {
     "local/installed.py": {"local": "an extra of the package"},
     "local/server.py": {"local": "an extra of the package"},
     "providers/heads.py": {"openai": "a package"},
+    "cli/commands/batch.py": {"local": "where a job runs"},
 }
 
 
