@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import json
 import os
 import signal
 import ssl
@@ -128,6 +129,19 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(person))
     monkeypatch.setenv("MISSY_HOME", str(person / "missy"))
     return person / "missy"
+
+
+@pytest.fixture
+def at_level(home: Path) -> Callable[[str], None]:
+    """Have the sandbox's level noted as a lower one, as a machine that gives no better one notes it."""
+    from missy.sandbox import probe
+
+    def choose(level: str) -> None:
+        probe.walls()
+        file = home / "tools" / "sandbox.json"
+        file.write_text(json.dumps({**json.loads(file.read_text()), "level": level}))
+
+    return choose
 
 
 @pytest.fixture

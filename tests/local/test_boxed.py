@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
@@ -13,13 +12,11 @@ import pytest
 
 from missy.errors import UsageError
 from missy.local.server import LocalServer
-from missy.sandbox import probe
 from tests.local.wheels import await_end
+from tests.sandbox.levels import LEVELS
 from tests.sandbox.test_walls import NO_LANDLOCK
 
 pytest_plugins = ["tests.local.live"]
-FOUND = probe.try_levels()
-LEVELS = ("full", "floor")[("full", "floor", None).index(FOUND.level) :] if FOUND.level else ()
 
 # Takes the place of the package that serves the model: whoever has taken over the server could do no more than this.
 HOSTILE = """
@@ -59,18 +56,6 @@ attempt("signal", lambda: os.kill(PARENT, 0))
 open(MODEL, "rb").close()
 raise ImportError("open: " + ", ".join(found))
 """
-
-
-@pytest.fixture
-def at_level(home):
-    """Have the machine's level noted as a lower one, as a machine that gives no better one notes it."""
-
-    def choose(level):
-        probe.walls()
-        file = home / "tools" / "sandbox.json"
-        file.write_text(json.dumps({**json.loads(file.read_text()), "level": level}))
-
-    return choose
 
 
 @pytest.fixture

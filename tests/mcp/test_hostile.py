@@ -12,6 +12,7 @@ import pytest
 
 from missy.mcp import boxed as transport
 from tests.mcp.conftest import boxed
+from tests.sandbox.levels import LEVELS
 
 pytestmark = boxed
 MEMORY = 64 << 20  # what a hostile server may cost, at most
@@ -137,8 +138,10 @@ def test_a_server_that_does_not_start_is_an_error_in_time(hostile, mode):
     assert "within 5 seconds" in done.err or "lists more than" in done.err
 
 
-def test_it_gets_no_key_and_no_file(hostile, monkeypatch, tmp_path):
-    """Its environment is PATH, HOME, LANG and what `env` names; of ten secrets outside it reads none."""
+@pytest.mark.parametrize("level", LEVELS)
+def test_it_gets_no_key_and_no_file(level, at_level, hostile, monkeypatch, tmp_path):
+    """Its environment is PATH, HOME, LANG and what `env` names; of ten secrets outside it reads none, at either level."""
+    at_level(level)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-canary-123456789")
     monkeypatch.setenv("GIVEN", "a value")
     hostile.entry(env={"TOKEN": "$GIVEN"})
@@ -174,8 +177,10 @@ def test_the_workspace_is_there_only_if_it_is_given(hostile, tmp_path):
     assert hostile.call(wanted, workspace=str(work))[0].endswith("seen")
 
 
-def test_a_server_lives_for_all_calls_and_ends_with_its_owner(hostile):
-    """One process serves all calls of a Missy, and is gone after it."""
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_server_lives_for_all_calls_and_ends_with_its_owner(level, at_level, hostile):
+    """One process serves all calls of a Missy, and is gone after it, at either level."""
+    at_level(level)
     hostile.approve()
     told = hostile.call(("x__echo", {"n": 7}), ("x__echo", {"n": 7}))
     assert told[0] == told[1]

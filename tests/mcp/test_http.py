@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 from typing import Any
 
 import pytest
@@ -228,3 +229,27 @@ def test_names_that_change_reach_no_other_address(missy, serve, monkeypatch):
         assert asyncio.run(ask_often()) == 1000
     assert asked[0] >= 1000
     assert (other.connections, len(other.requests)) == (0, 0)
+
+
+def test_a_session_outlives_the_limit_of_a_request(missy, serve):
+    """Each request has a clock of its own: a session goes on long after the time that one request may take."""
+
+    def talk(_request, _wire):
+        threading.Event().wait(0.5)  # of the 1.2 seconds that each request has
+        return response(200, b"{}")
+
+    site = serve(talk)
+    url = f"http://127.0.0.1:{site.port}/mcp"
+    config = load(missy.config({"mcp": {"r": {"url": url}}}), KINDS)
+
+    async def ask_often() -> list[int]:
+        door = new_door(config, Audit(missy.home / "audit.jsonl"))
+        link = OneOrigin(door, url, category="tool", entry="mcp:r", timeout=1.2)
+        async with link.client() as client:
+            codes = [(await client.get(url)).status_code for _ in range(4)]
+        await door.aclose()
+        return codes
+
+    assert asyncio.run(ask_often()) == [200] * 4
+    rows = missy("audit", "recent", "-n", "99", "--json").json()
+    assert [row["outcome"] for row in rows if row["event"] == "request"] == ["ok"] * 4
