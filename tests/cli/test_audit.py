@@ -209,6 +209,22 @@ def test_export_csv(missy: Command, path: Path) -> None:
     assert (rows[6]["entry"], rows[6]["path"]) == ('\'=cmd("x"),', "'-1")
 
 
+def test_export_csv_has_the_calls_of_tools(missy: Command, path: Path) -> None:
+    """What was decided of a call, and of which tool, has columns of its own; other lines leave them empty."""
+    call = {
+        "kind": "tool",
+        "category": "tool",
+        "tool": "x__echo",
+        "server": "x",
+        "decision": "allow",
+        "args_size": 2,
+    }
+    Audit(path).begin(**REQUEST | call)
+    rows = list(csv.DictReader(missy.inside("audit", "export", "--format", "csv").text.splitlines()))
+    assert rows[6] | {"tool": "x__echo", "server": "x", "decision": "allow", "args_size": "2"} == rows[6]
+    assert rows[2]["tool"] == rows[2]["decision"] == ""
+
+
 @pytest.mark.parametrize(
     ("since", "count"),
     [("1999-01-01", 6), ("2999-01-01", 0), ("2999-01-01T00:00:00+01:00", 0), ("1999-01-01T00:00:00Z", 6)],

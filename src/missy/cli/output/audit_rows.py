@@ -15,9 +15,22 @@ from missy.cli.output.sanitize import sanitize
 MAX_PENDING_ENDS = 10_000  # ends in memory whose opening line was not read yet
 MAX_CELL_CHARS = 600
 _END_FIELDS = ("status", "bytes_out", "bytes_in", "duration_ms", "outcome", "error")
+_TOOL_FIELDS = (
+    "run",
+    "round",
+    "tool",
+    "server",
+    "pin",
+    "subject",
+    "decision",
+    "taint",
+    "sandbox",
+    "args_hash",
+    "args_size",
+)
 _COLUMNS = (
     *("time", "event", "id", "category", "entry", "host", "port", "method", "path", "credential", "rule"),
-    *(*_END_FIELDS, "seq", "prev", "hash"),
+    *(*_END_FIELDS, *_TOOL_FIELDS, "seq", "prev", "hash"),
 )
 
 
