@@ -71,7 +71,7 @@ class Call:
     def _load_price(self) -> None:
         """Begin to load the table of prices if it is needed, while the answer streams."""
         model = self._request.model
-        if model and not self._ledger.knows(self._config, self._entry, model):
+        if self._ledger.loads_table(self._config, self._entry, model):
             threading.Thread(target=self._find_price, args=(model,), daemon=True).start()
 
     @property

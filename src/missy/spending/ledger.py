@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from missy.config.schema import Config, Entry
     from missy.cost.price import Price
     from missy.cost.prices import PriceList
+    from missy.policy import Target
     from missy.sessions.spend import Limits, Refused, Spent
     from missy.sessions.store import Store
 
@@ -65,16 +66,20 @@ class Ledger:
         known = self._found.get((entry.entry, model))
         return known is not None and known[0] is config and known[1] is entry
 
+    def loads_table(self, config: Config, entry: Entry, model: str | None) -> bool:
+        """Tell whether `price` looks into the table of prices, which may have to be loaded first."""
+        if not model or entry.price is not None or entry.spec.has_login or self.knows(config, entry, model):
+            return False
+        return _remote(entry) is not None
+
     def _look_up(self, config: Config, entry: Entry, model: str | None) -> Found:
         from missy.cost.price import FREE, flat
 
         if entry.price is not None:
             own = entry.price
             return flat(own.input, own.output, own.cached_input), "config"
-        from missy.policy import parse
-
-        target = None if entry.endpoint is None else parse(entry.endpoint)
-        if target is None or entry.endpoint is None or target.is_loopback:
+        target = _remote(entry)
+        if target is None or entry.endpoint is None:
             return FREE, "free"  # here, by a server of Missy's own or another one
         if entry.spec.has_login:
             return None, ""  # paid by a plan, not by the call
@@ -141,6 +146,14 @@ class Ledger:
             change(self._open(), spend)
         except MissyError as error:
             self._notice(f"the cost of this answer was not recorded: {error.message} ({error.hint})")
+
+
+def _remote(entry: Entry) -> Target | None:
+    """Return the endpoint of an entry if it is not on this machine."""
+    from missy.policy import parse
+
+    target = None if entry.endpoint is None else parse(entry.endpoint)
+    return None if target is None or target.is_loopback else target
 
 
 def _flush_if_alive(ledger: weakref.ref[Ledger]) -> None:
