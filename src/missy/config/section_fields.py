@@ -12,6 +12,14 @@ MAX_SEGMENTS = 1_000_000
 _HOST = "a list of host, host:port or [v6]:port"
 _MONEY = above_zero(1_000_000, "null")
 _DOLLARS = "an amount in US dollars above 0, or null"
+
+
+def _keep_days(about: str) -> Field:
+    allowed = f"a whole number of days, 1 to {values.MAX_DAYS}, or null"
+    check = values.optional(values.whole(values.MAX_DAYS))
+    return Field("keep_days", check, allowed, whole(values.MAX_DAYS, "null"), about)
+
+
 BUDGET = (
     Field(
         "day_usd",
@@ -33,13 +41,7 @@ SESSIONS = (
         {"enum": list(SAVES)},
         "Which conversations are stored unasked: those of `run`, those of `ask` as well, or none.",
     ),
-    Field(
-        "keep_days",
-        values.optional(values.whole(values.MAX_DAYS)),
-        f"a whole number of days, 1 to {values.MAX_DAYS}, or null",
-        whole(values.MAX_DAYS, "null"),
-        "Delete conversations that were last used longer ago; null: never.",
-    ),
+    _keep_days("Delete conversations that were last used longer ago; null: never."),
 )
 
 RUN = (
@@ -132,15 +134,7 @@ AUDIT = (
     ),
 )
 
-BATCH = (
-    Field(
-        "keep_days",
-        values.optional(values.whole(values.MAX_DAYS)),
-        f"a whole number of days, 1 to {values.MAX_DAYS}, or null",
-        whole(values.MAX_DAYS, "null"),
-        "Delete jobs of bulk work that were last run longer ago; null: never.",
-    ),
-)
+BATCH = (_keep_days("Delete jobs of bulk work that were last run longer ago; null: never."),)
 
 TABLES = {
     "budget": BUDGET,
