@@ -17,6 +17,7 @@ import pytest
 
 from missy.batch.on_ray import split
 from missy.batch.prepare import Wanted
+from missy.errors import UsageError
 from tests.batch.conftest import read_out
 from tests.command import SAFETY, Command
 
@@ -36,11 +37,18 @@ def test_limits_are_divided_and_places_are_whole(tmp_path, monkeypatch):
     }
 
 
+def test_each_worker_has_a_request_at_least():
+    """More workers than --concurrency would pass it: that is refused."""
+    with pytest.raises(UsageError, match="less than one request"):
+        split(Wanted("in.jsonl", concurrency=2), 3)
+
+
 @pytest.mark.parametrize(
     ("args", "told"),
     [
         ((), "needs --address: Missy starts no cluster"),
         (("--address", "127.0.0.1:1", "--shard", "1/2"), "makes the shards itself"),
+        (("--address", "127.0.0.1:1", "--json"), "--json shows the progress of a run here"),
         pytest.param(
             ("--address", "127.0.0.1:1"),
             "needs the package ray",
@@ -142,6 +150,27 @@ def test_a_killed_driver_goes_on_where_it_was(missy: Command, cluster, crowd, pr
     assert missy(*command, env={"RAY_AUTH_MODE": "disabled"}).code == 0
     assert [row["text"] for row in read_out(out)] == [f"answer to prompt {number}" for number in range(ROWS)]
     assert server.twice <= CONCURRENCY + WORKERS * 64
+
+
+@needs_ray
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_stops_the_shards_in_order(
+    number: int, code: int, missy: Command, cluster, crowd, prompts, tmp_path
+):
+    """On Ctrl-C and SIGTERM every shard stores what was answered and ends; the same command goes on from there."""
+    server, out = crowd(delay=0.02), tmp_path / "out.jsonl"
+    missy.entry(server.url, api_key="$ON_RAY_KEY")
+    command = on_ray(prompts(ROWS), out, cluster)
+    with missy.start(*command, env={"RAY_AUTH_MODE": "disabled"}) as running:
+        server.wait_asked(1000)
+        running.send_signal(number)
+        assert running.wait(SAFETY) == code, running.stderr.read()
+    assert not out.exists()
+    assert server.requests < ROWS
+    assert missy(*command, env={"RAY_AUTH_MODE": "disabled"}).code == 0
+    assert [row["text"] for row in read_out(out)] == [f"answer to prompt {number}" for number in range(ROWS)]
+    assert server.twice <= CONCURRENCY
 
 
 @needs_ray

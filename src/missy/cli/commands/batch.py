@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from missy.batch.job import Job
+    from missy.batch.on_ray import ShardResult
     from missy.batch.prepare import Wanted
     from missy.batch.runner import Outcome
 
-INCOMPLETE = 6  # every row has a line, and some have failed
 _RATE = click.FloatRange(0, min_open=True)
 
 
@@ -104,6 +104,8 @@ def run(
     app.warn(wanted.provider, asks=not dry_run)
     flags = {"retry_failed": retry_failed, "changed": changed}
     if engine == "ray" and not dry_run:
+        if as_json:
+            raise UsageError("--json shows the progress of a run here", hint="leave it out with --engine ray")
         return _run_on_ray(app, wanted, address, workers, flags)
     if (address or workers) and engine != "ray":
         raise UsageError("--address and --workers are for --engine ray", hint="add --engine ray")
@@ -153,6 +155,7 @@ def _run_on_ray(
     from missy.batch import on_ray
     from missy.batch.output import check_target
     from missy.batch.prepare import job_name, open_job
+    from missy.batch.runner import INCOMPLETE
     from missy.batch.summary import shards
 
     if address is None:
@@ -164,16 +167,20 @@ def _run_on_ray(
     open_job(app.config(), on_ray.split(wanted, 1)[0])  # what is wrong is told before anything is started
     ray = on_ray.connect(address)
     try:
-        parts = on_ray.split(wanted, workers or on_ray.workers_of(ray))
+        parts = on_ray.split(wanted, workers or on_ray.workers_of(ray, wanted))
         schema = None if wanted.schema is None else wanted.schema.body
         config = str(app.config().path)
         tasks = [(config, part._replace(schema=schema)._asdict(), flags) for part in parts]
         code = 0
-        for number, result in on_ray.distribute(ray, ask_shard, tasks, [job_name(part) for part in parts]):
-            code = max(code, result.code)
-            notice(f"shard {number + 1} of {len(parts)}: {counted(result.done, 'row')} answered")
-            if result.message:
-                notice(f"it ended early: {result.message}; {result.hint}")
+        with on_ray.signals_noted() as signals:
+            for number, result in on_ray.distribute(ray, ask_shard, tasks, lambda: bool(signals)):
+                code = max(code, result.code)
+                notice(f"shard {number + 1} of {len(parts)}: {counted(result.done, 'row')} answered")
+                if result.message:
+                    notice(f"it ended early: {result.message}; {result.hint}")
+            if signals:
+                on_ray.stop_shards([job_name(part) for part in parts])
+                return 128 + signals[0]
     finally:
         ray.shutdown()
     if code not in (0, INCOMPLETE):
@@ -181,8 +188,9 @@ def _run_on_ray(
     return put(shards([job_name(wanted)]), out, partial=False) or code
 
 
-def ask_shard(config: str, wanted: dict[str, Any], flags: dict[str, bool]) -> tuple[int, int, str, str]:
-    """Run one shard where this is called; returns a ShardResult as a plain tuple, since errors need not be pickled."""
+def ask_shard(config: str, wanted: dict[str, Any], flags: dict[str, bool]) -> ShardResult:
+    """Run one shard where this is called, on a worker."""
+    from missy.batch.on_ray import ShardResult
     from missy.batch.prepare import Wanted, open_job
 
     app = App(config_path=config)
@@ -191,14 +199,10 @@ def ask_shard(config: str, wanted: dict[str, Any], flags: dict[str, bool]) -> tu
         job = open_job(app.config(), Wanted(**{**wanted, "schema": read}))
         outcome = _run(app, job, read, **flags, dry_run=False, as_json=False)
     except MissyError as failure:
-        return failure.exit_code, 0, failure.message, failure.hint
+        return ShardResult(failure.exit_code, 0, failure.message, failure.hint)
     error = outcome.error
-    return (
-        outcome.code,
-        int(outcome.progress["done"]),
-        error.message if error else "",
-        error.hint if error else "",
-    )
+    told = (error.message, error.hint) if error else ("", "")
+    return ShardResult(outcome.code, int(outcome.progress["done"]), *told)
 
 
 def _run(
