@@ -115,6 +115,32 @@ def test_set_takes_one_alias(missy):
     assert told == {"serve": {"entries": ["local"], "aliases": {"fast-1.5": "local"}}}
 
 
+def test_set_changes_one_key_of_an_mcp_server(missy):
+    """The keys of a server are set one by one, its variables too, and a reference may stand for its key."""
+    for key, value in (
+        ("mcp.time.command", "[mcp-server-time, --utc]"),
+        ("mcp.time.seconds", "20"),
+        ("mcp.time.env.LANG", "C"),
+        ("mcp.time.env.API_TOKEN", "$TOKEN"),
+        ("mcp.docs.url", "https://docs.example/mcp"),
+        ("mcp.docs.key", "vault://docs"),
+    ):
+        ran = missy.inside("config", "set", key, value)
+        assert ran.code == 0, ran.err
+    written = {
+        "time": {
+            "command": ["mcp-server-time", "--utc"],
+            "seconds": 20,
+            "env": {"LANG": "C", "API_TOKEN": "$TOKEN"},
+        },
+        "docs": {"url": "https://docs.example/mcp", "key": "vault://docs"},
+    }
+    assert yaml.safe_load((missy.home / "config.yaml").read_text())["mcp"] == written
+    assert missy.inside("config", "unset", "mcp.docs").code == 0
+    del written["docs"]
+    assert yaml.safe_load((missy.home / "config.yaml").read_text())["mcp"] == written
+
+
 @pytest.mark.parametrize(
     ("args", "said", "hint"),
     [
@@ -149,6 +175,10 @@ def test_set_takes_one_alias(missy):
         (("network.presets", "openai,grok"), "found 'grok'", "did you mean groq?"),
         (("providers.groq", "null"), "found null", "indent"),
         (("network", "x"), "found 'x'", "missy config schema"),
+        (("mcp.time.secnds", "5"), "is not a key", "did you mean mcp.time.seconds?"),
+        (("mcp.time.tools.one", "5"), "is not a key", "did you mean mcp.time.tools?"),
+        (("mcp.time.seconds", "5"), "neither command nor url", "command: [PROGRAM"),
+        (("mcp.a__b.url", "https://a.example/mcp"), "the name of a server", "missy config schema"),
     ],
 )
 def test_a_wrong_key_or_value_changes_nothing(missy, args, said, hint):
@@ -173,6 +203,11 @@ def test_a_wrong_key_or_value_changes_nothing(missy, args, said, hint):
         ("providers.groq.headers.x-passwd", "CANARY"),
         ("providers.groq.headers.x-plain", "gsk_CANARY0123"),
         ("providers.new", "{base_url: http://127.0.0.1:1/v1, headers: {x-signature: CANARY}}"),
+        ("mcp.docs.key", "CANARY"),
+        ("mcp.docs", "{url: https://docs.example/mcp, key: CANARY}"),
+        ("mcp.time.env.API_TOKEN", "CANARY"),
+        ("mcp.time.env", "{PLAIN: gsk_CANARY0123}"),
+        ("mcp", "{time: {command: [x], env: {API_TOKEN: CANARY}}}"),
     ],
 )
 def test_a_key_itself_is_refused_as_an_argument(missy, key, value):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from missy.config import fields, section_fields, serve_fields, tool_fields
+from missy.config import fields, mcp_fields, section_fields, serve_fields, tool_fields
 from missy.config.schema import is_reference, nearest
 from missy.errors import UsageError
 from missy.masking import may_be_secret, names_secret
@@ -70,6 +70,8 @@ def find_key(key: str, entries: Collection[str], kinds: Kinds) -> KeyLocation:
         return _in_section(root, rest, key, table)
     if root == "roles":
         return _in_role(rest, key, table)
+    if root == "mcp":
+        return _in_server(rest, key, table)
     if root == "providers":
         return _in_entry(rest, entries, key, table, quoted=quoted)
     raise _unknown(key, [one for _, one in _every_key(table)], table)
@@ -107,6 +109,18 @@ def _in_role(rest: list[str], key: str, table: Table) -> KeyLocation:
             raise _unknown(key, [f"roles.{'.'.join(rest[:-1])}.{name}" for name in own], table)
         return KeyLocation(["roles", ".".join(rest[:-1]), rest[-1]], own[rest[-1]])
     return KeyLocation(["roles", *rest], None)
+
+
+def _in_server(rest: list[str], key: str, table: Table) -> KeyLocation:
+    """Return the location of an MCP server, of one of its keys, or of one variable. A server's name holds no dots."""
+    own = {field.name: field for field in mcp_fields.MCP}
+    if len(rest) < 2:
+        return KeyLocation(["mcp", *rest], None)
+    field = own.get(rest[1])
+    if field is None or (len(rest) > 2 and not _holds(field, "object")):
+        raise _unknown(key, [f"mcp.{rest[0]}.{name}" for name in own], table)
+    inner = [".".join(rest[2:])] if rest[2:] else []
+    return KeyLocation(["mcp", rest[0], rest[1], *inner], field)
 
 
 def _in_entry(
@@ -154,6 +168,7 @@ def _every_key(table: Table) -> Iterator[tuple[str, str]]:
     for root, section in _SECTIONS.items():
         yield from ((name.rpartition(".")[2], f"{root}.{name}") for name in section)
     yield from ((name, f"providers.ENTRY.{name}") for name in table)
+    yield from ((field.name, f"mcp.NAME.{field.name}") for field in mcp_fields.MCP)
 
 
 def _unknown(key: str, known: list[str], table: Table) -> UsageError:
@@ -234,5 +249,7 @@ def _is_secret(name: str, value: str, location: KeyLocation, holder: str) -> boo
         return True
     if location.steps[0] == "serve" and name == "store":
         return "@" in value  # the URL of a database may hold its password
+    if location.steps[0] == "mcp" and (name == "key" or holder == "env" or "env" in location.steps[2:3]):
+        return name == "key" or names_secret(name) or may_be_secret(value)
     mapping = {"headers", "query"} & {holder, location.steps[2] if len(location.steps) == 4 else ""}
     return bool(mapping) and (names_secret(name) or may_be_secret(value))
