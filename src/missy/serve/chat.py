@@ -57,8 +57,8 @@ class Chat:
         self.target = target
         model = gateway.model_of(target)
         content = asked.content(model)
-        meter = Meter(gateway.books, gateway.metrics, key, target, asked)
-        await meter.reserve(await gateway.pricing.price(config, target), config.serve.reserve_output_tokens)
+        meter = Meter(gateway.books, gateway.day, gateway.metrics, key, target, asked)
+        await meter.reserve(config, await gateway.pricing.price(config, target))
         self.is_counted = True
         result = "internal"
         try:

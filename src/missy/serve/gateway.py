@@ -10,6 +10,7 @@ from missy.policy import parse
 from missy.providers.relay import Relaying
 from missy.runtime import Runtime
 from missy.serve.books import Books
+from missy.serve.day import DayBudget
 from missy.serve.ledger import Ledger
 from missy.serve.metrics import Metrics
 from missy.serve.pricing import Pricing
@@ -31,10 +32,11 @@ class Gateway:
         self.metrics = Metrics()
         self.ledger = Ledger(store)
         self.books = Books(self.ledger, self.metrics, self._allows)
+        self.day = DayBudget(notice)
         self.pricing = Pricing(notice)
         self.active: set[Watched] = set()
         self._store = store
-        self._ticking: asyncio.Task[None] | None = None
+        self._ticking: list[asyncio.Task[None]] = []
 
     def _allows(self) -> bool:
         return self.runtime.config.serve.on_store_failure == "allow"
@@ -42,7 +44,7 @@ class Gateway:
     async def open(self) -> None:
         """Open the store, and begin to keep the ledger. Raises MissyError."""
         await self._store.open()
-        self._ticking = asyncio.create_task(self.books.run())
+        self._ticking = [asyncio.create_task(one.run()) for one in (self.books, self.day)]
 
     async def provider(self, entry: Entry) -> Relaying:
         """Return the provider of an entry. Raises MissyError."""
@@ -77,10 +79,11 @@ class Gateway:
 
     async def close(self) -> None:
         """Write what is pending, and close every connection."""
-        if self._ticking is not None:
-            self._ticking.cancel()
-            await asyncio.gather(self._ticking, return_exceptions=True)
+        for task in self._ticking:
+            task.cancel()
+        await asyncio.gather(*self._ticking, return_exceptions=True)
         await self.books.close()
+        self.day.close()
         await self._store.close()
         for door in self.runtime.end():
             await door.aclose()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from missy.events import Usage
     from missy.serve.routes import Target
     from missy.sessions.store import Store
+    from missy.spending.ledger import Found
 
 _MAX_REMEMBERED = 1_000
 
@@ -38,16 +39,15 @@ class Pricing:
 
     def __init__(self, notice: Callable[[str], None]) -> None:
         self._prices = Prices(_no_store, notice)
-        self._known: dict[object, Price | None] = {}
+        self._known: dict[object, Found] = {}
 
-    async def price(self, config: Config, target: Target) -> Price | None:
-        """Return the price of a model; None if it is not known. The first look takes time, so a thread does it."""
+    async def price(self, config: Config, target: Target) -> Found:
+        """Return the price of a model, None if it is not known, and what it is from. A thread does the first look."""
         key = (target.entry, target.model, config.network)
         if key not in self._known:
             if len(self._known) >= _MAX_REMEMBERED:
                 self._known.clear()
-            found, _ = await asyncio.to_thread(self._prices.price, config, target.entry, target.model)
-            self._known[key] = found
+            self._known[key] = await asyncio.to_thread(self._prices.price, config, target.entry, target.model)
         return self._known[key]
 
 
