@@ -9,7 +9,7 @@
 # make lint    ruff and the import rules
 # make types   mypy
 # make test-frameworks   langchain, pydantic-ai and others over lent clients, in an environment of their own
-# make test-mcp   real MCP servers in the sandbox, from an environment of their own (needs npm)
+# make test-mcp   real MCP servers in the sandbox, from an environment of their own (needs npm); and codex, if it is on PATH
 # make test-ray   bulk work over a real Ray cluster, in an environment of its own
 # make frameworks-fit    which packages fit into one environment with Missy (needs uv): a table
 # make bench   the benchmarks
@@ -64,9 +64,9 @@ $(FRAMEWORKS)/.made: requirements/frameworks.txt | $(VENV)/.made
 	@$(FRAMEWORKS)/bin/python -m pip -qq --disable-pip-version-check install $(LOCKED) --no-deps -r requirements/frameworks.txt
 	@touch $@
 
-# The cluster and its workers listen on all interfaces of the machine while the tests run.
+# The processes of a cluster listen on all interfaces: here there is one.
 test-ray: $(RAY)/.made
-	$(RAY)/bin/python -m pytest tests/batch/test_on_ray.py $(ARGS)
+	sh tests/alone.sh $(RAY)/bin/python -m pytest tests/batch/test_on_ray.py $(ARGS)
 
 $(RAY)/.made: requirements/ray.txt requirements/build.txt pyproject.toml | $(VENV)/.made
 	$(SAY) 'making $(RAY), and installing what requirements/ray.txt names'
@@ -77,7 +77,8 @@ $(RAY)/.made: requirements/ray.txt requirements/build.txt pyproject.toml | $(VEN
 	@touch $@
 
 test-mcp: $(VENV)/.dev $(MCP_SERVERS)/.made
-	$(BIN)/python -m pytest tests/mcp $(ARGS)
+	$(BIN)/python -m pytest tests/mcp/test_real.py $(ARGS)
+	sh tests/alone.sh $(BIN)/python -m pytest tests/mcp/test_codex.py $(ARGS)
 
 # --ignore-scripts: nothing of the packages runs outside of the sandbox.
 $(MCP_SERVERS)/.made: tests/mcp/real/requirements.txt tests/mcp/real/package-lock.json

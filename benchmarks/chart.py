@@ -1,4 +1,4 @@
-"""The chart for the README: bars in plain SVG, readable on a light and on a dark page."""
+"""Charts for the docs: bars in plain SVG, readable on a light and on a dark page."""
 
 from __future__ import annotations
 
@@ -38,33 +38,39 @@ _PANELS = (
 
 def draw(results: dict[str, dict[str, list[float]]]) -> str:
     """Return the SVG: the least of each figure."""
-    parts, top = [], 8
+    panels = []
     for title, unit, figure, bars in _PANELS:
         known = [
             (label, min(results[case][figure])) for label, case in bars if figure in results.get(case, {})
         ]
-        if known:
-            parts.append(_panel(title, unit, known, top))
-            top += 34 + len(known) * _STEP + 18
+        panels.append((title, unit, known))
+    return svg("How long Missy and others take", panels, _LEFT)
+
+
+def svg(label: str, panels: list[tuple[str, str, list[tuple[str, float]]]], left: int) -> str:
+    """Return an SVG of panels: title, unit, and bars as label and value. `left` is the width of the labels."""
+    parts, top = [], 8
+    for title, unit, bars in panels:
+        if bars:
+            parts.append(_panel(title, unit, bars, top, left))
+            top += 34 + len(bars) * _STEP + 18
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {top - 10}" width="{_WIDTH}" role="img" '
-        f'aria-label="How long Missy and others take">\n<style>{_STYLE}\n</style>\n'
-        + "\n".join(parts)
-        + "\n</svg>\n"
+        f'aria-label="{escape(label)}">\n<style>{_STYLE}\n</style>\n' + "\n".join(parts) + "\n</svg>\n"
     )
 
 
-def _panel(title: str, unit: str, bars: list[tuple[str, float]], top: int) -> str:
-    longest = max(value for _, value in bars)
+def _panel(title: str, unit: str, bars: list[tuple[str, float]], top: int, left: int) -> str:
+    longest = max(1.0, *(value for _, value in bars))
     lines = [f'<text class="title" x="12" y="{top + 16}">{escape(title)}</text>']
     for index, (label, value) in enumerate(bars):
         y = top + 32 + index * _STEP
-        width = max(2.0, value / longest * (_WIDTH - _LEFT - _RIGHT))
-        own = " own" if label == "missy" else ""
-        number = f"{value:.0f}" if value >= 10 else f"{value:.1f}"
+        width = max(2.0, value / longest * (_WIDTH - left - _RIGHT))
+        own = " own" if label.partition(" ")[0] == "missy" else ""
+        number = f"{value:,.0f}" if value >= 10 or value == int(value) else f"{value:.1f}"
         lines += [
-            f'<text class="label{own}" x="{_LEFT - 10}" y="{y + 14}" text-anchor="end">{escape(label)}</text>',
-            f'<rect class="bar{own}" x="{_LEFT}" y="{y}" width="{width:.1f}" height="{_BAR}" rx="3"/>',
-            f'<text class="value{own}" x="{_LEFT + width + 8:.1f}" y="{y + 14}">{number} {unit}</text>',
+            f'<text class="label{own}" x="{left - 10}" y="{y + 14}" text-anchor="end">{escape(label)}</text>',
+            f'<rect class="bar{own}" x="{left}" y="{y}" width="{width:.1f}" height="{_BAR}" rx="3"/>',
+            f'<text class="value{own}" x="{left + width + 8:.1f}" y="{y + 14}">{number} {unit}</text>',
         ]
     return "\n".join(lines)
