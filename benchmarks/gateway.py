@@ -1,7 +1,8 @@
 """What `missy serve` costs, beside a bare ASGI pass-through, in one run: `python benchmarks/gateway.py`.
 
-Both stand before the same endpoint and get the same requests in turn, round after round; read the ratios. CPU is that of
-the gateway's process alone. It needs no network and no key of anybody.
+All stand before the same endpoint and get the same requests in turn, round after round; read the ratios. CPU is that of
+the gateway's process alone. It needs no network and no key of anybody. `--litellm PROGRAM` measures LiteLLM's proxy too,
+without a database, with a tenth of the requests.
 """
 
 from __future__ import annotations
@@ -86,6 +87,13 @@ uvicorn.run(app, port=int(sys.argv[2]), http="httptools", loop="asyncio", **quie
 """
 
 
+LITELLM = {
+    "model_list": [],
+    "general_settings": {"master_key": "sk-bench"},
+    "litellm_settings": {"telemetry": False, "num_retries": 0},
+}
+
+
 class Server:
     def __init__(self, name: str, process: subprocess.Popen, port: int, key: str) -> None:
         self.name, self.process, self.port, self.key = name, process, port, key
@@ -118,6 +126,36 @@ def request(server: Server, *, stream: bool) -> bytes:
     body = json.dumps({**BODY, **({"stream": True} if stream else {})}).encode()
     head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nAuthorization: Bearer {server.key}\r\n"
     return f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+async def start_litellm(program: str, up: int, folder: Path) -> Server:
+    """Start LiteLLM's proxy and wait until it answers: it takes a minute."""
+    parameters = {"model": "openai/m", "api_base": f"http://127.0.0.1:{up}/v1", "api_key": "none"}
+    config = folder / "litellm.yaml"
+    models = [{"model_name": "test", "litellm_params": parameters}]
+    config.write_text(json.dumps({**LITELLM, "model_list": models}))
+    options = ["--config", str(config), "--host", "127.0.0.1", "--port", "8998"]
+    environment = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "DISABLE_ADMIN_UI": "True"}
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    server = Server(
+        "litellm", subprocess.Popen([program, *options], env=environment, **quiet), 8998, "sk-bench"
+    )
+    await reachable(server)
+    return server
+
+
+async def reachable(server: Server) -> None:
+    """Wait until a server takes connections."""
+    for _ in range(3600):
+        try:
+            (await asyncio.open_connection("127.0.0.1", server.port))[1].close()
+        except OSError:
+            if server.process.poll() is not None:
+                raise AssertionError(f"{server.name} ended with {server.process.returncode}") from None
+            await asyncio.sleep(0.05)
+        else:
+            return
+    raise AssertionError(f"{server.name} does not listen")
 
 
 async def load(server: Server, count: int, *, stream: bool, at_once: int = 50) -> float:
@@ -170,18 +208,18 @@ async def measure(options: argparse.Namespace, folder: Path) -> dict[str, float]
     figures = {"start CPU, s": missy.cpu()}
     url = f"http://127.0.0.1:{up}/v1/chat/completions"
     bare = Server("bare", subprocess.Popen([sys.executable, "-c", BARE, url, "8997"]), 8997, "none")
+    servers = [missy, bare]
     try:
-        for _ in range(200):
-            try:
-                (await asyncio.open_connection("127.0.0.1", bare.port))[1].close()
-                break
-            except OSError:
-                await asyncio.sleep(0.05)
+        await reachable(bare)
+        if options.litellm:
+            servers.append(await start_litellm(options.litellm, up, folder))
+            figures["litellm, start CPU, s"] = servers[-1].cpu()
         results: dict[str, list[float]] = {}
         for number in range(options.rounds + 1):
-            for server in (missy, bare):
+            for server in servers:
                 for stream in (False, True):
-                    cost = await load(server, options.count, stream=stream)
+                    count = options.count // 10 if server.name == "litellm" else options.count
+                    cost = await load(server, count, stream=stream)
                     if number:
                         results.setdefault(f"{server.name} {'streamed' if stream else 'whole'}", []).append(
                             cost
@@ -189,15 +227,21 @@ async def measure(options: argparse.Namespace, folder: Path) -> dict[str, float]
         found = {name: statistics.median(values) for name, values in results.items()}
         figures |= {f"CPU a request, us: {name}": value for name, value in found.items()}
         for kind in ("whole", "streamed"):
-            figures[f"CPU, missy / bare: {kind}"] = found[f"missy {kind}"] / found[f"bare {kind}"]
-        direct, through = await serial(up, missy, 500), await serial(missy.port, missy, 500)
-        figures |= {"p50 direct, ms": direct, "p50 through, ms": through, "added p50, ms": through - direct}
+            for server in servers[1:]:
+                ratio = found[f"missy {kind}"] / found[f"{server.name} {kind}"]
+                figures[f"CPU, missy / {server.name}: {kind}"] = ratio
+        direct = figures["p50 direct, ms"] = await serial(up, missy, 500)
+        for server in servers:
+            through = await serial(server.port, server, 500)
+            figures[f"added p50, ms: {server.name}"] = through - direct
+        if options.litellm:
+            figures["litellm, RSS, MiB"] = servers[-1].rss()
         before = figures["RSS before, MiB"] = missy.rss()
         await load(missy, options.soak, stream=False)
         figures[f"RSS after {options.soak} requests more, MiB"] = missy.rss()
         figures["grown, MiB"] = missy.rss() - before
     finally:
-        for server in (missy, bare):
+        for server in servers:
             server.process.send_signal(signal.SIGTERM)
             server.process.wait()
         mocking.cancel()
@@ -211,6 +255,7 @@ def main() -> None:
     parser.add_argument(
         "--soak", type=int, default=100_000, help="requests between the two looks at the memory"
     )
+    parser.add_argument("--litellm", metavar="PROGRAM", help="the command `litellm`, with its extra `proxy`")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="missy-gateway-") as folder:
         for name, value in asyncio.run(measure(options, Path(folder))).items():
