@@ -1,6 +1,7 @@
 """Measure `missy batch`: CPU and memory for each prompt against an endpoint that answers at once, resume, and a rate limit.
 
-Run: python benchmarks/batch.py [ROWS]. With aiohttp installed, a bare loop over it is measured beside it, in the same run.
+Run: python benchmarks/batch.py [ROWS]. The `openai` package under a semaphore is measured beside it in the same run, and a
+bare loop over aiohttp where that is installed; both with 20,000 rows at most.
 """
 
 from __future__ import annotations
@@ -69,6 +70,21 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
+_SDK = """
+import asyncio, json, sys, openai
+async def main(url, path):
+    client, free = openai.AsyncOpenAI(base_url=url.removesuffix("/chat/completions"), api_key="none"), asyncio.Semaphore(100)
+    async def ask(line):
+        async with free:
+            messages = [{"role": "user", "content": json.loads(line)["prompt"]}]
+            reply = await client.chat.completions.create(model="m", messages=messages)
+            return reply.choices[0].message.content
+    await asyncio.gather(*map(ask, open(path)))
+asyncio.run(main(*sys.argv[1:]))
+"""
+_OTHERS_ROWS = 20_000
+
+
 def _home(folder: Path, name: str, url: str) -> Path:
     home = folder / name
     home.mkdir(mode=0o700)
@@ -85,18 +101,22 @@ def _speed(folder: Path, rows: int) -> None:
     assert mock.stdout is not None
     assert mock.stdin is not None
     url = f"http://127.0.0.1:{mock.stdout.readline().strip()}/20/v1"
-    prompts = folder / "in.jsonl"
-    with prompts.open("w") as file:
-        for n in range(rows):
-            file.write(json.dumps({"prompt": f"prompt {n} " + "x" * 600}) + "\n")
+    prompts, others = folder / "in.jsonl", folder / "others.jsonl"
+    few = min(rows, _OTHERS_ROWS)
+    for path, count in ((prompts, rows), (others, few)):
+        with path.open("w") as file:
+            for n in range(count):
+                file.write(json.dumps({"prompt": f"prompt {n} " + "x" * 600}) + "\n")
     home = _home(folder, "home", url)
     try:
         import aiohttp  # noqa: F401
 
-        floor = [sys.executable, "-c", _FLOOR, f"{url}/chat/completions", str(prompts)]
-        print("aiohttp, bare ", _measured(floor, home, rows), flush=True)
+        floor = [sys.executable, "-c", _FLOOR, f"{url}/chat/completions", str(others)]
+        print("aiohttp, bare ", _measured(floor, home, few), flush=True)
     except ImportError:
         print("aiohttp is not installed: no floor")
+    sdk = [sys.executable, "-c", _SDK, f"{url}/chat/completions", str(others)]
+    print("openai        ", _measured(sdk, home, few), flush=True)
     run = [*MISSY, "batch", "run", str(prompts), "-o", str(folder / "out.jsonl"), "--json"]
     print("missy batch   ", _measured(run, home, rows), flush=True)
     print("resume, all in", _measured(run, home, rows), flush=True)

@@ -55,8 +55,8 @@ async def mock(ready: asyncio.Future[int]) -> None:
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
-                length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
-                body = await reader.readexactly(length)
+                length = head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0]
+                body = await reader.readexactly(int(length or 0))  # LiteLLM asks for the list of models
                 writer.write(stream if b'"stream":true' in body.replace(b" ", b"") else whole)
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             writer.close()

@@ -19,11 +19,12 @@ from missy.batch.on_ray import split
 from missy.batch.prepare import Wanted
 from missy.errors import UsageError
 from tests.batch.conftest import read_out
-from tests.command import SAFETY, Command
+from tests.command import Command
 
 SOURCE = Path(__file__).parents[2] / "src"
 needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="make test-ray installs Ray")
 ROWS, WORKERS, CONCURRENCY = 4000, 2, 64
+SAFETY = 400.0  # seconds: on a loaded machine a cluster and its workers need minutes to start
 
 
 def test_limits_are_divided_and_places_are_whole(tmp_path, monkeypatch):
@@ -122,7 +123,7 @@ def test_a_killed_worker_costs_the_rows_under_way(missy: Command, cluster, crowd
     server, out = crowd(delay=0.02), tmp_path / "out.jsonl"
     missy.entry(server.url, api_key="$ON_RAY_KEY")
     with missy.start(*on_ray(prompts(ROWS), out, cluster), env={"RAY_AUTH_MODE": "disabled"}) as running:
-        server.wait_asked(1500)
+        server.wait_asked(1500, SAFETY)
         os.kill(workers()[0], signal.SIGKILL)
         _, err = running.communicate(timeout=SAFETY)
     assert running.returncode == 0, err.decode()
@@ -140,14 +141,14 @@ def test_a_killed_driver_goes_on_where_it_was(missy: Command, cluster, crowd, pr
     missy.entry(server.url, api_key="$ON_RAY_KEY")
     command = on_ray(prompts(ROWS), out, cluster)
     with missy.start(*command, env={"RAY_AUTH_MODE": "disabled"}) as running:
-        server.wait_asked(1500)
+        server.wait_asked(1500, SAFETY)
         running.kill()
     deadline = time.monotonic() + SAFETY
     while workers() and time.monotonic() < deadline:
         time.sleep(0.1)  # the cluster ends them, and tells nobody
     before = server.requests
     assert before < ROWS
-    assert missy(*command, env={"RAY_AUTH_MODE": "disabled"}).code == 0
+    assert missy(*command, env={"RAY_AUTH_MODE": "disabled"}, timeout=SAFETY).code == 0
     assert [row["text"] for row in read_out(out)] == [f"answer to prompt {number}" for number in range(ROWS)]
     assert server.twice <= CONCURRENCY + WORKERS * 64
 
@@ -163,12 +164,12 @@ def test_a_signal_stops_the_shards_in_order(
     missy.entry(server.url, api_key="$ON_RAY_KEY")
     command = on_ray(prompts(ROWS), out, cluster)
     with missy.start(*command, env={"RAY_AUTH_MODE": "disabled"}) as running:
-        server.wait_asked(1000)
+        server.wait_asked(1000, SAFETY)
         running.send_signal(number)
         assert running.wait(SAFETY) == code, running.stderr.read()
     assert not out.exists()
     assert server.requests < ROWS
-    assert missy(*command, env={"RAY_AUTH_MODE": "disabled"}).code == 0
+    assert missy(*command, env={"RAY_AUTH_MODE": "disabled"}, timeout=SAFETY).code == 0
     assert [row["text"] for row in read_out(out)] == [f"answer to prompt {number}" for number in range(ROWS)]
     assert server.twice <= CONCURRENCY
 
@@ -180,7 +181,7 @@ def test_a_shard_that_cannot_go_on_is_told(missy: Command, cluster, prompts):
     missy.entry("https://api.groq.com/openai/v1", "groq", api_key="$NOT_ON_THE_WORKER")
     done = missy(
         "batch", "run", str(prompts(4)), "--engine", "ray", "--address", cluster, "--workers", "2",
-        env={"RAY_AUTH_MODE": "disabled", "NOT_ON_THE_WORKER": "sk-0123456789-here"},
+        env={"RAY_AUTH_MODE": "disabled", "NOT_ON_THE_WORKER": "sk-0123456789-here"}, timeout=SAFETY,
     )  # fmt: skip
     assert done.code == 4, done.err
     assert "NOT_ON_THE_WORKER" in done.err

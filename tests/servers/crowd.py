@@ -72,10 +72,10 @@ class Crowd:
         """How many requests were for a prompt that was asked before."""
         return sum(self.asked.values()) - len(self.asked)
 
-    def wait_asked(self, count: int) -> None:
-        """Wait until so many requests have come."""
+    def wait_asked(self, count: int, seconds: float = SAFETY) -> None:
+        """Wait until so many requests have come. Raises TimeoutError."""
         with self._came:
-            if not self._came.wait_for(lambda: self.requests >= count, SAFETY):
+            if not self._came.wait_for(lambda: self.requests >= count, seconds):
                 raise TimeoutError(f"{self.requests} of {count} requests came")
 
     async def _main(self) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol
 
 from missy.errors import MissyError
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from missy.providers.endpoint import Endpoint
 
 
-@runtime_checkable
 class Relaying(Protocol):
     """What is needed of a provider. `may_wait`: getting a credential may take time, so it is done in a thread."""
 

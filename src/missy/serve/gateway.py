@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from missy.errors import UsageError
 from missy.policy import parse
-from missy.providers.relay import Relaying
 from missy.runtime import Runtime
 from missy.serve.books import Books
 from missy.serve.day import DayBudget
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from missy.config.schema import Config, Entry
+    from missy.providers.relay import Relaying
     from missy.serve.routes import Target
     from missy.serve.store import Store
     from missy.serve.watched import Watched
@@ -51,11 +51,10 @@ class Gateway:
         found = self.runtime.ready_provider(entry)
         if found is None:
             found = await asyncio.to_thread(self.runtime.provider, entry)
-        if not isinstance(
-            found, Relaying
-        ):  # no kind that may be served; the configuration refuses the others
+        # No kind without it may be served: the configuration refuses them. An isinstance check of a Protocol takes 20 us.
+        if not hasattr(found, "fresh_attempts"):
             raise UsageError(f"the entry {entry.entry} cannot be served")
-        return found
+        return cast("Relaying", found)
 
     def model_of(self, target: Target) -> str:
         """Return the name of the model that is asked at the endpoint. Raises UsageError for an entry without one."""
