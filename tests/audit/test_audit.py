@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 
 from missy import audit, folders, os_errors
-from missy.audit import Audit
+from missy.audit import Audit, verify, whole_lines
 from missy.audit.chain import seal_line
 from missy.errors import MissyError
 from tests.audit.writing import REQUEST, child, fill
@@ -343,3 +344,28 @@ def test_newest_first(path: Path) -> None:
     path.write_bytes(b"".join(lines[:300]) + b'{"time":"torn\n' + b"".join(lines[300:]) + b'{"ti')
     assert [record["seq"] for record in audit.newest(path)] == list(range(800, 0, -1))
     assert [record["seq"] for _, record in audit.whole_lines(path)] == list(range(1, 801))
+
+
+def test_a_closed_record_holds_no_file_and_opens_again(path: Path):
+    """After `close` no descriptor of the record is open, a second `close` does nothing, and the next line goes on in the chain."""
+
+    files = [path, path.with_suffix(".head")]
+
+    def held() -> int:
+        """Return how many descriptors of these files are open."""
+        open_ones = 0
+        for name in os.listdir("/dev/fd"):
+            with contextlib.suppress(OSError):  # the one that lists them
+                open_ones += any(os.path.samestat(os.fstat(int(name)), file.stat()) for file in files)
+        return open_ones
+
+    log = Audit(path)
+    assert log.finish(log.begin(**REQUEST), status=200)
+    assert held() == 2
+    log.close()
+    log.close()
+    assert held() == 0
+    assert log.finish(log.begin(**REQUEST), status=200)
+    log.close()
+    report = verify(path)
+    assert (report.ok, [record["seq"] for _, record in whole_lines(path)]) == (True, [1, 2, 3, 4])
