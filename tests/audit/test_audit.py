@@ -348,7 +348,6 @@ def test_newest_first(path: Path) -> None:
 
 def test_a_closed_record_holds_no_file_and_opens_again(path: Path):
     """After `close` no descriptor of the record is open, a second `close` does nothing, and the next line goes on in the chain."""
-
     files = [path, path.with_suffix(".head")]
 
     def held() -> int:
