@@ -122,3 +122,14 @@ def test_the_command_keeps_to_the_configuration(missy: Command, serve):
     assert len(missy("audit", "recent", "-n", "100", "--json").json()) == 30
     exported = missy("audit", "export").text.splitlines()
     assert len(exported) > 60
+
+
+def test_a_file_that_cannot_be_followed_by_another_one_grows_on(path: Path):
+    """Where no other file can be begun, the lines go on in the one that is there: nothing is lost, and the chain holds."""
+    path.with_name(path.name + ".new").mkdir()
+    _fill(path, 60)
+    assert ended(path) == []
+    assert path.stat().st_size > 5 * SMALL
+    report = verify(path)
+    assert report.ok, report.problems
+    assert len(list(whole_lines(path))) == 120
