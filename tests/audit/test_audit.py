@@ -137,6 +137,22 @@ def test_full_disk_stops_the_request(path: Path) -> None:
     assert audit.verify(path).interrupted == ()
 
 
+def test_a_disk_without_a_byte_left_stops_the_request(path: Path) -> None:
+    """When not one byte of a line fits, the system's own error, nothing is sent and nothing is changed either."""
+    lines = fill(path, 2)
+    code = (
+        "limit = os.stat(sys.argv[1]).st_size\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))\n"
+        "try: log.begin(**REQUEST)\n"
+        "except MissyError as error: print(error.exit_code, error.message, error.hint)\n"
+    )
+    with child(code, path, stdout=subprocess.PIPE) as process:
+        said = process.communicate(timeout=60)[0].decode()
+    assert said.startswith("1 the audit could not be written")
+    assert "nothing was sent" in said
+    assert path.read_bytes() == b"".join(lines)
+
+
 def test_many_processes_at_once(path: Path) -> None:
     """Eight processes write a hundred lines each at once: all are there, and the chain is whole."""
     writers = [

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from missy.audit import Audit, newest, verify, whole_lines
+from missy.audit.chain import Link
 from missy.audit.segments import ended
 from tests.audit.writing import REQUEST, child
 from tests.command import Command
@@ -66,6 +67,15 @@ def test_what_is_not_kept_is_no_problem_and_what_is_cut_is(path: Path):
     assert verify(path).ok
     Path(files[0][1]).unlink()
     assert not verify(path).ok
+
+
+def test_a_checkpoint_of_what_is_not_kept_is_told_as_that(path: Path):
+    """A checkpoint that names a line before the kept part proves nothing: the report says from which line on there is a record."""
+    _fill(path, 80, keep=2)
+    first = next(record for _, record in whole_lines(path))
+    report = verify(path, sealed=Link(1, "0" * 64))
+    assert not report.ok
+    assert report.problems[0][1].endswith(f"the record is kept from line {first['seq']} on")
 
 
 def test_many_writers_lose_nothing(path: Path):

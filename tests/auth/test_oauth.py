@@ -224,6 +224,13 @@ def test_a_pairing_waits_on_every_word_for_not_yet(issuer, simulator, word):
     assert issuer.poll_device(device) == word
 
 
+@pytest.mark.parametrize("name", ["user_code", "usercode"])
+def test_the_code_of_a_pairing_is_read_under_both_of_its_names(issuer, simulator, name):
+    """The issuer has called the code that the person types by two names."""
+    simulator.issuer.device_code_name = name
+    assert re.fullmatch(r"\w{4}-\w{5}", issuer.start_device().user_code)
+
+
 def test_where_device_codes_are_off_the_setting_is_named(issuer, simulator):
     """The hint says where to switch them on; a firewall's page is not mistaken for that."""
     simulator.issuer.device_enabled = False

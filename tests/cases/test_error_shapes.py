@@ -47,7 +47,7 @@ def wrapped(table: dict[str, Any]) -> st.SearchStrategy[Any]:
     """Return the places where endpoints put what went wrong."""
     return st.sampled_from(
         [
-            {"error": table}, {"errors": [table]}, [{"error": table}], {"detail": table}, {"error": {"error": table}},
+            {"error": table}, {"Error": table}, {"errors": [table]}, [{"error": table}], {"detail": table}, {"error": {"error": table}},
             {"error": json.dumps(table)}, {"error": {"message": json.dumps(table)}}, {"base_resp": table}, {"fault": table},
             {"error": {"message": "from behind", "metadata": {"raw": json.dumps(table), "provider_name": "P"}}}, {"success": False, **table},
         ]

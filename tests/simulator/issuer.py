@@ -69,6 +69,7 @@ class Issuer:
     device_pending: int = 1  # questions that are answered "not yet"
     device_word: str = "deviceauth_authorization_unknown"
     device_interval: Any = "1"
+    device_code_name: str = "user_code"
     device_enabled: bool = True
     faults: Faults = field(default_factory=Faults)
     url: str = ""
@@ -195,7 +196,11 @@ class Issuer:
         pairing = _Pairing(f"{_random('').upper()[:4]}-{_random('').upper()[:5]}")
         name = _random("da_")
         self._pairings[name] = pairing
-        answer = {"device_auth_id": name, "user_code": pairing.user_code, "interval": self.device_interval}
+        answer = {
+            "device_auth_id": name,
+            self.device_code_name: pairing.user_code,
+            "interval": self.device_interval,
+        }
         return as_json({k: v for k, v in answer.items() if v is not None})
 
     def _device_token(self, request: Request) -> Response:
