@@ -20,6 +20,7 @@ from missy import audit, folders, os_errors
 from missy.audit import Audit, verify, whole_lines
 from missy.audit.chain import seal_line
 from missy.errors import MissyError
+from missy.secrets.redact import Secret
 from tests.audit.writing import REQUEST, child, fill
 
 
@@ -68,6 +69,17 @@ def test_no_query_and_one_line_of_ascii(path: Path) -> None:
     assert len(raw) < 10_000
     assert records(path)[0]["path"] == "/p"
     assert audit.verify(path).ok
+
+
+def test_no_secret_is_written_down(path: Path) -> None:
+    """A secret in what others influence, a path or a name, is masked: one that is held, and one by its shape."""
+    held = Secret("canary-of-a-held-secret-0123")
+    shaped = "sk-proj-CANARY0123456789abcdefghijklmnopqrstuvwxyz"
+    log = Audit(path)
+    log.finish(log.begin(**REQUEST | {"path": f"/v1/{held.reveal()}/{shaped}"}), status=200)
+    log.close()
+    assert b"canary" not in path.read_bytes().lower()
+    assert records(path)[0]["path"].startswith("/v1/")
 
 
 @pytest.mark.parametrize("mask", [0, 0o777])

@@ -268,3 +268,14 @@ def test_a_record_of_another_kind_of_file_is_refused(missy: Command, home: Path)
         done = missy.inside("audit", *args)
         assert (done.code, done.out) == (1, b"")
         assert str(home / "audit.jsonl") in done.err
+
+
+def test_recent_says_what_it_left_out(missy: Command, path: Path):
+    """Lines that no writer of the record can have written are not shown, but counted."""
+    before = missy.inside("audit", "recent")
+    assert (before.code, before.err) == (0, "")
+    with path.open("ab") as file:
+        file.write(b"not a line\n" + b'{"time": 5}\n')
+    done = missy.inside("audit", "recent")
+    assert (done.code, done.out) == (0, before.out)
+    assert "left out: 2 lines that Missy cannot have written; see: missy audit verify" in done.err

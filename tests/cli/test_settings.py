@@ -218,6 +218,14 @@ def test_a_key_itself_is_refused_as_an_argument(missy, key, value):
     assert "CANARY" not in said
 
 
+def test_a_reference_behind_a_scheme_is_set(missy):
+    """`Bearer $NAME` names a variable, and holds no secret itself."""
+    missy.config(FILE)
+    assert missy.inside("config", "set", "providers.groq.headers.x-authorization", "Bearer $TOKEN").code == 0
+    found = load(missy.home / "config.yaml").providers["groq"]
+    assert found.headers == (("x-authorization", "Bearer $TOKEN"),)
+
+
 def test_a_header_that_is_no_secret_is_set(missy):
     """What a header or a parameter is called decides, as it does when a request is sent: these hold no credential."""
     missy.config(FILE)
