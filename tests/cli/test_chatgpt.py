@@ -269,6 +269,18 @@ def test_an_id_token_that_is_not_valid_is_no_sign_in(shell, siwc, change):
     assert siwc.count(REVOKE) == 1
 
 
+@pytest.mark.parametrize("left_out", ["refresh_token", "access_token", "scope"])
+def test_a_sign_in_without_all_of_its_tokens_is_none(shell, siwc, left_out):
+    """A reply without a token, without its scope, or without the refresh token of that scope is exit 5, and nothing is kept."""
+    siwc.issuer.omit = frozenset({left_out})
+    code, _, err = log_in(shell, siwc)
+    assert code == 5, err
+    assert "lacks a" in err
+    assert not (shell.home / "secrets" / "chatgpt-accounts.json").exists() or not stored(shell)["accounts"]
+    siwc.issuer.omit = frozenset()
+    assert log_in(shell, siwc)[0] == 0
+
+
 def test_a_decline_in_the_browser_is_4_and_nothing_is_exchanged(shell, siwc):
     """The state is checked, the reason told, the other ways named."""
     siwc.issuer.denied = ("access_denied", "The user said no")
