@@ -200,3 +200,12 @@ def test_a_checkpoint_needs_its_line(path: Path) -> None:
         assert not audit.verify(path, Link(record["seq"], "f" * 64)).ok
     assert not audit.verify(path, Link(7, "f" * 64)).ok
     assert audit.verify(path, Link(0, audit.GENESIS)).ok
+
+
+@pytest.mark.parametrize(("left", "ends"), [(4, "it ends with line 4"), (0, "the record is empty")])
+def test_a_cut_end_is_told_with_what_is_left(path: Path, left: int, ends: str) -> None:
+    """The report says how many lines are missing, where the record ends now, and what the head file says."""
+    lines = fill(path, 3)
+    path.write_bytes(b"".join(lines[:left]))
+    missing = f"{6 - left} lines cut off at the end: {ends}, the head file says 6"
+    assert audit.verify(path).problems == ((0, missing),)

@@ -117,3 +117,12 @@ def test_an_answer_that_counts_says_what_it_was(query, words, listener, answers)
     """The browser ends at a page that says whether it worked, in the issuer's words where it did not."""
     assert words in visit(f"{listener.redirect_uri}?{query}&state={STATE}").text
     assert not answers.empty()
+
+
+def test_after_an_answer_there_is_its_page_and_nothing_else(listener, answers):
+    """Another path is still not found, and shows nothing of the answer."""
+    visit(f"{listener.redirect_uri}?code=c&state={STATE}")
+    assert not answers.empty()
+    reply = visit(listener.redirect_uri.replace("/auth/callback", "/elsewhere"))
+    assert reply.status == 404
+    assert "There is nothing here." in reply.text

@@ -175,3 +175,13 @@ def test_what_vendors_say_is_understood(asker: Asker, body: Any, status: int, co
     """By the command: the exit code and the next step."""
     done = asker(http(json.dumps(body), "application/json", status=status), api_key="sk-one-000000")
     assert (done.code, hint in done.err) == (code, True), done.err
+
+
+@pytest.mark.parametrize(
+    "field",
+    [{"name": "x"}, {"status": "ok"}, {"code": 200}, {"code": ""}, {"type": "message"}, {"status": None}],
+)
+def test_a_message_beside_no_bad_code_is_no_complaint(field):
+    """An event of an endpoint's own that has a message and a field which says nothing bad is not taken for an error."""
+    assert not complains({"id": "e1", "message": "one moment", **field})
+    assert complains({"id": "e1", "message": "no", **field, "error_code": "quota"})
