@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import pty
+import selectors
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -20,12 +22,29 @@ import fcntl, os, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 os.execv(sys.argv[1], sys.argv[1:])
 """
+# Runs the command, and marks SIGINT as received, without a signal, when a byte comes on a descriptor: that is what Python sees of
+# one that comes just before the system call of a read.
+LATE = """
+import _thread, os, threading
+wait = lambda: os.read({late}, 1) and _thread.interrupt_main()
+threading.Thread(target=wait, daemon=True).start()
+from missy.cli import main
+main()
+"""
 
 
 @pytest.fixture(autouse=True)
 def no_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever keyring this machine has, it is not used."""
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
+
+
+def read(terminal: int) -> bytes:
+    """Read what the terminal shows next; fail if nothing comes for too long."""
+    with selectors.DefaultSelector() as ready:
+        ready.register(terminal, selectors.EVENT_READ)
+        assert ready.select(SAFETY), "the command hangs"
+    return os.read(terminal, 4096)
 
 
 def on_terminal(missy: Command, *args: str, answers: list[tuple[bytes, bytes]]) -> tuple[int, bytes]:
@@ -40,9 +59,9 @@ def on_terminal(missy: Command, *args: str, answers: list[tuple[bytes, bytes]]) 
     try:
         for prompt, answer in answers:
             while prompt not in screen:
-                screen += os.read(terminal, 4096)
+                screen += read(terminal)
             os.write(terminal, answer)
-        while data := os.read(terminal, 4096):
+        while data := read(terminal):
             screen += data
     except OSError:  # the command has ended
         pass
@@ -106,6 +125,37 @@ def test_a_question_before_a_deletion_may_be_answered_with_no(
     assert ended == code
     assert (b"nothing was deleted" in screen) is (code == 1)
     assert (missy("vault", "get", "groq").code == 0) is (code != 0)
+
+
+@pytest.mark.parametrize(("args", "prompt"), [(("delete", "groq"), b"y/N"), (("set", "groq"), b"not shown")])
+def test_ctrl_c_just_before_a_prompt_reads_is_not_lost(
+    missy: Command, args: tuple[str, ...], prompt: bytes
+) -> None:
+    """Nobody needs to press another key: the command ends with 130."""
+    assert missy("vault", "set", "groq", stdin=VALUE.encode()).code == 0
+    terminal, theirs = pty.openpty()
+    late, ours = os.pipe()
+    process = subprocess.Popen(
+        [sys.executable, "-c", TAKE_TERMINAL, sys.executable, "-c", LATE.format(late=late), "vault", *args],
+        stdin=theirs, stdout=theirs, stderr=theirs, env=missy.env(), start_new_session=True, pass_fds=[late],
+    )  # fmt: skip
+    os.close(theirs)
+    os.close(late)
+    try:
+        screen = b""
+        while prompt not in screen:
+            screen += read(terminal)
+        ends = time.monotonic() + SAFETY
+        state = Path(f"/proc/{process.pid}/stat")  # where it is there: the main thread waits
+        while state.exists() and state.read_text().rpartition(")")[2].split()[0] != "S":
+            assert time.monotonic() < ends
+        os.write(ours, b"!")
+        assert process.wait(SAFETY) == 130
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+        os.close(terminal)
 
 
 @pytest.mark.parametrize("end", [b"", b"\n", b"\r\n"])

@@ -10,6 +10,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
+# Seconds that one system call waits for input: a signal that comes just before it does not end it.
+MAX_WAIT_SECONDS = 0.5
+
 
 def exit_on_ctrl_c(*, on_terminal: bool = False) -> None:
     """Make Ctrl-C end the process at once. For the time while modules load: an exception might be swallowed there.

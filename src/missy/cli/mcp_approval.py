@@ -6,9 +6,8 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import click
-
 from missy.cli.app import App, emit, notice
+from missy.cli.confirm import confirm
 from missy.errors import PolicyError
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ def ask_and_approve(seen: Seen, names: Sequence[str], *, yes: bool) -> int:
                 rule="pin",
             )
         sys.stdout.flush()
-        if not click.confirm(f"approve {', '.join(names) or 'the server as it is now'}?", err=True):
+        if not confirm(f"approve {', '.join(names) or 'the server as it is now'}?"):
             notice("nothing was approved")
             return 3
     save_pins(seen.name, seen.identity, seen.tools, names)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from missy.cli.app import notice
+from missy.cli.interrupts import MAX_WAIT_SECONDS
 from missy.errors import UsageError
 
 if TYPE_CHECKING:
@@ -90,19 +91,22 @@ def _wait_and_read(*, optional: bool) -> bytes:
     return bytes(data)
 
 
-def _next_wait(waited: float, *, noticed: bool, may_skip: bool) -> float | None:
-    """Return the seconds until the next notice is due; None if there is no limit."""
+def _next_wait(waited: float, *, noticed: bool, may_skip: bool) -> float:
+    """Return the seconds to wait for data before looking again what is due."""
+    due = MAX_WAIT_SECONDS
     if not noticed:
-        return max(0.0, NOTICE_AFTER_SECONDS - waited)
-    return max(0.0, GIVE_UP_AFTER_SECONDS - waited) if may_skip else None
+        due = NOTICE_AFTER_SECONDS - waited
+    elif may_skip:
+        due = GIVE_UP_AFTER_SECONDS - waited
+    return max(0.0, min(due, MAX_WAIT_SECONDS))
 
 
-def _is_ready(file: int, seconds: float | None) -> bool:
+def _is_ready(file: int, seconds: float) -> bool:
     import select  # imported here, since most runs have no pipe
 
     poll = select.poll()
     poll.register(file, select.POLLIN | select.POLLHUP | select.POLLERR)
-    return bool(poll.poll(None if seconds is None else seconds * 1000 + 1))
+    return bool(poll.poll(seconds * 1000 + 1))
 
 
 def _mode() -> int:

@@ -9,7 +9,7 @@ import click
 
 from missy import os_errors, paths
 from missy.cli.app import emit, emit_json, notice
-from missy.cli.confirm import require_yes
+from missy.cli.confirm import interruptible, require_yes
 from missy.cli.piped_stdin import read_bytes
 from missy.errors import UsageError
 from missy.secrets.redact import Secret
@@ -137,7 +137,8 @@ def _prompt_for_value(name: str) -> Secret:
     import getpass
 
     try:
-        return Secret(getpass.getpass(f"Value of {name} (not shown): ", stream=sys.stderr))
+        with interruptible():
+            return Secret(getpass.getpass(f"Value of {name} (not shown): ", stream=sys.stderr))
     except EOFError:
         raise UsageError("no value was given", hint="type it, or pipe it in") from None
 

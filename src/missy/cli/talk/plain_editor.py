@@ -18,6 +18,7 @@ from prompt_toolkit.input.vt100 import raw_mode
 from prompt_toolkit.keys import Keys
 from prompt_toolkit.utils import get_cwidth
 
+from missy.cli.interrupts import MAX_WAIT_SECONDS
 from missy.cli.output.sanitize import sanitize
 from missy.cli.output.window import window_size
 from missy.cli.talk.key_input import TerminalInput, hold_text
@@ -101,7 +102,8 @@ class PlainEditor:
     def _wait(self) -> list[KeyPress]:
         """Wait for keys. Raises EOFError when the terminal is gone; see `interrupt` for the other way to end."""
         files = [self._input.fileno(), self._interrupt_r]
-        ready = select.select(files, [], [])[0]
+        while not (ready := select.select(files, [], [], MAX_WAIT_SECONDS)[0]):
+            pass
         if self._interrupt_r in ready:
             os.read(self._interrupt_r, 64)
             self._clear()
