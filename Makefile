@@ -86,7 +86,7 @@ $(MCP_SERVERS)/.made: tests/mcp/real/requirements.txt tests/mcp/real/package-loc
 	@$(PYTHON) -m venv --clear $(MCP_SERVERS)
 	@$(MCP_SERVERS)/bin/python -m pip -qq --disable-pip-version-check install $(LOCKED) -r tests/mcp/real/requirements.txt
 	@cp tests/mcp/real/package.json tests/mcp/real/package-lock.json $(MCP_SERVERS)
-	@npm ci --silent --ignore-scripts --no-audit --no-fund --prefix $(MCP_SERVERS)
+	@npm ci --loglevel error --ignore-scripts --no-audit --no-fund --prefix $(MCP_SERVERS)
 	@touch $@
 
 frameworks-fit:
