@@ -108,9 +108,9 @@ test-lowest: $(LOWEST)/.made $(MODEL)
 
 # For each dependency the tests that would notice: click and rich (cli), prompt-toolkit (talk, wizard), PyYAML (config),
 # cryptography (secrets, id_token, seal), openai and httpx2 (lent, kinds, httpx_client), jiter (sse), jsonschema-rs and pydantic (structured),
-# genai-prices (spending), pathspec (toolbox), mcp (mcp), pyarrow (parquet), uvicorn and httptools (serve), idna (hostile_urls).
+# genai-prices (spending), pathspec (toolbox), mcp (mcp), pyarrow (parquet), uvicorn (serve), httptools (http1), idna (hostile_urls).
 LOWEST_SHORT := $(addprefix tests/,config kinds lent mcp secrets spending structured talk toolbox batch/test_parquet.py serve/test_answers.py \
-	auth/test_siwc_id_token.py net/test_httpx_client.py net/test_hostile_urls.py providers/test_sse.py \
+	auth/test_siwc_id_token.py net/test_httpx_client.py net/test_http1.py net/test_hostile_urls.py providers/test_sse.py \
 	$(addprefix cli/test_,ask.py audit_seal.py completion.py local.py render.py wizard.py words.py))
 test-lowest-short:
 	@$(MAKE) --no-print-directory test-lowest ARGS="-m 'not locked and not slow and not race and not flood' $(LOWEST_SHORT) $(ARGS)"

@@ -8,7 +8,7 @@ import inspect
 import pytest
 
 from missy.answering import driving
-from missy.net import bodies, core, scoped, transport, watched_body
+from missy.net import bodies, connection, core, scoped, transport, watched_body
 from missy.providers import checked, driver
 from missy.spending import meter
 from missy.toolbox import drive
@@ -100,6 +100,7 @@ def plain(thing: object) -> str:
     ("sync", "asynchronous"),
     [
         (core.Core, core.AsyncCore),
+        (connection.Connection, connection.AsyncConnection),
         (bodies.SyncBody, bodies.AsyncBody),
         (transport.send, transport.asend),
         (transport.Transport, transport.AsyncTransport),

@@ -12,7 +12,7 @@ import sys
 EXTRAS = {
     "local": ("xllamacpp>=2026.10,<2027",),
     "keyring": ("keyring>=25,<26",),
-    "serve": ("uvicorn>=0.40,<0.60", "httptools>=0.7,<0.10"),
+    "serve": ("uvicorn>=0.40,<0.60",),
     "serve-team": ("asyncpg>=0.30,<0.40",),
     "mcp": ("mcp>=2.3,<3",),
     "parquet": ("pyarrow>=21,<27",),

@@ -45,7 +45,7 @@ def timed(way, path, **wishes):
 
 SILENT = {
     "a header at a time": drip(b"HTTP/1.1 200 OK\r\n", b"X-Header: value\r\n"),
-    "the status line by the byte": drip(b"", b"H"),
+    "the status line by the byte": drip(b"HTTP/1.1 200 ", b"O"),
     "endless 100 Continue": drip(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
     "endless 103 Early Hints, fast": drip(
         b"", b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" * 50, 200_000, 0.0005

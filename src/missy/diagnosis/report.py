@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _PARTS = (
     "openai",
     "httpx2",
-    "httpcore2",
+    "httptools",
     "click",
     "rich",
     "pyyaml",

@@ -1,4 +1,4 @@
-"""A TCP connection for asyncio with httpcore2's stream interface: read, write, TLS, and whether input is waiting.
+"""A TCP connection for asyncio: read, write, TLS, and whether input is waiting.
 
 It uses asyncio's transports directly: asyncio's stream classes cannot report unread bytes, and an idle connection on
 which the server has sent something must not be reused.
@@ -10,7 +10,14 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
-import httpcore2
+from missy.net.stream_errors import (
+    ConnectError,
+    ConnectTimeout,
+    ReadError,
+    ReadTimeout,
+    WriteError,
+    WriteTimeout,
+)
 
 if TYPE_CHECKING:
     import ssl
@@ -98,31 +105,31 @@ def _expire(waiter: asyncio.Future[None]) -> None:
         waiter.set_exception(TimeoutError())
 
 
-class AsyncSocket(httpcore2.AsyncNetworkStream):
-    """One connection. Timeouts are in seconds; errors are httpcore2's."""
+class AsyncSocket:
+    """One connection. Timeouts are in seconds."""
 
     def __init__(self, transport: Any, protocol: _Protocol) -> None:
         self._transport = transport
         self._protocol = protocol
 
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+    async def read(self, max_bytes: int, timeout: float) -> bytes:  # noqa: ASYNC109
         """Read available bytes. Raises ReadTimeout, ReadError."""
         try:
             return await self._protocol.read(max_bytes, timeout)
         except TimeoutError as error:
-            raise httpcore2.ReadTimeout(str(error)) from error
+            raise ReadTimeout(str(error)) from error
         except OSError as error:
-            raise httpcore2.ReadError(str(error)) from error
+            raise ReadError(str(error)) from error
 
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+    async def write(self, buffer: bytes, timeout: float) -> None:  # noqa: ASYNC109
         """Write all of `buffer`. Raises WriteTimeout, WriteError."""
         try:
             self._transport.write(buffer)
             await self._protocol.drained(timeout)
         except TimeoutError as error:
-            raise httpcore2.WriteTimeout(str(error)) from error
+            raise WriteTimeout(str(error)) from error
         except OSError as error:
-            raise httpcore2.WriteError(str(error)) from error
+            raise WriteError(str(error)) from error
 
     async def aclose(self) -> None:
         """Close the connection: send TLS close_notify, and do not wait for the reply."""
@@ -136,8 +143,8 @@ class AsyncSocket(httpcore2.AsyncNetworkStream):
     async def start_tls(
         self,
         ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109
+        server_hostname: str,
+        timeout: float,  # noqa: ASYNC109
     ) -> AsyncSocket:
         """Start TLS with a server name (SNI). Raises ConnectTimeout, ConnectError."""
         loop = asyncio.get_running_loop()
@@ -145,7 +152,7 @@ class AsyncSocket(httpcore2.AsyncNetworkStream):
             self._protocol.held
         ):  # sent unencrypted by a proxy: after the handshake it would be taken for the origin's data
             self._transport.abort()
-            raise httpcore2.ConnectError("bytes came before TLS began")
+            raise ConnectError("bytes came before TLS began")
         try:
             async with asyncio.timeout(timeout):
                 transport = await loop.start_tls(
@@ -153,34 +160,30 @@ class AsyncSocket(httpcore2.AsyncNetworkStream):
                 )
         except TimeoutError as error:
             self._transport.abort()
-            raise httpcore2.ConnectTimeout(str(error)) from error
+            raise ConnectTimeout(str(error)) from error
         except OSError as error:  # ssl.SSLError is one
             self._transport.abort()
-            raise httpcore2.ConnectError(str(error)) from error
+            raise ConnectError(str(error)) from error
         protocol = self._protocol
         protocol.connection_made(cast(asyncio.BaseTransport, transport))
         return AsyncSocket(transport, protocol)
 
-    def get_extra_info(self, info: str) -> Any:
-        """Return httpcore2's extra information: `is_readable` is true if the peer has sent data or closed the connection."""
-        if info == "is_readable":
-            return bool(self._protocol.held) or self._protocol.ended or self._transport.is_closing()
-        names = {
-            "ssl_object": "ssl_object",
-            "server_addr": "peername",
-            "client_addr": "sockname",
-            "socket": "socket",
-        }
-        return self._transport.get_extra_info(names[info]) if info in names else None
+    def is_readable(self) -> bool:
+        """Tell whether the peer has sent data or closed the connection."""
+        return bool(self._protocol.held) or self._protocol.ended or self._transport.is_closing()
+
+    def peer(self) -> Any:
+        """Return the address of the peer as sockets do, None if it is not connected any more."""
+        return self._transport.get_extra_info("peername")
 
 
 async def connect(address: str, port: int, timeout: float) -> AsyncSocket:  # noqa: ASYNC109
-    """Connect to an address. Raises httpcore2.ConnectTimeout, ConnectError."""
+    """Connect to an address. Raises ConnectTimeout, ConnectError."""
     try:
         async with asyncio.timeout(timeout):
             transport, protocol = await asyncio.get_running_loop().create_connection(_Protocol, address, port)
     except TimeoutError as error:
-        raise httpcore2.ConnectTimeout(str(error)) from error
+        raise ConnectTimeout(str(error)) from error
     except OSError as error:
-        raise httpcore2.ConnectError(str(error)) from error
+        raise ConnectError(str(error)) from error
     return AsyncSocket(transport, protocol)

@@ -12,9 +12,8 @@ from missy.net.limits import MAX_ERROR, MAX_STREAM
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
-    import httpcore2
-
     from missy.net.gate import Gate, RequestContext
+    from missy.net.http1 import ResponseReader
 
 
 def tell(gate: Gate, context: RequestContext, error: BaseException, *, status: int | None = None) -> NoReturn:
@@ -33,13 +32,14 @@ class BrokenOff(Exception):
 class _Body:
     """Common part of both bodies: decompression, the size limit, and the audit record at the end."""
 
-    def __init__(self, gate: Gate, context: RequestContext, response: httpcore2.Response) -> None:
+    def __init__(self, gate: Gate, context: RequestContext, response: ResponseReader) -> None:
         self._gate = gate
         self._passage = context
         self._status = response.status
         self._restart = context.attribution.live
         self._bytes = 0
         self._whole = False
+        self._released = False
         self._most = MAX_STREAM if 200 <= response.status < 300 else MAX_ERROR
         gate.last_headers = response.headers
         self._unpacker = Unpacker(coding_of(response.headers))
@@ -72,14 +72,20 @@ class _Body:
 class SyncBody(_Body):
     """A response body for sync code."""
 
-    def __init__(self, *args: Any, stream: Any, release: Callable[[], None], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        receive: Callable[[RequestContext], bytes],
+        release: Callable[[], None],
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
-        self._stream = stream
+        self._receive = receive
         self._release = release
 
     def __iter__(self) -> Iterator[bytes]:
         try:
-            for chunk in self._stream:
+            while not self._released and (chunk := self._receive(self._passage)):
                 for piece in self.unpacked(chunk):  # noqa: UP028 as its twin for async code has it
                     yield piece
         except GeneratorExit:
@@ -90,8 +96,9 @@ class SyncBody(_Body):
 
     def close(self) -> None:
         """Return the connection to the pool or close it, and finish the audit record."""
-        self._stream.close()
-        self._release()
+        if not self._released:
+            self._released = True
+            self._release()
         self.ended(None if self._whole or self._passage.attribution.may_stop else BrokenOff())
 
 
@@ -99,15 +106,19 @@ class AsyncBody(_Body):
     """A response body for async code."""
 
     def __init__(
-        self, *args: Any, stream: Any, release: Callable[[], Awaitable[None]], **kwargs: Any
+        self,
+        *args: Any,
+        receive: Callable[[RequestContext], Awaitable[bytes]],
+        release: Callable[[], Awaitable[None]],
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self._stream = stream
+        self._receive = receive
         self._release = release
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
-            async for chunk in self._stream:
+            while not self._released and (chunk := await self._receive(self._passage)):
                 for piece in self.unpacked(chunk):
                     yield piece
         except GeneratorExit:
@@ -118,6 +129,7 @@ class AsyncBody(_Body):
 
     async def aclose(self) -> None:
         """Return the connection to the pool or close it, and finish the audit record."""
-        await self._stream.aclose()
-        await self._release()
+        if not self._released:
+            self._released = True
+            await self._release()
         self.ended(None if self._whole or self._passage.attribution.may_stop else BrokenOff())

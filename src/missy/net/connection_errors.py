@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import errno
-import ssl
 
 from missy.errors import BadReply, ConnectionFailed, MissyError, ProviderError, TimedOut
+from missy.net.stream_errors import (
+    ConnectError,
+    LocalProtocolError,
+    ProxyError,
+    RemoteProtocolError,
+    StreamError,
+    StreamTimeout,
+)
 
 _WORDS = {
     errno.ECONNREFUSED: ("connection refused", "is the server running, and is the port right?"),
@@ -34,6 +41,8 @@ def broken(host: str, port: int, error: OSError) -> ConnectionFailed:
 
 def untrusted(host: str, port: int, error: Exception) -> ConnectionFailed:
     """Return the error for a TLS handshake that failed."""
+    import ssl  # it is loaded: without TLS there is nothing to be trusted
+
     if isinstance(error, ssl.SSLCertVerificationError):
         return ConnectionFailed(
             f"the certificate of {host}:{port} is not trusted: {error.verify_message}",
@@ -49,14 +58,12 @@ def untrusted(host: str, port: int, error: Exception) -> ConnectionFailed:
 
 
 def translate(error: BaseException, host: str, port: int) -> BaseException:
-    """Return the typed error for an error of httpcore2; our own errors and signals are returned unchanged."""
-    import httpcore2
-
+    """Return the typed error for an error of `stream_errors`; our own errors and signals are returned unchanged."""
     if isinstance(error, MissyError) or not isinstance(error, Exception):
         return error
-    if isinstance(error, httpcore2.TimeoutException):
+    if isinstance(error, StreamTimeout):
         return TimedOut(f"{host}:{port} did not answer in time")
-    if isinstance(error, httpcore2.RemoteProtocolError):
+    if isinstance(error, RemoteProtocolError):
         text = str(error)
         if "peer closed" in text or "incomplete" in text:
             return ConnectionFailed(f"{host}:{port} broke off in the middle of its reply", hint="try again")
@@ -67,16 +74,16 @@ def translate(error: BaseException, host: str, port: int) -> BaseException:
         return BadReply(
             f"{host}:{port} does not answer in HTTP: {text[:200]}", hint="check the port in base_url"
         )
-    if isinstance(error, httpcore2.LocalProtocolError):
+    if isinstance(error, LocalProtocolError):
         return ProviderError(f"the request cannot be sent as HTTP: {str(error)[:200]}")
-    if isinstance(error, httpcore2.ProxyError):
+    if isinstance(error, ProxyError):
         return ConnectionFailed(
             f"the proxy refused to connect to {host}:{port}: {str(error)[:200]}", hint="see network.proxy"
         )
-    if isinstance(error, (httpcore2.NetworkError, OSError)):
+    if isinstance(error, (StreamError, OSError)):
         cause = error.__cause__
         if isinstance(cause, OSError) and cause.errno:
-            is_new = isinstance(error, httpcore2.ConnectError)
+            is_new = isinstance(error, ConnectError)
             return (unreachable if is_new else broken)(host, port, cause)
         return ConnectionFailed(
             f"the connection to {host}:{port} broke: {str(error)[:200] or 'closed'}", hint="try again"

@@ -1,4 +1,4 @@
-"""Sending requests over httpcore2: authorize, record, connect or reuse a connection, send, limit the response.
+"""Sending requests: authorize, record, connect or reuse a connection, send, limit the response.
 
 Every request of Missy passes here; `transport` is the same with httpx2's interface, for lent clients. Redirects are
 never followed, the environment is never read, and only an authorized request is sent, only to its authorized target.
@@ -6,75 +6,22 @@ never followed, the environment is never read, and only an authorized request is
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-import httpcore2
+from typing import TYPE_CHECKING, Any
 
 from missy.net.bodies import AsyncBody, SyncBody, tell
+from missy.net.messages import HttpRequest, HttpResponse, wire_headers
 from missy.net.resend import was_closed_unused
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from missy.net.connection import AsyncConnection, Connection
     from missy.net.gate import Attribution, Gate, RequestContext
+    from missy.net.http1 import ResponseReader
     from missy.net.pool import Pool, Pools
-
-    Headers = Sequence[tuple[bytes, bytes]]
-
-
-class HttpRequest(NamedTuple):
-    """One request. `headers` have no Host: it is made from the authorized target.
-
-    `origin` is scheme, host and port; `target` is path and query as sent. `content` is bytes or an iterable of bytes;
-    `repeatable` tells whether it can be sent a second time.
-    """
-
-    method: str
-    origin: str
-    target: bytes
-    headers: Headers
-    content: Any = None
-    repeatable: bool = True
-
-
-class HttpResponse(NamedTuple):
-    """A response: its status, headers and unread body. Iterate over the body for raw bytes, and close it."""
-
-    status: int
-    raw_headers: Headers
-    body: Any
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """The headers by lower-case name; of several with the same name, the last."""
-        return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self.raw_headers}
-
-
-def wire_headers(request: HttpRequest, authority: str) -> list[tuple[bytes, bytes]]:
-    """Return all headers of a request to `authority` as sent, including those that no caller sets."""
-    headers = [(b"Host", authority.encode()), *request.headers]
-    if isinstance(request.content, bytes):
-        headers.append((b"Content-Length", str(len(request.content)).encode()))
-    return headers
 
 
 def _authorize(gate: Gate, request: HttpRequest, attribution: Attribution) -> RequestContext:
     path = request.target.partition(b"?")[0].decode("latin-1")
     return gate.authorize(request.origin, request.method, path, attribution)
-
-
-def _outgoing(request: HttpRequest, context: RequestContext) -> httpcore2.Request:
-    """Build httpcore2's request from the authorized target; a caller's extensions (SNI, socket options) are dropped."""
-    target = context.target
-    return httpcore2.Request(
-        request.method,
-        httpcore2.URL(
-            scheme=target.scheme.encode(), host=target.host.encode(), port=target.port, target=request.target
-        ),
-        headers=wire_headers(request, target.authority),
-        content=request.content,
-        extensions={"timeout": {"connect": context, "read": context, "write": context, "pool": None}},
-    )
 
 
 class Core:
@@ -87,16 +34,16 @@ class Core:
     def send(self, request: HttpRequest, attribution: Attribution) -> HttpResponse:
         """Send one request if the policy allows it, recorded with `attribution`. Raises a typed MissyError."""
         context = _authorize(self.gate, request, attribution)
-        outgoing, pool = _outgoing(request, context), self._pools.of(context)
+        pool = self._pools.of(context)
         connection: Any = None
 
         def release() -> None:
-            if not pool.give(outgoing.url.origin, connection):
+            if not pool.give(context.target, connection):
                 connection.close()
 
         try:
-            connection, response = self._exchange(pool, outgoing, context, repeatable=request.repeatable)
-            body = SyncBody(self.gate, context, response, stream=response.stream, release=release)
+            connection, response = self._exchange(pool, request, context)
+            body = SyncBody(self.gate, context, response, receive=connection.receive, release=release)
         except BaseException as error:
             if connection is not None:
                 connection.close()
@@ -104,27 +51,28 @@ class Core:
         return HttpResponse(response.status, response.headers, body)
 
     def _exchange(
-        self, pool: Pool, outgoing: httpcore2.Request, context: RequestContext, *, repeatable: bool
-    ) -> tuple[Any, httpcore2.Response]:
+        self, pool: Pool, request: HttpRequest, context: RequestContext
+    ) -> tuple[Connection, ResponseReader]:
         """Send over an idle connection, else over a new one; a request that cannot be repeated needs a new one."""
-        connection, dead = pool.take(outgoing.url.origin) if repeatable else (None, [])
+        headers = wire_headers(request, context.target.authority)
+        connection, dead = pool.take(context.target) if request.repeatable else (None, [])
         for old in dead:
             old.close()
         if connection is not None:
             try:
-                return connection, connection.handle_request(outgoing)
+                return connection, connection.send(request, headers, context)
             except BaseException as error:
                 connection.close()
                 if not was_closed_unused(error, context):
                     raise
         while True:
-            connection = pool.make(outgoing.url.origin)
+            connection = pool.make()
             try:
-                return connection, connection.handle_request(outgoing)
+                return connection, connection.send(request, headers, context)
             except BaseException as error:
                 connection.close()
                 is_preconnected, context.is_preconnected = context.is_preconnected, False
-                if not (repeatable and is_preconnected and was_closed_unused(error, context)):
+                if not (request.repeatable and is_preconnected and was_closed_unused(error, context)):
                     raise
 
     def close(self) -> None:
@@ -143,18 +91,16 @@ class AsyncCore:
     async def send(self, request: HttpRequest, attribution: Attribution) -> HttpResponse:
         """Send one request if the policy allows it, recorded with `attribution`. Raises a typed MissyError."""
         context = _authorize(self.gate, request, attribution)
-        outgoing, pool = _outgoing(request, context), self._pools.of(context)
+        pool = self._pools.of(context)
         connection: Any = None
 
         async def release() -> None:
-            if not pool.give(outgoing.url.origin, connection):
+            if not pool.give(context.target, connection):
                 await connection.aclose()
 
         try:
-            connection, response = await self._exchange(
-                pool, outgoing, context, repeatable=request.repeatable
-            )
-            body = AsyncBody(self.gate, context, response, stream=response.stream, release=release)
+            connection, response = await self._exchange(pool, request, context)
+            body = AsyncBody(self.gate, context, response, receive=connection.receive, release=release)
         except BaseException as error:
             if connection is not None:
                 await connection.aclose()
@@ -162,27 +108,28 @@ class AsyncCore:
         return HttpResponse(response.status, response.headers, body)
 
     async def _exchange(
-        self, pool: Pool, outgoing: httpcore2.Request, context: RequestContext, *, repeatable: bool
-    ) -> tuple[Any, httpcore2.Response]:
+        self, pool: Pool, request: HttpRequest, context: RequestContext
+    ) -> tuple[AsyncConnection, ResponseReader]:
         """Send over an idle connection, else over a new one; a request that cannot be repeated needs a new one."""
-        connection, dead = pool.take(outgoing.url.origin) if repeatable else (None, [])
+        headers = wire_headers(request, context.target.authority)
+        connection, dead = pool.take(context.target) if request.repeatable else (None, [])
         for old in dead:
             await old.aclose()
         if connection is not None:
             try:
-                return connection, await connection.handle_async_request(outgoing)
+                return connection, await connection.send(request, headers, context)
             except BaseException as error:
                 await connection.aclose()
                 if not was_closed_unused(error, context):
                     raise
         while True:
-            connection = pool.make(outgoing.url.origin)
+            connection = pool.make()
             try:
-                return connection, await connection.handle_async_request(outgoing)
+                return connection, await connection.send(request, headers, context)
             except BaseException as error:
                 await connection.aclose()
                 is_preconnected, context.is_preconnected = context.is_preconnected, False
-                if not (repeatable and is_preconnected and was_closed_unused(error, context)):
+                if not (request.repeatable and is_preconnected and was_closed_unused(error, context)):
                     raise
 
     async def aclose(self) -> None:

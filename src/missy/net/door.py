@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     import httpx2
 
     from missy.audit import Audit
-    from missy.net.core import AsyncCore, Core, HttpResponse
+    from missy.net.connection import Route
+    from missy.net.core import AsyncCore, Core
     from missy.net.gate import RequestContext
+    from missy.net.messages import HttpResponse
+    from missy.net.pool import Pools
     from missy.net.streams import Backend, Stream
     from missy.policy import Category, Policy
 
@@ -93,20 +96,11 @@ class Door:
         """Return the sender for sync code; created once."""
         with self._making:
             if self._core is None:
-                import httpcore2
-
+                from missy.net.connection import Connection
                 from missy.net.core import Core
-                from missy.net.pool import make_pools
                 from missy.net.streams import Backend
 
-                pools = make_pools(
-                    httpcore2.ConnectionPool,
-                    httpcore2.HTTPProxy,
-                    self._direct(),
-                    Backend(self.gate, proxy=True),
-                    self._tls,
-                    self._proxy,
-                )
+                pools = self._pools(Connection, self._direct(), Backend(self.gate, proxy=True))
                 self._core = Core(self.gate, pools)
             return self._core
 
@@ -118,22 +112,24 @@ class Door:
         with self._making:
             if self._async_core is None or self._loop is not loop:
                 self._loop = loop
-                import httpcore2
-
+                from missy.net.connection import AsyncConnection
                 from missy.net.core import AsyncCore
-                from missy.net.pool import make_pools
                 from missy.net.streams import AsyncBackend
 
-                pools = make_pools(
-                    httpcore2.AsyncConnectionPool,
-                    httpcore2.AsyncHTTPProxy,
-                    AsyncBackend(self.gate),
-                    AsyncBackend(self.gate, proxy=True),
-                    self._tls,
-                    self._proxy,
-                )
-                self._async_core = AsyncCore(self.gate, pools)
+                backends = AsyncBackend(self.gate), AsyncBackend(self.gate, proxy=True)
+                self._async_core = AsyncCore(self.gate, self._pools(AsyncConnection, *backends))
             return self._async_core
+
+    def _pools(self, connection: Callable[[Route], Any], direct: Any, proxied: Any) -> Pools:
+        """Return the pools of one transport."""
+        from missy.net.connection import Route
+        from missy.net.pool import Pool, Pools
+
+        own = Route(direct, self._tls)
+        if self._proxy is None:
+            return Pools(Pool(lambda: connection(own)), None)
+        through = Route(proxied, self._tls, parse(self._proxy))
+        return Pools(Pool(lambda: connection(own)), Pool(lambda: connection(through)))
 
     def _direct(self) -> Backend:
         """Return the backend of direct connections, created once."""
@@ -216,7 +212,7 @@ class Door:
         Redirects are not followed: a 3xx is returned like any other reply. Raises PolicyError, ConnectionFailed, TimedOut,
         BadReply.
         """
-        from missy.net.core import HttpRequest
+        from missy.net.messages import HttpRequest
 
         attribution = Attribution(
             Clock(timeout, deadline if deadline is not None else timeout * 2),

@@ -253,7 +253,7 @@ class Egress:
         with suppress(
             OSError
         ):  # not closed here: the number could be another file's while the other thread reads
-            stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+            stream.shut_down()
 
 
 def _read_head(client: socket.socket) -> tuple[bytes, bytes]:

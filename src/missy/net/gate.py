@@ -54,8 +54,7 @@ class Attribution:
 class RequestContext:
     """The state of one request.
 
-    httpcore2 passes a request's timeouts unchanged to the network backend and its streams. A RequestContext is passed
-    instead, so that each read and write has the clock, the decision and the counters of its request.
+    Each read and write of a connection is given it, and so has the clock, the decision and the counters of its request.
     """
 
     __slots__ = (

@@ -49,9 +49,7 @@ class Preconnect:
         try:
             stream = backend.connect(*self.place, request_context)
             if self._target.scheme == "https":
-                context = tls()
-                context.set_alpn_protocols(["http/1.1"])
-                stream = stream.start_tls(context, self._target.host, request_context)
+                stream = stream.start_tls(tls(), self._target.host, request_context)
                 stream.secured_for = self._target.host
         except Exception:  # any error: it would be lost in a thread
             return  # the request will meet the same error and report it

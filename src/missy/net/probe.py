@@ -65,7 +65,7 @@ def _connect(gate: Gate, request_context: RequestContext, ca_bundle: str | None)
 
     def start_tls() -> str:
         streams.append(streams[0].start_tls(tls.context(ca_bundle), target.host, request_context))
-        return str(streams[-1].get_extra_info("ssl_object").version())
+        return streams[-1].tls_version()
 
     try:
         step = _take("tcp", connect)

@@ -7,21 +7,14 @@ error of the request, so it is sent once more over a new connection, and does no
 from __future__ import annotations
 
 import errno
-import ssl
 from typing import TYPE_CHECKING
 
-import httpcore2
+from missy.net.stream_errors import ReadError, RemoteProtocolError, WriteError
 
 if TYPE_CHECKING:
     from missy.net.gate import RequestContext
 
-_CLOSED = (
-    ConnectionResetError,
-    BrokenPipeError,
-    ConnectionAbortedError,
-    ssl.SSLEOFError,
-    ssl.SSLZeroReturnError,
-)
+_CLOSED = (ConnectionResetError, BrokenPipeError, ConnectionAbortedError)
 _NUMBERS = (errno.ENOTCONN, errno.ESHUTDOWN)
 
 
@@ -29,11 +22,13 @@ def was_closed_unused(error: BaseException, context: RequestContext) -> bool:
     """Tell whether a request failed because its connection was closed before any byte of the response, not by a timeout."""
     if context.bytes_in:
         return False
-    if isinstance(
-        error, httpcore2.RemoteProtocolError
-    ):  # without any byte, this can only be the closed connection
+    if isinstance(error, RemoteProtocolError):  # without any byte, this can only be the closed connection
         return True
-    if not isinstance(error, (httpcore2.ReadError, httpcore2.WriteError)):
+    if not isinstance(error, (ReadError, WriteError)):
         return False
     cause = error.__cause__
-    return isinstance(cause, _CLOSED) or (isinstance(cause, OSError) and cause.errno in _NUMBERS)
+    if isinstance(cause, _CLOSED) or (isinstance(cause, OSError) and cause.errno in _NUMBERS):
+        return True
+    import ssl  # imported here: a plain connection needs none
+
+    return isinstance(cause, (ssl.SSLEOFError, ssl.SSLZeroReturnError))

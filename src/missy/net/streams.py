@@ -1,4 +1,4 @@
-"""Connections to checked addresses, sync and async: the network backends that httpcore2's pools are given.
+"""Connections to checked addresses, sync and async.
 
 A backend resolves the origin's name, has the addresses checked, and connects to one of them; TLS starts afterwards with
 the origin's name, so SNI and host name verification are correct. Nothing else in the project opens a connection.
@@ -8,27 +8,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, cast
 
-import httpcore2
-
 from missy.errors import ConnectionFailed, MissyError, PolicyError
-from missy.net import connection_errors, names
-from missy.net.tunnel import Tunnel
+from missy.net import connection_errors, names, sync_socket
+from missy.net.stream_errors import ConnectError, ConnectTimeout, ReadTimeout, StreamTimeout, WriteTimeout
 
 if TYPE_CHECKING:
     import ssl
 
+    from missy.net.async_socket import AsyncSocket
     from missy.net.gate import Gate, RequestContext
     from missy.net.limits import Clock
+    from missy.net.sync_socket import SyncSocket
+    from missy.net.tunnel import Tunnel
 
-# httpcore2's `timeout` arguments are RequestContexts: see missy.net.gate.RequestContext.
-_Timeout = Any
 MAX_READ_SECONDS = 0.5  # that one system call waits for bytes: Ctrl-C must end a command within a second
 SEND_CHUNK_BYTES = 16 << 10  # bytes that are sent at a time, each within the idle timeout
 
 
 def _peer_differs(stream: Any, address: str) -> bool:
     """Tell whether a connection's peer is another address than the checked one."""
-    peer = stream.get_extra_info("server_addr")
+    peer = stream.peer()
     if not peer or peer[0] == address:
         return False
     import ipaddress
@@ -42,34 +41,32 @@ def _moved(host: str) -> PolicyError:
     )
 
 
-class Stream(httpcore2.NetworkStream):
+class Stream:
     """A connection whose reads and writes use the clock of their request and are counted."""
 
-    def __init__(self, inner: httpcore2.NetworkStream) -> None:
+    def __init__(self, inner: SyncSocket | Tunnel) -> None:
         self._inner = inner
         self.secured_for: str | None = None  # the server name of TLS that is already active
 
-    def read(self, max_bytes: int, timeout: _Timeout = None) -> bytes:
+    def read(self, max_bytes: int, context: RequestContext) -> bytes:
         """Read available bytes, up to `max_bytes`. Raises TimedOut."""
-        context: RequestContext = timeout
         while True:
             # In slices: a signal that comes just before the system call waits for its end.
             seconds = min(context.clock.remaining(), MAX_READ_SECONDS)
             try:
                 data = self._inner.read(max_bytes, seconds)
-            except httpcore2.ReadTimeout:
+            except ReadTimeout:
                 continue
             context.bytes_in += len(data)
             return data
 
-    def write(self, buffer: bytes, timeout: _Timeout = None) -> None:
+    def write(self, buffer: bytes, context: RequestContext) -> None:
         """Write all of `buffer`. Raises TimedOut."""
-        context: RequestContext = timeout
         for start in range(0, len(buffer), SEND_CHUNK_BYTES):
             piece = buffer[start : start + SEND_CHUNK_BYTES]
             try:
                 self._inner.write(piece, context.clock.remaining())
-            except httpcore2.WriteTimeout:
+            except WriteTimeout:
                 raise context.clock.expired() from None
             context.bytes_out += len(piece)
             context.clock.reset_idle()  # sending a long prompt over a slow connection is not idle
@@ -78,49 +75,54 @@ class Stream(httpcore2.NetworkStream):
         """Close the connection."""
         self._inner.close()
 
-    def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: _Timeout = None
-    ) -> Stream:
+    def start_tls(self, ssl_context: ssl.SSLContext, name: str, context: RequestContext) -> Stream:
         """Start TLS with the origin's name. Raises ConnectionFailed for an invalid certificate."""
-        if self.secured_for is not None and self.secured_for == server_hostname:
+        if self.secured_for == name:
             return self
-        context: RequestContext = timeout
         try:
-            if self._inner.get_extra_info("ssl_object") is not None:
-                return Stream(Tunnel(self._inner, ssl_context, server_hostname, context.clock.remaining()))
-            return Stream(self._inner.start_tls(ssl_context, server_hostname, context.clock.remaining()))
+            if isinstance(self._inner, sync_socket.SyncSocket) and not self._inner.is_secured:
+                return Stream(self._inner.start_tls(ssl_context, name, context.clock.remaining()))
+            from missy.net.tunnel import Tunnel
+
+            return Stream(Tunnel(self._inner, ssl_context, name, context.clock.remaining()))
         except Exception as error:
-            raise _tls_failed(error, context, server_hostname) from error
+            raise _tls_failed(error, context, name) from error
 
-    def get_extra_info(self, info: str) -> Any:
-        """Return httpcore2's extra information about the stream."""
-        return self._inner.get_extra_info(info)
+    def is_readable(self) -> bool:
+        """Tell whether the peer has sent data or closed the connection."""
+        return self._inner.is_readable()
+
+    def tls_version(self) -> str:
+        """Return the version of TLS, as `TLSv1.3`."""
+        return self._inner.tls_version()
+
+    def shut_down(self) -> None:
+        """End both directions, for a thread that another one reads for. Raises OSError."""
+        self._inner.shut_down()
 
 
-class AsyncStream(httpcore2.AsyncNetworkStream):
+class AsyncStream:
     """The same for asyncio."""
 
-    def __init__(self, inner: httpcore2.AsyncNetworkStream) -> None:
+    def __init__(self, inner: AsyncSocket) -> None:
         self._inner = inner
 
-    async def read(self, max_bytes: int, timeout: _Timeout = None) -> bytes:  # noqa: ASYNC109
+    async def read(self, max_bytes: int, context: RequestContext) -> bytes:
         """Read available bytes, up to `max_bytes`. Raises TimedOut."""
-        context: RequestContext = timeout
         try:
             data = await self._inner.read(max_bytes, context.clock.remaining())
-        except httpcore2.ReadTimeout:
+        except ReadTimeout:
             raise context.clock.expired() from None
         context.bytes_in += len(data)
         return data
 
-    async def write(self, buffer: bytes, timeout: _Timeout = None) -> None:  # noqa: ASYNC109
+    async def write(self, buffer: bytes, context: RequestContext) -> None:
         """Write all of `buffer`. Raises TimedOut."""
-        context: RequestContext = timeout
         for start in range(0, len(buffer), SEND_CHUNK_BYTES):
             piece = buffer[start : start + SEND_CHUNK_BYTES]
             try:
                 await self._inner.write(piece, context.clock.remaining())
-            except httpcore2.WriteTimeout:
+            except WriteTimeout:
                 raise context.clock.expired() from None
             context.bytes_out += len(piece)
             context.clock.reset_idle()  # sending a long prompt over a slow connection is not idle
@@ -129,34 +131,24 @@ class AsyncStream(httpcore2.AsyncNetworkStream):
         """Close the connection."""
         await self._inner.aclose()
 
-    async def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: _Timeout = None,  # noqa: ASYNC109
-    ) -> AsyncStream:
+    async def start_tls(self, ssl_context: ssl.SSLContext, name: str, context: RequestContext) -> AsyncStream:
         """Start TLS with the origin's name. Raises ConnectionFailed for an invalid certificate."""
-        context: RequestContext = timeout
         try:
-            return AsyncStream(
-                await self._inner.start_tls(ssl_context, server_hostname, context.clock.remaining())
-            )
+            return AsyncStream(await self._inner.start_tls(ssl_context, name, context.clock.remaining()))
         except Exception as error:
-            raise _tls_failed(error, context, server_hostname) from error
+            raise _tls_failed(error, context, name) from error
 
-    def get_extra_info(self, info: str) -> Any:
-        """Return httpcore2's extra information about the stream."""
-        return self._inner.get_extra_info(info)
+    def is_readable(self) -> bool:
+        """Tell whether the peer has sent data or closed the connection."""
+        return self._inner.is_readable()
 
 
-def _tls_failed(error: Exception, context: RequestContext, name: str | None) -> MissyError:
+def _tls_failed(error: Exception, context: RequestContext, name: str) -> MissyError:
     if isinstance(error, MissyError):
         return error
-    if isinstance(error, httpcore2.TimeoutException):
+    if isinstance(error, StreamTimeout):
         return context.clock.expired()
-    return connection_errors.untrusted(
-        name or context.target.host, context.target.port, cast(Exception, error.__cause__ or error)
-    )
+    return connection_errors.untrusted(name, context.target.port, cast(Exception, error.__cause__ or error))
 
 
 def _none_left(host: str, port: int, failures: list[Exception]) -> NoReturn:
@@ -181,13 +173,12 @@ class Preconnected(Protocol):
     def cancel(self) -> None: ...  # noqa: D102
 
 
-class Backend(httpcore2.NetworkBackend):
+class Backend:
     """Connects one pool. With `proxy`, every connection goes to the proxy, whose host the user named."""
 
     def __init__(self, gate: Gate, *, proxy: bool = False) -> None:
         self.gate = gate
         self._proxy = proxy
-        self._sockets = httpcore2.SyncBackend()
         self._preconnects: dict[tuple[str, int], Preconnected] = {}
 
     def adopt(self, preconnect: Preconnected) -> None:
@@ -199,16 +190,8 @@ class Backend(httpcore2.NetworkBackend):
         while self._preconnects:
             self._preconnects.popitem()[1].cancel()
 
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: _Timeout = None,
-        local_address: str | None = None,  # noqa: ARG002
-        socket_options: Any = None,  # noqa: ARG002
-    ) -> Stream:
+    def connect_tcp(self, host: str, port: int, context: RequestContext) -> Stream:
         """Connect to a checked address of `host`. Raises PolicyError, ConnectionFailed, TimedOut."""
-        context: RequestContext = timeout
         preconnect = self._preconnects.pop((host, port), None)
         begun = preconnect.claim(context.clock) if preconnect is not None else None
         if begun is not None:
@@ -226,12 +209,10 @@ class Backend(httpcore2.NetworkBackend):
         for address in addresses:
             attempt = self.gate.attempt(context, host, address, port, proxy=self._proxy)
             try:
-                inner = self._sockets.connect_tcp(address, port, context.clock.remaining(), None, ())
-            except (httpcore2.ConnectError, httpcore2.ConnectTimeout, MissyError) as error:
+                inner = sync_socket.connect(address, port, context.clock.remaining())
+            except (ConnectError, ConnectTimeout, MissyError) as error:
                 self.gate.audit.finish(attempt, outcome="failed", error=type(error).__name__)
-                failures.append(
-                    context.clock.expired() if isinstance(error, httpcore2.ConnectTimeout) else error
-                )
+                failures.append(context.clock.expired() if isinstance(error, ConnectTimeout) else error)
                 continue
             self.gate.audit.finish(attempt)
             if _peer_differs(inner, address):
@@ -241,30 +222,18 @@ class Backend(httpcore2.NetworkBackend):
             return Stream(inner)
         _none_left(f"the proxy {host}" if self._proxy else host, port, failures)
 
-    def connect_unix_socket(self, *_: Any, **__: Any) -> NoReturn:
-        """Refuse: the policy cannot decide on the path of a unix socket."""
-        raise PolicyError("unix sockets are not supported", rule="invalid")
 
-
-class AsyncBackend(httpcore2.AsyncNetworkBackend):
+class AsyncBackend:
     """The same for asyncio."""
 
     def __init__(self, gate: Gate, *, proxy: bool = False) -> None:
         self._gate = gate
         self._proxy = proxy
 
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: _Timeout = None,  # noqa: ASYNC109
-        local_address: str | None = None,  # noqa: ARG002
-        socket_options: Any = None,  # noqa: ARG002
-    ) -> AsyncStream:
+    async def connect_tcp(self, host: str, port: int, context: RequestContext) -> AsyncStream:
         """Connect to a checked address of `host`. Raises PolicyError, ConnectionFailed, TimedOut."""
         from missy.net import async_socket
 
-        context: RequestContext = timeout
         addresses = await names.resolve_async(host, port, context.clock)
         if not self._proxy:
             self._gate.check_addresses(context, addresses)
@@ -273,11 +242,9 @@ class AsyncBackend(httpcore2.AsyncNetworkBackend):
             attempt = self._gate.attempt(context, host, address, port, proxy=self._proxy)
             try:
                 inner = await async_socket.connect(address, port, context.clock.remaining())
-            except (httpcore2.ConnectError, httpcore2.ConnectTimeout, MissyError) as error:
+            except (ConnectError, ConnectTimeout, MissyError) as error:
                 self._gate.audit.finish(attempt, outcome="failed", error=type(error).__name__)
-                failures.append(
-                    context.clock.expired() if isinstance(error, httpcore2.ConnectTimeout) else error
-                )
+                failures.append(context.clock.expired() if isinstance(error, ConnectTimeout) else error)
                 continue
             self._gate.audit.finish(attempt)
             if _peer_differs(inner, address):
@@ -286,13 +253,3 @@ class AsyncBackend(httpcore2.AsyncNetworkBackend):
             context.clock.reset_idle()
             return AsyncStream(inner)
         _none_left(f"the proxy {host}" if self._proxy else host, port, failures)
-
-    async def connect_unix_socket(self, *_: Any, **__: Any) -> NoReturn:
-        """Refuse: the policy cannot decide on the path of a unix socket."""
-        raise PolicyError("unix sockets are not supported", rule="invalid")
-
-    async def sleep(self, seconds: float) -> None:
-        """Sleep, for httpcore2."""
-        import asyncio
-
-        await asyncio.sleep(seconds)

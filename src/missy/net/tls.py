@@ -24,6 +24,7 @@ def context(ca_bundle: str | None = None) -> ssl.SSLContext:
     """
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     made.minimum_version = ssl.TLSVersion.TLSv1_2
+    made.set_alpn_protocols(["http/1.1"])
     _load_system_roots(made)
     if ca_bundle:
         try:

@@ -1,7 +1,6 @@
 """TLS through a TLS connection: an https origin behind an https proxy, for sync code.
 
-httpcore2's own stream restarts its timeout with each byte received, so a slow server could block a call for ever; here
-the timeout is for the whole operation.
+An SSLSocket cannot be wrapped again, so the inner TLS works in memory.
 """
 
 from __future__ import annotations
@@ -10,19 +9,21 @@ import ssl
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-import httpcore2
+from missy.net.stream_errors import ReadError, ReadTimeout, WriteError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from missy.net.sync_socket import SyncSocket
+
 MAX_READ_BYTES = 64 << 10  # bytes taken from the outer connection at a time
 
 
-class Tunnel(httpcore2.NetworkStream):
+class Tunnel:
     """The inner connection, after its handshake. Timeouts are in seconds, for a whole read or write."""
 
     def __init__(
-        self, outer: httpcore2.NetworkStream, context: ssl.SSLContext, name: str | None, timeout: float
+        self, outer: SyncSocket | Tunnel, context: ssl.SSLContext, name: str, timeout: float
     ) -> None:
         self._outer = outer
         self._came, self._leaves = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -43,7 +44,7 @@ class Tunnel(httpcore2.NetworkStream):
                 result, waits = None, True
             left = ends - monotonic()
             if left <= 0:
-                raise httpcore2.ReadTimeout("timed out")
+                raise ReadTimeout("timed out")
             if self._leaves.pending:
                 self._outer.write(self._leaves.read(), left)
             if not waits:
@@ -54,30 +55,40 @@ class Tunnel(httpcore2.NetworkStream):
             else:
                 self._came.write_eof()
 
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+    def read(self, max_bytes: int, timeout: float) -> bytes:
         """Read available bytes, up to `max_bytes`; empty at the end."""
-        assert timeout is not None
         try:
             data: bytes = self._turn(lambda: self._tls.read(max_bytes), timeout)
         except ssl.SSLZeroReturnError:
             return b""
         except ssl.SSLError as error:
-            raise httpcore2.ReadError(str(error)) from error
+            raise ReadError(str(error)) from error
         return data
 
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+    def write(self, buffer: bytes, timeout: float) -> None:
         """Write all of `buffer`: a memory BIO accepts it at once."""
-        assert timeout is not None
         try:
             if buffer:
                 self._turn(lambda: self._tls.write(buffer), timeout)
         except ssl.SSLError as error:
-            raise httpcore2.WriteError(str(error)) from error
+            raise WriteError(str(error)) from error
 
     def close(self) -> None:
         """Close the outer connection."""
         self._outer.close()
 
-    def get_extra_info(self, info: str) -> Any:
-        """Return httpcore2's extra information; the TLS object is the inner one."""
-        return self._tls if info == "ssl_object" else self._outer.get_extra_info(info)
+    def is_readable(self) -> bool:
+        """Tell whether the peer has sent data or closed the connection."""
+        return self._outer.is_readable()
+
+    def peer(self) -> Any:
+        """Return the address of the peer as sockets do."""
+        return self._outer.peer()
+
+    def tls_version(self) -> str:
+        """Return the version of TLS, as `TLSv1.3`."""
+        return str(self._tls.version())
+
+    def shut_down(self) -> None:
+        """End both directions, for a thread that another one reads for. Raises OSError."""
+        self._outer.shut_down()

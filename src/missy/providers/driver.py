@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 
     from missy.events import Event
-    from missy.net.core import HttpRequest, HttpResponse
     from missy.net.gate import Attribution
+    from missy.net.messages import HttpRequest, HttpResponse
     from missy.providers.attempts import Attempts
     from missy.providers.base import Request
     from missy.providers.endpoint import Endpoint

@@ -6,10 +6,10 @@ import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from missy.governor.core import Governor
-from missy.net.core import HttpRequest, wire_headers
 from missy.net.door import read_whole
 from missy.net.gate import Attribution
 from missy.net.limits import MAX_ERROR, Clock
+from missy.net.messages import HttpRequest, wire_headers
 from missy.policy import parse
 from missy.providers import faults
 from missy.providers.heads import HeadKey
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     from missy.errors import MissyError
     from missy.net.client_lease import Account, RequestCredentials
-    from missy.net.core import AsyncCore, Core, HttpResponse
+    from missy.net.core import AsyncCore, Core
     from missy.net.door import Door
+    from missy.net.messages import HttpResponse
     from missy.providers.heads import HeadStore
     from missy.secrets.resolve import Credential
 

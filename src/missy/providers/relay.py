@@ -14,8 +14,8 @@ from missy.errors import MissyError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from missy.net.core import HttpResponse
     from missy.net.limits import Clock
+    from missy.net.messages import HttpResponse
     from missy.providers.attempts import Attempts
     from missy.providers.endpoint import Endpoint
 

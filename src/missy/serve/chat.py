@@ -23,7 +23,7 @@ from missy.serve.watched import Ending, Watched
 from missy.serve.wire import MAX_BODY, read_answer, read_request
 
 if TYPE_CHECKING:
-    from missy.net.core import HttpResponse
+    from missy.net.messages import HttpResponse
     from missy.serve.asgi import Receive, Reply
     from missy.serve.gateway import Gateway
     from missy.serve.routes import Target

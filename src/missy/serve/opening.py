@@ -35,8 +35,8 @@ def open_store(text: str) -> Store:
 
 
 def require_server() -> None:
-    """Raise MissyError if the packages of the gateway are not installed."""
+    """Raise MissyError if the package of the gateway is not installed."""
     from importlib.util import find_spec
 
-    if find_spec("uvicorn") is None or find_spec("httptools") is None:
-        raise MissyError("missy serve needs two more packages", hint=to_install("serve"))
+    if find_spec("uvicorn") is None:
+        raise MissyError("missy serve needs one more package", hint=to_install("serve"))
