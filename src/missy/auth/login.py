@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from missy import files, os_errors
 from missy.auth.claims import Claims, read_claims
-from missy.auth.oauth import CLIENT_ID, Tokens
 from missy.auth.refusals import AGAIN, TokenRefused
 from missy.errors import CredentialError, MissyError
 from missy.secrets.redact import Secret
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from missy.auth.oauth import Tokens
 
 NEAR = 5 * 60  # seconds before `exp` at which a token is renewed
 OLDEST = 8 * 24 * 3600  # seconds since the last renewal, for a token without a readable `exp`
@@ -131,6 +132,8 @@ def load(path: Path) -> Login | None:
 
 def store(path: Path, login: Login) -> None:
     """Write the whole login file, including the fields of a newer Missy. The caller holds its lock."""
+    from missy.auth.oauth import CLIENT_ID
+
     fields = {
         **login.extra,
         "version": login.extra.get("version", _VERSION),

@@ -9,7 +9,6 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from missy.errors import BadReply, CredentialError, LimitError, ProviderError
-from missy.net import waits
 from missy.secrets.redact import redact
 
 if TYPE_CHECKING:
@@ -120,6 +119,8 @@ def sign_in_denied(error: str, description: str) -> CredentialError:
 
 def unavailable(reply: Reply, doing: str) -> ProviderError:
     """Map a temporary failure: a fault of the issuer, or too many requests."""
+    from missy.net import waits  # imported here: who only shows a login needs none of it
+
     code, message = read_error(reply)
     kind = LimitError if reply.status == 429 else ProviderError
     return kind(

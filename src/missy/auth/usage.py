@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from missy import files
-from missy.auth.oauth import ORIGINATOR
 from missy.auth.refusals import AGAIN, blocked, is_page, read_error, region_refused, request_id
 from missy.errors import BadReply, CredentialError, LimitError, ProviderError
 
@@ -27,6 +26,8 @@ NOTE_FILE = "usage.json"  # under MISSY_HOME
 
 def account_headers(access: Access) -> dict[str, str]:
     """Return the headers that identify the account to the backend, in addition to the bearer token."""
+    from missy.auth.oauth import ORIGINATOR
+
     headers = {"chatgpt-account-id": access.account_id, "originator": ORIGINATOR}
     return {**headers, "x-openai-fedramp": "true"} if access.fedramp else headers
 
