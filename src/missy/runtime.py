@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
@@ -295,4 +294,4 @@ class Runtime:
 @lru_cache(maxsize=64)
 def identity(entry: Entry) -> Entry:
     """Return what an entry is, wherever it stands in the file."""
-    return replace(entry, line=0)
+    return entry._replace(line=0)

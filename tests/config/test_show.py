@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from missy.config.show import effective, to_yaml
 from tests.config.test_load import FULL
 
 
 def _without_lines(config):
     providers = {
-        name: replace(entry, line=0, base_url=entry.endpoint) for name, entry in config.providers.items()
+        name: entry._replace(line=0, base_url=entry.endpoint) for name, entry in config.providers.items()
     }
-    return replace(config, providers=providers)
+    return config._replace(providers=providers, fingerprint=None)
 
 
 def test_what_is_shown_loads_to_the_same(loaded):

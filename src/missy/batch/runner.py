@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -82,7 +81,7 @@ class Runner:
         self._on_stored = on_stored
         self._options: dict[str, Any] = job.told.get("options") or {}
         entry = find_entry(ground.runtime.current(), job.plan.entry)
-        self._entry: Entry = replace(entry, max_retries=0)  # retries are those of the job
+        self._entry: Entry = entry._replace(max_retries=0)  # retries are those of the job
         self._request = base_request(self._entry, job.plan, schema)
         self._reader = RowReader(job.plan)
         self.purse = self._make_purse()

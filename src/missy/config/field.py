@@ -6,8 +6,7 @@ defaults stand in `schema` and `section_schema`, once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from missy.config.schema import nearest
 from missy.config.values import Wrong, shown
@@ -42,8 +41,7 @@ def whole(most: int, *types: str, least: int = 1) -> Schema:
     return {"type": ["integer", *types] if types else "integer", "minimum": least, "maximum": most}
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """One key: its `check`, the `allowed` values in words, its JSON Schema, and what it is for."""
 
     name: str

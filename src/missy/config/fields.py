@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from missy.config import extras, values
@@ -182,5 +181,5 @@ def entry_fields(kinds: Kinds) -> tuple[Field, ...]:
         f"The model. null: {default.model} for kind {default.name}, else what the kind itself chooses.",
     )
     known = {"default": default.name, "base_url": default.base_url, "issuer": issuer}
-    others = (replace(field, about=field.about.format_map(known)) for field in _ENTRY)
+    others = (field._replace(about=field.about.format_map(known)) for field in _ENTRY)
     return (kind, model, *others)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from missy import paths
@@ -47,7 +46,7 @@ def load(path: Path, kinds: Kinds) -> Config:
     text, mode = found
     source_map = SourceMap(path)
     config = build(parse(text, source_map), source_map, kinds)
-    return replace(config, warnings=warn(config, mode), fingerprint=state)
+    return config._replace(warnings=warn(config, mode), fingerprint=state)
 
 
 def fingerprint(path: Path) -> tuple[int, ...]:

@@ -6,8 +6,8 @@ never shows a key. The other sections are in `section_schema`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from missy.config.section_schema import (
     AuditFiles,
@@ -25,7 +25,7 @@ from missy.errors import UsageError
 from missy.masking import REFERENCES, names_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from missy.config.kind_spec import Kinds, KindSpec
@@ -40,8 +40,7 @@ class TokenPrice(NamedTuple):
     cached_input: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One entry under `providers`. Keys, `headers` and `query` are the literal text of the file, references unresolved.
 
     `spec` is its kind. `timeout`, `patience` and `deadline` are in seconds; `line` is the entry's line in the file, 0
@@ -51,11 +50,11 @@ class Entry:
     entry: str
     spec: KindSpec
     model: str | None = None
-    api_key: str | None = field(default=None, repr=False)
-    api_keys: tuple[str, ...] = field(default=(), repr=False)
+    api_key: str | None = None
+    api_keys: tuple[str, ...] = ()
     base_url: str | None = None
-    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    query: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    headers: tuple[tuple[str, str], ...] = ()
+    query: tuple[tuple[str, str], ...] = ()
     api_key_header: str | None = None
     issuer: str | None = None
     timeout: float = 30.0
@@ -68,6 +67,9 @@ class Entry:
     model_path: str | None = None
     price: TokenPrice | None = None
     line: int = 0
+
+    def __repr__(self) -> str:
+        return f"Entry({self.entry!r}, {self.kind!r}, {self.endpoint!r})"  # the others may hold a key
 
     @property
     def kind(self) -> str:
@@ -140,8 +142,10 @@ class Caution(str):
         return made
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+_NONE: Mapping[str, Any] = MappingProxyType({})  # shared, so it cannot be changed
+
+
+class Config(NamedTuple):
     """The whole file, checked. `exists`: whether there is one; `providers` keeps the order of the file.
 
     `kinds` is the table that it was checked against.
@@ -149,22 +153,22 @@ class Config:
     """
 
     path: Path
-    kinds: Kinds = field(compare=False, repr=False)
+    kinds: Kinds
     exists: bool = False
     default_provider: str | None = None
-    providers: dict[str, Entry] = field(default_factory=dict)
-    network: Network = field(default_factory=Network)
-    budget: Budget = field(default_factory=Budget)
-    sessions: Keep = field(default_factory=Keep)
-    roles: dict[str, Role] = field(default_factory=dict)
-    tools: Tools = field(default_factory=Tools)
-    mcp: dict[str, McpServer] = field(default_factory=dict)
-    run: Conversation = field(default_factory=Conversation)
-    audit: AuditFiles = field(default_factory=AuditFiles)
-    batch: BatchFiles = field(default_factory=BatchFiles)
-    serve: Serve = field(default_factory=Serve)
+    providers: Mapping[str, Entry] = _NONE
+    network: Network = Network()
+    budget: Budget = Budget()
+    sessions: Keep = Keep()
+    roles: Mapping[str, Role] = _NONE
+    tools: Tools = Tools()
+    mcp: Mapping[str, McpServer] = _NONE
+    run: Conversation = Conversation()
+    audit: AuditFiles = AuditFiles()
+    batch: BatchFiles = BatchFiles()
+    serve: Serve = Serve()
     warnings: tuple[Caution, ...] = ()
-    fingerprint: tuple[int, ...] | None = field(default=None, compare=False, repr=False)
+    fingerprint: tuple[int, ...] | None = None
 
     @property
     def default(self) -> str | None:

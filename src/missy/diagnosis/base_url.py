@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from missy.errors import MissyError
@@ -34,7 +33,7 @@ def find_v1(config: Config, name: str, timeout: float) -> Better | None:
     if entry.endpoint is None or _VERSIONED.search(entry.endpoint):
         return None
     url = f"{entry.endpoint}/v1"
-    moved = replace(config, providers={**config.providers, name: replace(entry, base_url=url, max_retries=0)})
+    moved = config._replace(providers={**config.providers, name: entry._replace(base_url=url, max_retries=0)})
     try:
         with Missy(moved, notice=lambda _text: None) as missy:
             models = missy.models(name, timeout=timeout)

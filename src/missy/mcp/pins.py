@@ -13,7 +13,7 @@ from missy.errors import MissyError, UsageError
 from missy.mcp.definition import MAX_TOOLS, Definition, hash_of, problems
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
 _VERSION = 1
@@ -138,7 +138,7 @@ def forget_pins(server: str) -> bool:
     return True
 
 
-def require_server(servers: dict[str, Any], name: str) -> Any:
+def require_server(servers: Mapping[str, Any], name: str) -> Any:
     """Return a server of the configuration. Raises UsageError, with the nearest name."""
     if name in servers:
         return servers[name]
