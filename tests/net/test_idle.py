@@ -177,10 +177,11 @@ def test_a_connection_begun_ahead_that_closes_is_replaced(
     assert [event for event, _ in record.kinds() if event != "end"] == ["connect", "request", "connect"]
 
 
+@pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
 @pytest.mark.parametrize("rest", [chat_answer("poison"), b"\r\n", b"HTTP/1.1 200 OK\r\n"])
-def test_bytes_after_a_response_are_never_the_next_one(rest, asks, write_config):
+def test_bytes_after_a_response_are_never_the_next_one(rest, tls, asks, write_config, certify, ca_bundle):
     """A server, or somebody before it, that sends more than it announced gets no second answer read from it."""
-    with Fickle(REPLY + rest, answers=1000) as server:
-        path = write_config(server.url, max_retries=0)
+    with Fickle(REPLY, rest=rest, answers=1000, tls=certify("127.0.0.1") if tls else None) as server:
+        path = write_config(server.url, max_retries=0, network={"ca_bundle": str(ca_bundle)} if tls else {})
         assert asks(path, "two") == ["hello", "hello"]
         assert server.connections == 2

@@ -18,7 +18,8 @@ _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing sends RST
 class Fickle:
     """Answers `answers` requests on a connection; of the next it reads `reads` bytes (None: all) and closes.
 
-    `first` is how many connections are treated so; those after them answer whatever comes.
+    `first` is how many connections are treated so; those after them answer whatever comes. `rest` follows each reply at once,
+    over TLS in a record of its own.
     """
 
     def __init__(
@@ -31,8 +32,10 @@ class Fickle:
         silent: bool = False,
         first: int = 1,
         tls: ssl.SSLContext | None = None,
+        rest: bytes = b"",
     ) -> None:
         self.reply = reply
+        self.rest = rest
         self.requests = 0  # answered
         self.spoilt = 0  # not answered
         self._how = (answers, reads, reset, silent, first)
@@ -67,7 +70,11 @@ class Fickle:
                     if not _read(stream, None):
                         return
                     self.requests += 1
+                    _cork(stream, 1)  # so that both come in one read
                     stream.sendall(self.reply)
+                    if self.rest:
+                        stream.sendall(self.rest)
+                    _cork(stream, 0)
                     answers -= 1
                 if not _read(stream, reads):
                     return
@@ -76,6 +83,12 @@ class Fickle:
                     self._released.wait(SAFETY)
                 if reset:
                     stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+
+
+def _cork(stream: socket.socket, on: int) -> None:
+    """Hold back what is sent, where the system can, or send it."""
+    if hasattr(socket, "TCP_CORK"):
+        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, on)
 
 
 def _read(stream: socket.socket, most: int | None) -> int:

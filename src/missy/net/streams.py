@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     from missy.net.gate import Gate, RequestContext
     from missy.net.limits import Clock
     from missy.net.sync_socket import SyncSocket
-    from missy.net.tunnel import Tunnel
+    from missy.net.tls_stream import TlsStream
 
-MAX_READ_SECONDS = 0.5  # that one system call waits for bytes: Ctrl-C must end a command within a second
 SEND_CHUNK_BYTES = 16 << 10  # bytes that are sent at a time, each within the idle timeout
 
 
@@ -44,21 +43,18 @@ def _moved(host: str) -> PolicyError:
 class Stream:
     """A connection whose reads and writes use the clock of their request and are counted."""
 
-    def __init__(self, inner: SyncSocket | Tunnel) -> None:
+    def __init__(self, inner: SyncSocket | TlsStream) -> None:
         self._inner = inner
         self.secured_for: str | None = None  # the server name of TLS that is already active
 
     def read(self, max_bytes: int, context: RequestContext) -> bytes:
         """Read available bytes, up to `max_bytes`. Raises TimedOut."""
-        while True:
-            # In slices: a signal that comes just before the system call waits for its end.
-            seconds = min(context.clock.remaining(), MAX_READ_SECONDS)
-            try:
-                data = self._inner.read(max_bytes, seconds)
-            except ReadTimeout:
-                continue
-            context.bytes_in += len(data)
-            return data
+        try:
+            data = self._inner.read(max_bytes, context.clock.remaining())
+        except StreamTimeout:
+            raise context.clock.expired() from None
+        context.bytes_in += len(data)
+        return data
 
     def write(self, buffer: bytes, context: RequestContext) -> None:
         """Write all of `buffer`. Raises TimedOut."""
@@ -66,7 +62,7 @@ class Stream:
             piece = buffer[start : start + SEND_CHUNK_BYTES]
             try:
                 self._inner.write(piece, context.clock.remaining())
-            except WriteTimeout:
+            except StreamTimeout:
                 raise context.clock.expired() from None
             context.bytes_out += len(piece)
             context.clock.reset_idle()  # sending a long prompt over a slow connection is not idle
@@ -80,11 +76,7 @@ class Stream:
         if self.secured_for == name:
             return self
         try:
-            if isinstance(self._inner, sync_socket.SyncSocket) and not self._inner.is_secured:
-                return Stream(self._inner.start_tls(ssl_context, name, context.clock.remaining()))
-            from missy.net.tunnel import Tunnel
-
-            return Stream(Tunnel(self._inner, ssl_context, name, context.clock.remaining()))
+            return Stream(self._inner.start_tls(ssl_context, name, context.clock.remaining()))
         except Exception as error:
             raise _tls_failed(error, context, name) from error
 

@@ -1,6 +1,6 @@
-"""TLS through a TLS connection: an https origin behind an https proxy, for sync code.
+"""TLS for sync code, over a connection or over another TLS connection (an https origin behind an https proxy).
 
-An SSLSocket cannot be wrapped again, so the inner TLS works in memory.
+It works in memory: what it reads and writes goes through the connection below, whose timeouts so hold here too.
 """
 
 from __future__ import annotations
@@ -16,26 +16,29 @@ if TYPE_CHECKING:
 
     from missy.net.sync_socket import SyncSocket
 
-MAX_READ_BYTES = 64 << 10  # bytes taken from the outer connection at a time
+MAX_READ_BYTES = 64 << 10  # bytes taken from the connection below at a time
 
 
-class Tunnel:
-    """The inner connection, after its handshake. Timeouts are in seconds, for a whole read or write."""
+class TlsStream:
+    """The connection after its handshake. Timeouts are in seconds, for a whole read or write.
+
+    Raises ssl.SSLError, StreamError and StreamTimeout if the handshake fails; the connection below is closed then.
+    """
 
     def __init__(
-        self, outer: SyncSocket | Tunnel, context: ssl.SSLContext, name: str, timeout: float
+        self, below: SyncSocket | TlsStream, context: ssl.SSLContext, name: str, timeout: float
     ) -> None:
-        self._outer = outer
+        self._below = below
         self._came, self._leaves = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._came, self._leaves, server_hostname=name)
         try:
             self._turn(self._tls.do_handshake, timeout)
         except BaseException:
-            outer.close()
+            below.close()
             raise
 
     def _turn(self, act: Callable[[], Any], timeout: float) -> Any:
-        """Run one TLS operation, with as many reads and writes of the outer connection as needed."""
+        """Run one TLS operation, with as many reads and writes of the connection below as needed."""
         ends = monotonic() + timeout
         while True:
             try:
@@ -46,44 +49,48 @@ class Tunnel:
             if left <= 0:
                 raise ReadTimeout("timed out")
             if self._leaves.pending:
-                self._outer.write(self._leaves.read(), left)
+                self._below.write(self._leaves.read(), left)
             if not waits:
                 return result
-            data = self._outer.read(MAX_READ_BYTES, left)
+            data = self._below.read(MAX_READ_BYTES, left)
             if data:
                 self._came.write(data)
             else:
                 self._came.write_eof()
 
     def read(self, max_bytes: int, timeout: float) -> bytes:
-        """Read available bytes, up to `max_bytes`; empty at the end."""
+        """Read available bytes; b"" is the end, also where the peer did not say so. Raises ReadTimeout, ReadError."""
         try:
             data: bytes = self._turn(lambda: self._tls.read(max_bytes), timeout)
-        except ssl.SSLZeroReturnError:
+        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
             return b""
         except ssl.SSLError as error:
             raise ReadError(str(error)) from error
         return data
 
     def write(self, buffer: bytes, timeout: float) -> None:
-        """Write all of `buffer`: a memory BIO accepts it at once."""
+        """Write all of `buffer`: a memory BIO accepts it at once. Raises WriteTimeout, WriteError."""
         try:
             if buffer:
                 self._turn(lambda: self._tls.write(buffer), timeout)
         except ssl.SSLError as error:
             raise WriteError(str(error)) from error
 
+    def start_tls(self, ssl_context: ssl.SSLContext, name: str, timeout: float) -> TlsStream:
+        """Start TLS inside this one. Raises as the class does."""
+        return TlsStream(self, ssl_context, name, timeout)
+
     def close(self) -> None:
-        """Close the outer connection."""
-        self._outer.close()
+        """Close the connection below."""
+        self._below.close()
 
     def is_readable(self) -> bool:
-        """Tell whether the peer has sent data or closed the connection."""
-        return self._outer.is_readable()
+        """Tell whether the peer has sent data or closed the connection; what was received and not read counts too."""
+        return bool(self._tls.pending() or self._came.pending) or self._below.is_readable()
 
     def peer(self) -> Any:
         """Return the address of the peer as sockets do."""
-        return self._outer.peer()
+        return self._below.peer()
 
     def tls_version(self) -> str:
         """Return the version of TLS, as `TLSv1.3`."""
@@ -91,4 +98,4 @@ class Tunnel:
 
     def shut_down(self) -> None:
         """End both directions, for a thread that another one reads for. Raises OSError."""
-        self._outer.shut_down()
+        self._below.shut_down()
