@@ -77,7 +77,7 @@ class Price(NamedTuple):
         )
         return (
             rates.request
-            + sum((count * _step(steps, whole) for count, steps in parts), Decimal(0)) / _MILLION
+            + sum((count * _step(steps, whole) for count, steps in parts if count), Decimal(0)) / _MILLION
         )
 
     def upper(self, input_tokens: int, output_tokens: int, now: datetime) -> Decimal | None:
@@ -125,6 +125,8 @@ def to_micro(cost: Decimal) -> int:
 
 
 def _step(steps: Steps, whole: int) -> Decimal:
+    if len(steps) == 1:
+        return steps[0][1]
     return next((price for start, price in reversed(steps) if whole > start), steps[0][1])
 
 

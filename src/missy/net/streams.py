@@ -75,8 +75,10 @@ class Stream:
         """Start TLS with the origin's name. Raises ConnectionFailed for an invalid certificate."""
         if self.secured_for == name:
             return self
+        from missy.net.tls_stream import TlsStream  # imported here: an http endpoint needs none of it
+
         try:
-            return Stream(self._inner.start_tls(ssl_context, name, context.clock.remaining()))
+            return Stream(TlsStream(self._inner, ssl_context, name, context.clock.remaining()))
         except Exception as error:
             raise _tls_failed(error, context, name) from error
 

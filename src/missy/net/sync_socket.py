@@ -10,7 +10,7 @@ import select
 import socket
 import struct
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from missy.net.stream_errors import (
     ConnectError,
@@ -20,12 +20,6 @@ from missy.net.stream_errors import (
     WriteError,
     WriteTimeout,
 )
-
-if TYPE_CHECKING:
-    import ssl
-
-    from missy.net.tls_stream import TlsStream
-
 
 MAX_CALL_SECONDS = 0.5  # that one system call waits: a signal that comes just before it waits for its end
 
@@ -63,12 +57,6 @@ class SyncSocket:
                     continue
         except OSError as error:
             raise WriteError(str(error)) from error
-
-    def start_tls(self, ssl_context: ssl.SSLContext, name: str, timeout: float) -> TlsStream:
-        """Start TLS with a server name (SNI). Raises ssl.SSLError, StreamError, StreamTimeout."""
-        from missy.net.tls_stream import TlsStream
-
-        return TlsStream(self, ssl_context, name, timeout)
 
     def close(self) -> None:
         """Close the connection."""

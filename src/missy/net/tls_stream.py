@@ -76,10 +76,6 @@ class TlsStream:
         except ssl.SSLError as error:
             raise WriteError(str(error)) from error
 
-    def start_tls(self, ssl_context: ssl.SSLContext, name: str, timeout: float) -> TlsStream:
-        """Start TLS inside this one. Raises as the class does."""
-        return TlsStream(self, ssl_context, name, timeout)
-
     def close(self) -> None:
         """Close the connection below."""
         self._below.close()
