@@ -3,8 +3,6 @@
 Only data and pure functions on it. Each service has a link to the documentation that it is taken from.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 from typing import NamedTuple
 

@@ -1,10 +1,9 @@
 """The sections of the configuration as typed values with every default filled in, but for the entries.
 
 They are named tuples, which every command makes, in a fifth of the time of a dataclass. The keys and their checks are in
-`section_fields`, `tool_fields`, `mcp_fields`, `serve_fields` and `role_fields`.
+`section_fields`, `tool_fields`, `mcp_fields`, `serve_fields` and `role_fields`. Annotations are evaluated here, and are
+no text: `typing` would compile each of them, which takes longer.
 """
-
-from __future__ import annotations
 
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """The decision: the rules of the configuration applied to one target, and to its addresses. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from ipaddress import ip_network
 from typing import Literal, NamedTuple
