@@ -242,6 +242,14 @@ def test_where_device_codes_are_off_the_setting_is_named(issuer, simulator):
         issuer.start_device()
 
 
+def test_a_pairing_that_the_issuer_cannot_answer_for_is_not_over(issuer, simulator):
+    """A fault of the issuer is told with its status, and is no answer."""
+    device = issuer.start_device()
+    simulator.issuer_faults.add("/api/accounts/deviceauth/token", Fault(503, b'{"error": "busy"}'))
+    with pytest.raises(ProviderError, match="HTTP 503"):
+        issuer.poll_device(device)
+
+
 def test_a_refused_sign_in_says_why():
     """A workspace without Codex has its own next step."""
     assert "workspace" in sign_in_denied("access_denied", "missing_codex_entitlement: no").message

@@ -205,3 +205,12 @@ def test_a_copied_home_keeps_its_checkpoints(missy: Command, path: Path, kept: P
     shutil.copytree(path.parent, tmp_path / "moved", symlinks=True)
     done = missy("audit", "verify", "--checkpoint", str(kept), env={"MISSY_HOME": str(tmp_path / "moved")})
     assert done.code == 0
+
+
+def test_a_key_file_without_its_first_words_is_not_taken(missy: Command, path: Path, kept: Path) -> None:
+    """What is not the whole file that was written is no key, whatever it decodes to."""
+    file = next((missy.home / "secrets").iterdir())
+    file.write_text(file.read_text().removeprefix("PRIVATE+KEY+"))
+    done = missy("audit", "seal")
+    assert done.code == 1
+    assert "is not a signing key" in done.err

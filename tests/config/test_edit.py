@@ -560,3 +560,15 @@ def test_a_kill_at_each_system_call_leaves_the_old_or_the_new_file(home: Path, c
     assert kills == times
     edit.set_default(path, "lab")
     assert load(path).default_provider == "lab"
+
+
+@pytest.mark.parametrize("key", ["allowed_hosts", "tool_allowed_hosts"])
+def test_a_list_that_two_keys_share_is_not_changed_under_one_of_them(key, tmp_path):
+    """Neither at the anchor, where the other key would change with it, nor at the alias."""
+    path = tmp_path / "config.yaml"
+    text = "network:\n  allowed_hosts: &hosts [a.example.com]\n  tool_allowed_hosts: *hosts\nproviders: {a: {api_key: $K}}\n"
+    path.write_text(text)
+    path.chmod(0o600)
+    with pytest.raises(ConfigError, match="cannot be changed by a command"):
+        edit.edit(path, lambda data: data["network"][key].append("b.example.com"))
+    assert path.read_text() == text

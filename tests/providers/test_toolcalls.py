@@ -148,6 +148,11 @@ def test_a_call_without_a_name_is_an_error(name):
         collect({"index": 0, "id": "a", "function": {"name": name, "arguments": "{}"}})
 
 
+def test_a_name_may_come_after_whole_arguments():
+    """A call without a name yet is not over: the name that follows at the same index is its own."""
+    assert collect(piece(0, None, None, TEXT_A), piece(0, None, "f")) == [ToolCall("call_0", "f", {"x": 1})]
+
+
 @pytest.mark.parametrize("odd", [None, 5, "x", {}, {"a": 1}, True])
 def test_what_is_no_list_of_pieces_is_passed_over(odd):
     """`tool_calls: null` is what most chunks hold."""

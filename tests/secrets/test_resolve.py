@@ -9,7 +9,9 @@ import pytest
 from missy import services
 from missy.errors import CredentialError
 from missy.policy import parse
-from missy.secrets.resolve import choose, credentials, source_of, what_is_missing
+from missy.secrets.references import read
+from missy.secrets.resolve import bound_elsewhere, choose, credentials, source_of, what_is_missing
+from missy.secrets.shape import refuse_slips
 from missy.services import OPENAI, SERVICES
 from tests.configuration import entry as an_entry
 
@@ -140,3 +142,41 @@ def test_a_header_from_the_environment_cannot_split_the_request(value):
     with pytest.raises(CredentialError, match=r"headers\.x-token of entry 'gw'") as refused:
         credentials(entry, {"T": value})
     assert value not in refused.value.message + refused.value.hint
+
+
+@pytest.mark.parametrize("key", ["abcDEF=xyz12", "c2stYWJj==", "sk-a=b", "bearersk-1", "key-1"])
+def test_a_key_may_look_a_little_like_something_else(key):
+    """What stands before a = is a name only if it looks like a variable, and a scheme is one only before a space."""
+    refuse_slips(key, "config")
+
+
+@pytest.mark.parametrize(
+    "key", ["MY_KEY=sk-1", "export API_TOKEN = sk-1", "Bearer sk-1", "token sk-1", "authorization: x"]
+)
+def test_a_key_with_more_than_the_key_is_refused(key):
+    """A whole line of a file and a header's value are mistakes of copying."""
+    with pytest.raises(CredentialError):
+        refuse_slips(key, "config")
+
+
+def test_a_variable_that_no_service_knows_is_bound_nowhere():
+    """A variable that is named after an entry, and is not asked for, is no hint at another host."""
+    assert bound_elsewhere(an_entry("box"), {"BOX_API_KEY": "k"}) is None
+    assert bound_elsewhere(an_entry("box", base_url=OTHER), {"OPENAI_API_KEY": "k"}) == (
+        "OPENAI_API_KEY",
+        "api.openai.com",
+    )
+
+
+def test_the_hint_names_a_bound_variable_only_where_nothing_else_would_do():
+    """An entry that is named after one service and asks another has that one's variable: it needs no other words."""
+    with pytest.raises(CredentialError) as raised:
+        credentials(an_entry("mistral", base_url=GROQ), {})
+    assert "export GROQ_API_KEY" in raised.value.hint
+    assert "goes there only" not in raised.value.hint
+
+
+def test_a_reference_follows_one_word_of_letters():
+    """`Bearer $NAME` is a reference with a prefix; anything else before the blank makes it a text."""
+    assert read("Bearer $NAME").prefix == "Bearer "
+    assert read("B-1 $NAME").kind == "config"
