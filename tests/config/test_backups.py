@@ -237,3 +237,9 @@ def test_a_key_of_a_known_form_is_masked_wherever_it_stands() -> None:
         shown = backups.compare("x: 1\n", f"providers:\n{line}\n", "a", "b")
         assert "abcdef" not in shown
         assert "Abcdef" not in shown
+
+
+def test_a_very_short_value_is_masked_where_it_stands_and_nowhere_else() -> None:
+    """Three letters are no key that could be found in other words."""
+    shown = backups.mask("providers:\n  lab:\n    name: openai\n    api_key: lab\n    model: laboratory\n")
+    assert shown == ["providers:", "  lab:", "    name: openai", "    api_key: ***", "    model: laboratory"]
