@@ -77,8 +77,9 @@ class Stream:
             return self
         from missy.net.tls_stream import TlsStream  # imported here: an http endpoint needs none of it
 
+        left = context.clock.remaining()
         try:
-            return Stream(TlsStream(self._inner, ssl_context, name, context.clock.remaining()))
+            return Stream(TlsStream(self._inner, ssl_context, name, left))
         except Exception as error:
             raise _tls_failed(error, context, name) from error
 
@@ -127,8 +128,9 @@ class AsyncStream:
 
     async def start_tls(self, ssl_context: ssl.SSLContext, name: str, context: RequestContext) -> AsyncStream:
         """Start TLS with the origin's name. Raises ConnectionFailed for an invalid certificate."""
+        left = context.clock.remaining()
         try:
-            return AsyncStream(await self._inner.start_tls(ssl_context, name, context.clock.remaining()))
+            return AsyncStream(await self._inner.start_tls(ssl_context, name, left))
         except Exception as error:
             raise _tls_failed(error, context, name) from error
 
@@ -138,8 +140,6 @@ class AsyncStream:
 
 
 def _tls_failed(error: Exception, context: RequestContext, name: str) -> MissyError:
-    if isinstance(error, MissyError):
-        return error
     if isinstance(error, StreamTimeout):
         return context.clock.expired()
     return connection_errors.untrusted(name, context.target.port, cast(Exception, error.__cause__ or error))
