@@ -52,7 +52,7 @@ class _Tally:
     def __init__(self, *, asked: Asked, schema: Schema | None) -> None:
         self._schema = schema
         self._asked = asked
-        self.provider = asked.provider
+        self.provider: str = asked.provider
         self.model = asked.model
         self.fallback_from: str | None = None
         self.usage: Usage | None = None

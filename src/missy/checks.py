@@ -16,11 +16,11 @@ class Check:
     __slots__ = ("detail", "exit_code", "fix", "name", "status")
 
     def __init__(self, name: str, status: str, detail: str, fix: str = "", exit_code: int = 0) -> None:
-        self.name = name
-        self.status = status
-        self.detail = detail
-        self.fix = fix
-        self.exit_code = exit_code
+        self.name: str = name
+        self.status: str = status
+        self.detail: str = detail
+        self.fix: str = fix
+        self.exit_code: int = exit_code
 
 
 def failed(name: str, error: MissyError, fix: str = "") -> Check:

@@ -39,7 +39,7 @@ class MissyError(Exception):
     ) -> None:
         super().__init__(message)
         self.message = message
-        self.hint = hint or self.usual_hint
+        self.hint: str = hint or self.usual_hint
         self.status = status
         self.request_id = request_id
 

@@ -21,9 +21,9 @@ class Readiness:
     __slots__ = ("allowed_hosts", "credential", "reason")
 
     def __init__(self, reason: str, credential: str, allowed_hosts: list[str]) -> None:
-        self.reason = reason
-        self.credential = credential
-        self.allowed_hosts = allowed_hosts
+        self.reason: str = reason
+        self.credential: str = credential
+        self.allowed_hosts: list[str] = allowed_hosts
 
     @property
     def ready(self) -> bool:

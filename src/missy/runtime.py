@@ -49,10 +49,10 @@ class Runtime:
     def __init__(
         self, config: Config, *, audit: Audit | None = None, notice: Callable[[str], None] | None = None
     ) -> None:
-        self.config = config
-        self.audit = audit or open_audit(config)
+        self.config: Config = config
+        self.audit: Audit = audit or open_audit(config)
         self._pending_notices: deque[str] = deque(maxlen=8)  # for the next answer, where nobody listens
-        self.notice = notice or self._pending_notices.append
+        self.notice: Callable[[str], None] = notice or self._pending_notices.append
         self._watch: Watch | None = None
         self._doors: list[Door] = []
         self._main_door: Door | None = None
@@ -67,7 +67,7 @@ class Runtime:
         self._heads: HeadStore | None = None
         self._busy = 0  # answers under way
         self._has_lent = False
-        self.servers = ServersOnUse(self.audit)
+        self.servers: ServersOnUse = ServersOnUse(self.audit)
         self._closed = False
 
     # --- the configuration

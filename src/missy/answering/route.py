@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from missy.config.schema import Entry
     from missy.events import Event, Message
     from missy.options import AskOptions
+    from missy.providers.base import Request
     from missy.runtime import Runtime
     from missy.spending.ledger import Ledger
     from missy.toolbox.bench import Surroundings, ToolRun
@@ -43,12 +44,14 @@ class Route:
         name, self._options = runtime.resolve(provider, options)
         self._runtime = runtime
         self._prompt = prompt
+        self.entry: Entry
+        self.request: Request
         self.entry, self.request = runtime.plan(prompt, name, cast("AskOptions", self._options))
-        self.meter = Meter(ledger, runtime.config)
-        self.held = HeldText()
+        self.meter: Meter = Meter(ledger, runtime.config)
+        self.held: HeldText = HeldText()
         self._first = self.entry
         self._left = list(dict.fromkeys(self.entry.fallback))
-        self.has_others = bool(self._left)
+        self.has_others: bool = bool(self._left)
         self._error: MissyError | None = None  # of the last entry that was really asked
         self._started = monotonic()
         self.fallback_from: str | None = None

@@ -8,7 +8,7 @@ import threading
 import time
 from contextlib import suppress
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from missy import files, os_errors, paths
 from missy.audit.chain import START, VERSION, Link, link_of, seal_line
@@ -17,6 +17,9 @@ from missy.audit.reader import last_records
 from missy.audit.segments import SEGMENT, SEGMENT_BYTES, begin_segment, drop_segments, finish_rotation
 from missy.errors import MissyError
 from missy.masking import mask
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MAX_VALUE_CHARS = 512  # of one value, so that no line comes near the longest
 _OWN_FIELDS = frozenset(
@@ -33,9 +36,9 @@ class PendingRecord:
 
     def __init__(self, fields: dict[str, Any], *, is_open: bool) -> None:
         self.id: str = fields["id"]
-        self.fields = fields
-        self.open = is_open
-        self.start = time.monotonic()
+        self.fields: dict[str, Any] = fields
+        self.open: bool = is_open
+        self.start: float = time.monotonic()
 
 
 class Audit:
@@ -47,7 +50,7 @@ class Audit:
     def __init__(
         self, path: str | os.PathLike[str], *, segment_bytes: int = SEGMENT_BYTES, keep: int | None = None
     ) -> None:
-        self.path = paths.expand(path)
+        self.path: Path = paths.expand(path)
         self._segment_bytes = segment_bytes
         self._keep = keep
         self._pid = os.getpid()

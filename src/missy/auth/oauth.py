@@ -78,7 +78,7 @@ class Issuer:
     """
 
     def __init__(self, url: str | None, door: Door, entry: str) -> None:
-        self.url = (url or ISSUER).rstrip("/")
+        self.url: str = (url or ISSUER).rstrip("/")
         self._door = door
         self._entry = entry
 

@@ -35,8 +35,8 @@ class Commits:
         self._due = asyncio.Event()
         self._ending = False
         self._later: list[Callable[[], None]] = []
-        self.stored = 0
-        self.failed = 0
+        self.stored: int = 0
+        self.failed: int = 0
 
     @property
     def is_behind(self) -> bool:

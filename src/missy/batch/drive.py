@@ -45,10 +45,11 @@ class Drive:
         self._outages = 0
         self._answers = 0
         self._is_last = False  # the input is read
-        self.commits = Commits(around.journal, self._changed.set, self._fatal, on_stored)
+        self.commits: Commits = Commits(around.journal, self._changed.set, self._fatal, on_stored)
         self.stopped: Stop | None = None
-        self.waiting = 0.0
-        self.lost_rows = self.lost_nano = 0  # that were cancelled under way, and what they can have cost
+        self.waiting: float = 0.0
+        self.lost_rows: int = 0  # that were cancelled under way
+        self.lost_nano: int = 0  # that they can have cost
 
     @property
     def in_flight(self) -> int:

@@ -32,16 +32,16 @@ class Item:
     )
 
     def __init__(self, number: int, hash_: str, id_: Any, request: Request) -> None:
-        self.number = number
-        self.hash = hash_
-        self.id = id_
-        self.request = request
-        self.most = 0
-        self.tokens = 0.0
-        self.tries = 0
-        self.answers = 0  # of other rows, when this one failed first
-        self.due = 0.0
-        self.paid = 0  # what attempts may have cost that came to nothing, in 1e-9 US dollars
+        self.number: int = number
+        self.hash: str = hash_
+        self.id: Any = id_
+        self.request: Request = request
+        self.most: int = 0
+        self.tokens: float = 0.0
+        self.tries: int = 0
+        self.answers: int = 0  # of other rows, when this one failed first
+        self.due: float = 0.0
+        self.paid: int = 0  # what attempts may have cost that came to nothing, in 1e-9 US dollars
         self.slice: Slice | None = None
 
 

@@ -217,7 +217,8 @@ class Lock:
 
     def __init__(self, file: int) -> None:
         self._file = file
-        self.rows = self.cost = 0
+        self.rows: int = 0
+        self.cost: int = 0
 
     def note(self, more: dict[str, Any]) -> None:
         """Write who runs the job, and what may be under way."""

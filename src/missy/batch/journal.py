@@ -60,11 +60,11 @@ class Totals:
     """What the lines of a journal add up to. `paid` counts every line, also those of failures that were asked again."""
 
     def __init__(self) -> None:
-        self.done = 0
+        self.done: int = 0
         self.failed: dict[str, int] = {}
-        self.paid = 0
-        self.unpriced = 0
-        self.tokens = 0
+        self.paid: int = 0
+        self.unpriced: int = 0
+        self.tokens: int = 0
 
     def pay(self, line: Line) -> None:
         """Count what a line cost."""
@@ -97,8 +97,8 @@ class Journal:
         self._file = files.open_private(path, flags)
         self._index = array("Q")  # (offset + 1) * 2, plus 1 for a failure
         self._block, self._block_at = b"", 0
-        self.totals = Totals()
-        self.damaged = 0  # lines in the middle that are none
+        self.totals: Totals = Totals()
+        self.damaged: int = 0  # lines in the middle that are none
         try:
             with faults("read", path):
                 self._size = self._replay()

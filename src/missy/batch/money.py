@@ -32,11 +32,11 @@ class Purse:
 
     def __init__(self, price: Price | None, source: str, *, cap: int | None, spent: int) -> None:
         self._price = price
-        self.is_free = source == "free"
+        self.is_free: bool = source == "free"
         self.source = source
         self.cap = cap
-        self.spent = spent
-        self.reserved = 0
+        self.spent: int = spent
+        self.reserved: int = 0
 
     def most(self, request: Request) -> int:
         """Return the most that a row can cost: its request, its longest answer, and the same again for a repair."""

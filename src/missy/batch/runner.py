@@ -84,8 +84,8 @@ class Runner:
         self._entry: Entry = entry._replace(max_retries=0)  # retries are those of the job
         self._request = base_request(self._entry, job.plan, schema)
         self._reader = RowReader(job.plan)
-        self.purse = self._make_purse()
-        self.total = 0
+        self.purse: Purse = self._make_purse()
+        self.total: int = 0
         self._append = journal.append
 
     def _make_purse(self) -> Purse:

@@ -33,9 +33,9 @@ class Slice:
         self.left = left  # of the reservation
         self.under_way = 0
         self.is_full = False
-        self.rows = 0
+        self.rows: int = 0
         self.nano: int | None = 0
-        self.counts = [0, 0, 0]
+        self.counts: list[int] = [0, 0, 0]
 
     def add(self, usage: Usage | None, nano: int | None) -> None:
         """Add what a row cost."""
@@ -55,7 +55,7 @@ class SpendSheet:
         self._entry = entry
         self._model = model
         self._source = source
-        self.is_limited = config.budget.day_usd is not None and source != "free"
+        self.is_limited: bool = config.budget.day_usd is not None and source != "free"
         self._slice = Slice(None, 0)
         self._slice.is_full = self.is_limited
         self._recorded_at = time.monotonic()

@@ -35,7 +35,7 @@ class Template:
                 self._parts.append((said, found[1].strip()))
                 said = ""
         self._parts.append((said + text[at:], None))
-        self.columns = tuple(column for _, column in self._parts if column is not None)
+        self.columns: tuple[str, ...] = tuple(column for _, column in self._parts if column is not None)
 
     def fill(self, row: Mapping[str, Any]) -> str:
         """Return the prompt of a row. Raises KeyError for a column that it has not."""

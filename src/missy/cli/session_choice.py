@@ -17,8 +17,8 @@ class Place:
     """The session to ask in. `entry` is who answered there last; a `stored` that is None is a new one without a name."""
 
     def __init__(self, stored: SessionRecord | None, wanted: str | None) -> None:
-        self.entry = stored.entry if stored else None
-        self.is_stored = stored is not None
+        self.entry: str | None = stored.entry if stored else None
+        self.is_stored: bool = stored is not None
         self._id = stored.id if stored else wanted
 
     def open(self, missy: Missy) -> Any:

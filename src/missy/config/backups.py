@@ -38,10 +38,10 @@ class Backup:
     __slots__ = ("count", "number", "path", "timestamp")
 
     def __init__(self, path: Path, timestamp: str, count: int) -> None:
-        self.path = path
-        self.timestamp = timestamp
-        self.count = count  # distinguishes backups of the same second
-        self.number = 0
+        self.path: Path = path
+        self.timestamp: str = timestamp
+        self.count: int = count  # distinguishes backups of the same second
+        self.number: int = 0
 
 
 def find(path: Path) -> list[Backup]:

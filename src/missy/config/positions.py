@@ -19,7 +19,7 @@ class SourceMap:
     __slots__ = ("file", "lines")
 
     def __init__(self, file: Path) -> None:
-        self.file = file
+        self.file: Path = file
         self.lines: dict[KeyPath, int] = {}
 
     def line(self, key_path: KeyPath) -> int:

@@ -34,11 +34,11 @@ class Member:
     __slots__ = ("after", "end", "head", "key", "value")
 
     def __init__(self, key: str | None, value: yaml.Node, head: int, after: int, end: int) -> None:
-        self.key = key
+        self.key: str | None = key
         self.value = value
-        self.head = head  # start of the key, the dash, or the item in brackets
-        self.after = after  # just after the colon or the dash
-        self.end = end  # just after the last character of the value
+        self.head: int = head  # start of the key, the dash, or the item in brackets
+        self.after: int = after  # just after the colon or the dash
+        self.end: int = end  # just after the last character of the value
 
     @property
     def alias(self) -> bool:
@@ -51,10 +51,10 @@ class Layout:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.first = int(text.startswith("\ufeff"))
+        self.first: int = int(text.startswith("\ufeff"))
         self.newline = "\r\n" if "\r\n" in text else "\n"
         self.root = _compose(text)
-        self.step = self._find_step()
+        self.step: int = self._find_step()
 
     def members(self, node: yaml.CollectionNode) -> list[Member]:
         """Return the members of a collection in the order of the text."""

@@ -42,7 +42,7 @@ class Recorder:
         self._asked = asked
         self._tally = Tally()
         self._kept, self._kept_at = 0, monotonic()
-        self.over = False
+        self.over: bool = False
 
     def note(self, event: Event) -> None:
         """Take one event."""

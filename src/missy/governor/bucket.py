@@ -9,8 +9,8 @@ class Bucket:
     __slots__ = ("_at", "_level", "burst", "rate")
 
     def __init__(self, rate: float, burst: float, now: float) -> None:
-        self.rate = rate
-        self.burst = burst
+        self.rate: float = rate
+        self.burst: float = burst
         self._level = burst
         self._at = now
 

@@ -29,11 +29,11 @@ class Governor:
     """`until` is the end of the shared pause. `in_flight` counts the requests of bulk work."""
 
     def __init__(self) -> None:
-        self.until = 0.0
-        self.in_flight = 0
-        self.limit = FIRST_CONCURRENCY  # requests at a time
-        self.most = MAX_CONCURRENCY
-        self.refusals = 0  # in a row
+        self.until: float = 0.0
+        self.in_flight: int = 0
+        self.limit: float = FIRST_CONCURRENCY  # requests at a time
+        self.most: int = MAX_CONCURRENCY
+        self.refusals: int = 0  # in a row
         self._threshold = inf  # below it, the number grows faster
         self._event_at = 0.0  # the last refusal that was not of the same wave as the one before
         self._requests: Bucket | None = None

@@ -40,8 +40,8 @@ class LocalServer:
 
     def __init__(self, process: ServerProcess, key: Secret) -> None:
         self.key = key
-        self.base_url = ""
-        self.pid = process.popen.pid
+        self.base_url: str = ""
+        self.pid: int = process.popen.pid
         self.level = process.level
         self._child = process
         self._process = process.popen

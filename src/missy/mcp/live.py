@@ -46,8 +46,8 @@ class Live:
 
     def __init__(self, server: McpServer, workspace: str, loop: Loop, door: Callable[[], Door]) -> None:
         self.server = server
-        self.identity = identify(server)
-        self.stale = True
+        self.identity: dict[str, Any] = identify(server)
+        self.stale: bool = True
         self._workspace = workspace
         self._loop = loop
         self._door = door

@@ -29,8 +29,8 @@ class _Protocol(asyncio.Protocol):
     """Buffers received bytes until they are read."""
 
     def __init__(self) -> None:
-        self.held = bytearray()
-        self.ended = False
+        self.held: bytearray = bytearray()
+        self.ended: bool = False
         self.error: Exception | None = None
         self._transport: Any = None
         self._reader: asyncio.Future[None] | None = None

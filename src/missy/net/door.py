@@ -37,9 +37,9 @@ class Reply:
     __slots__ = ("body", "headers", "status")
 
     def __init__(self, status: int, headers: dict[str, str], body: bytes) -> None:
-        self.status = status
-        self.headers = headers
-        self.body = body
+        self.status: int = status
+        self.headers: dict[str, str] = headers
+        self.body: bytes = body
 
     def json(self) -> Any:
         """Return the body as JSON. Raises BadReply."""
@@ -82,7 +82,7 @@ class Door:
     def __init__(
         self, policy: Policy, audit: Audit, *, proxy: str | None = None, ca_bundle: str | None = None
     ) -> None:
-        self.gate = Gate(policy, audit)
+        self.gate: Gate = Gate(policy, audit)
         self._proxy = proxy
         self._ca_bundle = ca_bundle
         self._context: ssl.SSLContext | None = None

@@ -46,12 +46,12 @@ class ErrorBody:
     __slots__ = ("code", "codes", "fields", "message", "params", "provider", "status")
 
     def __init__(self, value: Any) -> None:
-        self.message = ""
+        self.message: str = ""
         self.code: str | None = None
         self.codes: frozenset[str] = frozenset()
         self.status: int | None = None
         self.params: tuple[str, ...] = ()
-        self.provider = ""
+        self.provider: str = ""
         self.fields: dict[str, Any] = {}
         self._read(_open(value))
 

@@ -42,13 +42,13 @@ class Attribution:
         live: bool = False,
         may_stop: bool = False,
     ) -> None:
-        self.clock = clock
+        self.clock: Clock = clock
         self.category = category
-        self.entry = entry
-        self.credential = credential
-        self.extras = extras or {}
-        self.live = live
-        self.may_stop = may_stop
+        self.entry: str = entry
+        self.credential: str = credential
+        self.extras: Mapping[str, Any] | dict[str, Any] = extras or {}
+        self.live: bool = live
+        self.may_stop: bool = may_stop
 
 
 class RequestContext:
@@ -70,15 +70,15 @@ class RequestContext:
     )
 
     def __init__(self, attribution: Attribution, target: Target, decision: Decision) -> None:
-        self.attribution = attribution
-        self.clock = attribution.clock
-        self.target = target
-        self.decision = decision
+        self.attribution: Attribution = attribution
+        self.clock: Clock = attribution.clock
+        self.target: Target = target
+        self.decision: Decision = decision
         self.opened: PendingRecord | None = None
-        self.bytes_out = 0
-        self.bytes_in = 0
-        self.ended = False
-        self.is_preconnected = False  # whether its connection was opened by preconnect
+        self.bytes_out: int = 0
+        self.bytes_in: int = 0
+        self.ended: bool = False
+        self.is_preconnected: bool = False  # whether its connection was opened by preconnect
 
 
 def refusal(decision: Decision) -> PolicyError:

@@ -42,7 +42,7 @@ class Upload:
             raise LocalProtocolError(
                 "its method, its target or one of its headers has characters that are not allowed"
             )
-        self.head = b"%b\r\n%b\r\n" % (first, lines)
+        self.head: bytes = b"%b\r\n%b\r\n" % (first, lines)
         self._chunked = False
         self._left = 0  # bytes of the body that are to come, by Content-Length
         lengths = 0
@@ -91,12 +91,12 @@ class ResponseReader:
     )  # fmt: skip
 
     def __init__(self, method: str) -> None:
-        self.status = 0
-        self.reason = b""
+        self.status: int = 0
+        self.reason: bytes = b""
         self.headers: list[tuple[bytes, bytes]] = []
-        self.is_complete = False
-        self.keeps_alive = False
-        self.has_excess = False
+        self.is_complete: bool = False
+        self.keeps_alive: bool = False
+        self.has_excess: bool = False
         self._head_only = method in ("HEAD", "CONNECT")  # RFC 9112, 6.3: their responses have no body
         self._is_final = False  # whether the head is complete, and not that of a 1xx
         self._is_framed = False  # whether the end of the body shows in the bytes

@@ -70,9 +70,9 @@ class Clock:
     __slots__ = ("_brief", "_due", "_ends", "_lively", "_until", "deadline", "patience", "timeout")
 
     def __init__(self, timeout: float, deadline: float | None = None, patience: float | None = None) -> None:
-        self.timeout = timeout
-        self.deadline = deadline
-        self.patience = patience if patience is not None else PATIENCE_RATIO * timeout
+        self.timeout: float = timeout
+        self.deadline: float | None = deadline
+        self.patience: float = patience if patience is not None else PATIENCE_RATIO * timeout
         self._ends = monotonic() + deadline if deadline is not None else None
         self.reset_idle()
 

@@ -49,7 +49,7 @@ class OneOrigin(httpx2.AsyncBaseTransport):
         self._timeout = timeout
         self._key = key
         self._credential = credential if key is not None else "none"
-        self.has_key = key is not None
+        self.has_key: bool = key is not None
         self.error: MissyError | None = None
         self.status: int | None = None  # of the last reply
 

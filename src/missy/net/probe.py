@@ -22,9 +22,9 @@ class Step:
     __slots__ = ("detail", "error", "name")
 
     def __init__(self, name: str, detail: str, error: MissyError | None = None) -> None:
-        self.name = name
-        self.detail = detail
-        self.error = error
+        self.name: str = name
+        self.detail: str = detail
+        self.error: MissyError | None = error
 
 
 def probe(

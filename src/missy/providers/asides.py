@@ -27,7 +27,7 @@ class Asides:
     """Collects the sources, and says once for each kind what is going on and what cannot be shown."""
 
     def __init__(self) -> None:
-        self.citations = Citations()
+        self.citations: Citations = Citations()
         self._said: set[str] = set()
 
     def event(self, kind: str, data: dict[str, Any]) -> list[Event]:

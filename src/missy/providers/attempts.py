@@ -93,10 +93,10 @@ class Attempts:
         self._retries_left = max_retries
         self._clock = clock
         self._patience = clock.timeout  # seconds that all waits together may take at most
-        self.omitted = frozenset(omitted)
+        self.omitted: frozenset[str] = frozenset(omitted)
         self.newly_omitted: frozenset[str] = frozenset()
         self._only_now: frozenset[str] = frozenset()
-        self.replays = Replays()
+        self.replays: Replays = Replays()
         self.cache_key: str | None = None
         self._tries = 0
         self.output_started = False  # some part of the answer was output

@@ -28,10 +28,10 @@ class Model:
     __slots__ = ("listed", "name", "priority")
 
     def __init__(self, item: Mapping[str, Any]) -> None:
-        self.name = str(item.get("slug") or item.get("id") or "")
-        self.listed = item.get("visibility", "list") == "list" and bool(self.name)
+        self.name: str = str(item.get("slug") or item.get("id") or "")
+        self.listed: Any | bool = item.get("visibility", "list") == "list" and bool(self.name)
         priority = item.get("priority")
-        self.priority = priority if isinstance(priority, int) else 1 << 30
+        self.priority: int = priority if isinstance(priority, int) else 1 << 30
 
 
 class Catalogue:

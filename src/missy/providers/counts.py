@@ -24,7 +24,7 @@ class Length:
     __slots__ = ("total",)
 
     def __init__(self) -> None:
-        self.total = 0
+        self.total: int = 0
 
     def add(self, text: str) -> None:
         """Count a piece. Raises BadReply over MAX_TEXT. Non-ASCII text takes more memory, here and escaped in JSON."""

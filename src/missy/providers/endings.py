@@ -29,7 +29,7 @@ class StreamEnding:
     def __init__(self, mark: re.Pattern[bytes]) -> None:
         self._mark = mark
         self._tail = b"\n"
-        self.whole = False
+        self.whole: bool = False
 
     def feed(self, data: bytes) -> None:
         """Search the next bytes."""

@@ -64,7 +64,7 @@ class Endpoint:
         self._entry = entry
         self._heads = heads
         self._explain = explain
-        self.governor = governor or Governor()
+        self.governor: Governor = governor or Governor()
 
     def require(self) -> None:
         """Raise PolicyError if the policy refuses the endpoint, before its credential is looked up."""

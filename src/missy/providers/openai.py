@@ -52,7 +52,7 @@ class OpenAIProvider:
     ) -> None:
         from missy.providers.endpoint import Endpoint
 
-        self.endpoint = Endpoint(
+        self.endpoint: Endpoint = Endpoint(
             door, base_url=base_url, host=host, entry=entry, heads=heads, governor=governor
         )
         self._base_url = base_url

@@ -25,15 +25,15 @@ class Item:
     __slots__ = ("arguments", "done", "fields", "ids", "index", "listed", "parts", "placed", "thoughts")
 
     def __init__(self, index: int, *, placed: bool) -> None:
-        self.index = index
-        self.placed = placed  # whether the index comes from the server
+        self.index: int = index
+        self.placed: bool = placed  # whether the index comes from the server
         self.ids: set[str] = set()
         self.fields: dict[str, Any] = {}
         self.parts: dict[int, io.StringIO] = {}  # content_index -> its text that was output
         self.thoughts: set[tuple[str, int]] = set()  # the parts of its thinking that were output
         self.arguments: str | None = None
-        self.done = False
-        self.listed = False  # whether the list in the last event contains it
+        self.done: bool = False
+        self.listed: bool = False  # whether the list in the last event contains it
 
     @property
     def type(self) -> str:

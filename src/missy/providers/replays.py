@@ -40,7 +40,7 @@ class Replays:
     """Whether sealed items may be sent in this call; `sent` says that the last attempt held some."""
 
     def __init__(self) -> None:
-        self.allowed = True
+        self.allowed: bool = True
         self.sent = False
         self._notices: list[Event] = []
 

@@ -78,7 +78,7 @@ class ResponseReader:
         self._kind = ""
         self._head = b""  # bytes received before the kind was known
         self._body = bytearray()  # the bytes of a JSON response, or of a stream that may be something else
-        self.finished_reading = False  # the end marker has come: the rest is ignored
+        self.finished_reading: bool = False  # the end marker has come: the rest is ignored
         self._heard = False  # an event has come
         self._answered = False  # an event with a JSON object has come
         self._failure: MissyError | None = None

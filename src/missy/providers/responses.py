@@ -103,7 +103,7 @@ class ResponsesProvider(ABC, Generic[X]):
         from missy.governor.registry import governor_of
         from missy.providers.endpoint import Endpoint
 
-        self.endpoint = Endpoint(
+        self.endpoint: Endpoint = Endpoint(
             door,
             base_url=base_url,
             host=host,

@@ -24,9 +24,9 @@ class Speech:
         self._halves = Halves()
         self._item: Item | None = None
         self._tail = ""  # the last two characters that were output
-        self.seen = False
-        self.final_seen = False
-        self.contradicted = False
+        self.seen: bool = False
+        self.final_seen: bool = False
+        self.contradicted: bool = False
 
     def say(self, item: Item, part: int, text: str) -> list[Event]:
         """Output a piece of an item's text."""

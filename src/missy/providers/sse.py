@@ -32,7 +32,7 @@ class Decoder:
         self._swallow_lf = False
         self._event = ""
         self._data = bytearray()  # each data line ends with LF, as in the specification
-        self.unframed = (
+        self.unframed: bytearray = (
             bytearray()
         )  # lines of JSON without a field name, from a server that failed in mid-stream
         self._told = 0  # bytes of them that an event has told

@@ -50,7 +50,7 @@ class ToolCallCollector:
         self._offered = offered
         self._in_loop = in_loop
         self._calls: list[_Call] = []
-        self.length = 0  # characters of all pieces so far
+        self.length: int = 0  # characters of all pieces so far
         self.custom: list[str] = []  # the names of custom tool calls, which are never offered
 
     @property

@@ -66,7 +66,7 @@ class ChatReply:
         self._others: dict[str, None] = {}
         self._refused = False
         self._citations = Citations()
-        self.text_seen = False
+        self.text_seen: bool = False
         self.failure: MissyError | None = None
 
     @property

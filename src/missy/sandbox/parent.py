@@ -67,7 +67,7 @@ class Box:
                 theirs.close()
         with os.fdopen(spec_end, "wb") as writer:
             writer.write(plan.encode())
-        self.listener = _receive(ours) if ours else None
+        self.listener: socket.socket | None = _receive(ours) if ours else None
 
     def started(self) -> None:
         """Wait until the program runs. Raises NoSandbox with the wall that could not be put up."""

@@ -33,10 +33,10 @@ class Credential:
     __slots__ = ("extras", "id", "secret", "source")
 
     def __init__(self, secret: Secret | None, source: str, id: str, extras: Extras | None = None) -> None:  # noqa: A002
-        self.secret = secret
-        self.source = source
-        self.id = id
-        self.extras = extras or Extras()
+        self.secret: Secret | None = secret
+        self.source: str = source
+        self.id: str = id
+        self.extras: Extras = extras or Extras()
 
     def masked(self) -> Credential:
         """Return a copy without a secret, for a request preview."""

@@ -73,7 +73,7 @@ class SigningKey:
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
         self._key = Ed25519PrivateKey.from_private_bytes(seed)
-        self.public = PublicKey(name, self._key.public_key().public_bytes_raw())
+        self.public: PublicKey = PublicKey(name, self._key.public_key().public_bytes_raw())
 
     def sign(self, text: str) -> str:
         """Return the text, which must end with a newline, as a signed note."""

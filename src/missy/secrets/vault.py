@@ -35,8 +35,8 @@ class Vault:
     """The vault of one MISSY_HOME. A lost key or a damaged file raises a CredentialError that names it."""
 
     def __init__(self, home: Path) -> None:
-        self.file = home / "secrets" / "vault.json"
-        self.key_file = home / "secrets" / "vault.key"
+        self.file: Path = home / "secrets" / "vault.json"
+        self.key_file: Path = home / "secrets" / "vault.key"
 
     def names(self) -> dict[str, int]:
         """Return the names with their versions, sorted; needs no key, so it cannot detect a forged name."""

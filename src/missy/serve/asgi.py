@@ -67,7 +67,7 @@ class Reply:
 
     def __init__(self, send: Send) -> None:
         self._send = send
-        self.started = False
+        self.started: bool = False
 
     async def start(self, status: int, headers: Headers) -> None:
         """Send the head of a reply whose length is not known."""

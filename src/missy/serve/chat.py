@@ -43,7 +43,7 @@ class Chat:
         self._reply = reply
         self.key: str = ""
         self.target: Target | None = None
-        self.is_counted = False  # whether the end of the request is counted by its meter
+        self.is_counted: bool = False  # whether the end of the request is counted by its meter
 
     async def run(self) -> None:
         """Answer the request. Raises Refused while nothing was sent, Gone if the caller left."""

@@ -40,7 +40,7 @@ class Refused(Exception):
         super().__init__(message)
         self.status = status
         self.code = code
-        self.message = redact(message)
+        self.message: str = redact(message)
         self.retry_after = retry_after
         self.final = final  # a retry cannot help, although the status suggests one
 

@@ -28,12 +28,12 @@ class Gateway:
     """One gateway, until `close`."""
 
     def __init__(self, config: Config, store: Store, notice: Callable[[str], None]) -> None:
-        self.runtime = Runtime(config, notice=notice)
-        self.metrics = Metrics()
-        self.ledger = Ledger(store)
-        self.books = Books(self.ledger, self.metrics, self._allows)
-        self.day = DayBudget(notice)
-        self.pricing = Pricing(notice)
+        self.runtime: Runtime = Runtime(config, notice=notice)
+        self.metrics: Metrics = Metrics()
+        self.ledger: Ledger = Ledger(store)
+        self.books: Books = Books(self.ledger, self.metrics, self._allows)
+        self.day: DayBudget = DayBudget(notice)
+        self.pricing: Pricing = Pricing(notice)
         self.active: set[Watched] = set()
         self._store = store
         self._ticking: list[asyncio.Task[None]] = []

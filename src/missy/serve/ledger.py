@@ -74,7 +74,7 @@ class Ledger:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.replica = secrets.token_hex(8)
+        self.replica: str = secrets.token_hex(8)
 
     # --- keys
 

@@ -37,9 +37,9 @@ class StreamTap:
         self._wants_usage = wants_usage
         self._ended: dict[int, bool] = {}  # by the index of a choice
         self._went_on = False
-        self.marked = False
+        self.marked: bool = False
         self.usage: Usage | None = None
-        self.output_bytes = 0
+        self.output_bytes: int = 0
         self.answered_model: str | None = None
         self.failure: MissyError | None = None
 

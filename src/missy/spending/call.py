@@ -39,11 +39,11 @@ class Call:
         self._ended = False
         self._settled = False
         self.row: int | None = None  # its reservation
-        self.was_answered = False
+        self.was_answered: bool = False
         self.most: Decimal | None = None  # that it can cost, if there is a limit
         self.cost: Decimal | None = None
-        self.estimated = False
-        self.price_from = ""
+        self.estimated: bool = False
+        self.price_from: str = ""
 
     def note(self, event: Event) -> bool:
         """Take one event. Returns whether it is the last one of a whole answer."""

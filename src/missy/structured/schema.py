@@ -23,7 +23,7 @@ class Schema:
     def __init__(self, body: dict[str, Any], *, convert: Any = None) -> None:
         self.body = body
         self._validator = Validator(body)
-        self.strict = is_strict(body)
+        self.strict: bool = is_strict(body)
         self._convert = convert
 
     @property

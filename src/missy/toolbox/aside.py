@@ -42,7 +42,7 @@ class Watch:
         self._began = time.clock_gettime_ns(getattr(time, "CLOCK_REALTIME_COARSE", time.CLOCK_REALTIME))
         self._before = self._states()
         self._git = _number(os.path.join(workspace, ".git"))
-        self.is_complete = True  # False after `put_aside` if there was too much to look through
+        self.is_complete: bool = True  # False after `put_aside` if there was too much to look through
 
     def changed(self) -> list[str]:
         """Return what was there before, and is not as it was."""

@@ -18,6 +18,7 @@ from missy.toolbox.written import digest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from missy.events import Tool
     from missy.toolbox.undo import Backups
     from missy.toolbox.workspace import NewPath, Workspace
     from missy.toolbox.written import Written
@@ -37,7 +38,7 @@ class _Current(NamedTuple):
 class Write:
     """`write(path, text)`: a new file, or the whole content of one."""
 
-    tool = schemas.WRITE
+    tool: Tool = schemas.WRITE
 
     def __init__(self, workspace: Workspace, written: Written, backups: Backups) -> None:
         self._changer = _Changer(workspace, written, backups)
@@ -57,7 +58,7 @@ class Write:
 class Edit:
     """`edit(path, old, new, count=1)`: exact text, which must occur exactly so often."""
 
-    tool = schemas.EDIT
+    tool: Tool = schemas.EDIT
 
     def __init__(self, workspace: Workspace, written: Written, backups: Backups) -> None:
         self._changer = _Changer(workspace, written, backups)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
 
+    from missy.events import Tool
     from missy.net.door import Door
     from missy.sandbox.parent import Finished
     from missy.toolbox.box import Toolbox
@@ -45,7 +46,7 @@ _ENDED = {
 class Run:
     """See the module. Raises MissyError where this machine has no sandbox: nothing is run outside of one."""
 
-    tool = schemas.RUN
+    tool: Tool = schemas.RUN
 
     def __init__(
         self,

@@ -66,7 +66,7 @@ class Executor:
         self._taint = taint
         self._cancelled = cancelled
         self._round = 0
-        self.thought = 0.0
+        self.thought: float = 0.0
         self.images: list[Image] = []
 
     def run(self, calls: Sequence[ToolCall]) -> list[ToolResult]:

@@ -15,6 +15,7 @@ from missy.toolbox.base import Output, Prepared, ToolFailed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from missy.events import Tool
     from missy.net.door import Door, Reply
 
 ENTRY = "tool:fetch"  # its name in the audit
@@ -34,7 +35,7 @@ _TEXT_KINDS = (
 class Fetch:
     """See the module. `words` is what the user wrote: a URL in it was the user's own idea."""
 
-    tool = schemas.FETCH
+    tool: Tool = schemas.FETCH
 
     def __init__(self, door: Callable[[], Door], words: str) -> None:
         self._door = door

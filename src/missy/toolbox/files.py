@@ -19,6 +19,7 @@ from missy.toolbox.walking import walk
 from missy.toolbox.workspace import kind_of
 
 if TYPE_CHECKING:
+    from missy.events import Tool
     from missy.toolbox.matching import Matcher
     from missy.toolbox.results import ResultStore
     from missy.toolbox.workspace import OpenFile, Workspace
@@ -34,7 +35,7 @@ _HEAD_BYTES = 4096
 class Read:
     """`read(path, from?, lines?)`: a text file, its lines numbered. `result:N` is a long result of before."""
 
-    tool = schemas.READ
+    tool: Tool = schemas.READ
 
     def __init__(self, workspace: Workspace, results: ResultStore, written: Written) -> None:
         self._workspace = workspace
@@ -86,7 +87,7 @@ def _part(text: str, first: int, count: int) -> str:
 class List:
     """`list(path, depth?)`: names, kinds and sizes."""
 
-    tool = schemas.LIST
+    tool: Tool = schemas.LIST
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
@@ -128,7 +129,7 @@ def _line(path: str, info: os.stat_result) -> str:
 class Search:
     """`search(pattern, path?, glob?, regex?)`: lines with a text, or that match. Files with secrets are left out."""
 
-    tool = schemas.SEARCH
+    tool: Tool = schemas.SEARCH
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace

@@ -26,8 +26,8 @@ class Turns:
     def __init__(self, request: Request, limits: ToolLimits, clock: Callable[[], float]) -> None:
         self.request: Request | None = request
         self.calls: tuple[ToolCall, ...] = ()
-        self.round = 0
-        self.thought = 0.0  # seconds that a person was asked for
+        self.round: int = 0
+        self.thought: float = 0.0  # seconds that a person was asked for
         self._limits = limits
         self._clock = clock
         self._begun = clock()

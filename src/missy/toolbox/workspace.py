@@ -33,7 +33,7 @@ class OpenFile:
     """A file or folder of the workspace that is open; `path` is its real path from the workspace on."""
 
     def __init__(self, file: int, path: str, info: os.stat_result) -> None:
-        self.file = file
+        self.file: int = file
         self.path = path
         self.info = info
 
@@ -80,7 +80,7 @@ class Workspace:
                 hint="name a folder: tools.workspace",
             ) from None
         self.path = path
-        self.hidden = os.path.realpath(paths.home())
+        self.hidden: str = os.path.realpath(paths.home())
 
     def close(self) -> None:
         """Close the folder."""

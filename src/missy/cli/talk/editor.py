@@ -62,8 +62,10 @@ class Editor:
 
     def __init__(self, typed_before: str, edit_outside: Callable[[str], str]) -> None:
         self._edit_outside = edit_outside
-        self.buffer = Buffer(multiline=True, history=InMemoryHistory(), on_text_changed=self._on_change)
-        self.typed_slash = False
+        self.buffer: Buffer = Buffer(
+            multiline=True, history=InMemoryHistory(), on_text_changed=self._on_change
+        )
+        self.typed_slash: bool = False
         self.notes: tuple[str, ...] = ()
         self._recalled = 1  # the line that is shown; the newest one is 1
         self._prompt = ""
