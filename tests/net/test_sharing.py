@@ -9,6 +9,9 @@ import pytest
 
 from missy import AsyncMissy, Missy, MissyError
 from missy.audit import verify
+from missy.net.gate import Attribution
+from missy.net.limits import Clock
+from missy.net.messages import HttpRequest
 from tests.net.conftest import SAFETY, send
 from tests.servers import chat_stream, response
 
@@ -103,6 +106,40 @@ def test_a_response_closed_twice_frees_its_connection_once(make_door, serve):
         door.httpx_client(timeout=SAFETY).stream("GET", f"{origin.url}/b") as second,
     ):
         assert (first.read(), second.read()) == (b"/v1/a", b"/v1/b")
+
+
+def test_a_body_that_was_closed_reads_nothing_of_the_next_one(way, make_door, serve):
+    """Its connection serves another response by then, which stays whole."""
+    origin = serve(own_answer)
+    door = make_door(origin.url)
+
+    def request(path: str) -> tuple[HttpRequest, Attribution]:
+        return HttpRequest("GET", origin.url.removesuffix("/v1"), path.encode(), []), Attribution(
+            Clock(SAFETY)
+        )
+
+    async def fetch() -> tuple[bytes, bytes, bytes]:
+        first = await door.async_core().send(*request("/a"))
+        before = b"".join([piece async for piece in first.body])
+        await first.body.aclose()
+        second = await door.async_core().send(*request("/b"))
+        after = b"".join([piece async for piece in first.body])
+        rest = b"".join([piece async for piece in second.body])
+        await second.body.aclose()
+        await door.aclose()
+        return before, after, rest
+
+    if way == "async":
+        found = asyncio.run(fetch())
+    else:
+        first = door.core().send(*request("/a"))
+        before = b"".join(first.body)
+        first.body.close()
+        second = door.core().send(*request("/b"))
+        found = before, b"".join(first.body), b"".join(second.body)
+        second.body.close()
+    assert found == (b"/a", b"", b"/b")
+    assert origin.connections == 1
 
 
 def test_a_connection_that_the_server_closed_is_replaced(way, make_door, serve):
