@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from missy import AsyncMissy, Missy, MissyError
 from missy.audit import verify
+from missy.net.connection import AsyncConnection, Connection
 from missy.net.gate import Attribution
+from missy.net.http1 import ResponseReader
 from missy.net.limits import Clock
 from missy.net.messages import HttpRequest
 from tests.net.conftest import SAFETY, send
@@ -201,3 +204,21 @@ def test_the_clients_of_a_door_refuse_what_follows_a_refusal_no_less(make_door, 
         assert door.request("GET", origin.url, timeout=SAFETY).status == 200
         with pytest.raises(MissyError):
             door.request("GET", "http://127.0.0.1:1/", timeout=SAFETY)
+
+
+def test_what_a_response_took_goes_without_the_garbage_collector(way, make_door, serve):
+    """A command that runs for days keeps nothing of a reply that was read in circles of references."""
+    origin = serve(response(200, b"ok"))
+    door = make_door(origin.url)
+    send(way, door, origin.url)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(20):
+            assert send(way, door, origin.url).body == b"ok"
+        alive = sum(
+            isinstance(one, ResponseReader | Connection | AsyncConnection) for one in gc.get_objects()
+        )
+    finally:
+        gc.enable()
+    assert alive <= 4

@@ -19,7 +19,8 @@ def main() -> None:
     exit_on_ctrl_c(on_terminal="setup" in words)
     import gc
 
-    # While modules load there is no garbage to collect; `ask` enables the collector again once its request is sent.
+    # While modules load there is no garbage to collect; `ask` enables the collector again once its request is
+    # sent, and a command that runs on when it begins (`missy.cli.garbage`).
     gc.disable()
     try:
         from missy.cli.main import run

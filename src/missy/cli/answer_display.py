@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from missy.cli.garbage import collect_from_now_on
 from missy.errors import IncompleteError
 from missy.events import Text
 
@@ -44,9 +44,7 @@ class AnswerDisplay:
         self._answer = answer
         try:
             for event in answer:
-                if not gc.isenabled():
-                    gc.freeze()  # loaded modules stay: the collector need not look at them
-                    gc.enable()
+                collect_from_now_on()
                 self.event(event)
         finally:
             answer.close()  # a session keeps what came of an answer that was stopped

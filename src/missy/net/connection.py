@@ -45,6 +45,8 @@ class _Connection:
     def finish(self) -> bool:
         """End the response in progress. Returns whether the connection can serve again."""
         reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.release()
         self._expires = monotonic() + KEEP_ALIVE_SECONDS
         return self._is_sent and reader is not None and reader.is_complete and reader.keeps_alive
 
@@ -105,11 +107,15 @@ class Connection(_Connection):
         if reader is None:
             return b""
         while not (data := reader.take()) and not reader.is_complete:
-            reader.feed(self._stream.read(READ_BYTES, context))
+            received = self._stream.read(READ_BYTES, context)
+            if self._reader is not reader:  # closed meanwhile, by another thread or task
+                return b""
+            reader.feed(received)
         return data
 
     def close(self) -> None:
         """Close the connection."""
+        self.finish()
         if self._stream is not None:
             self._stream.close()
 
@@ -136,6 +142,7 @@ class Connection(_Connection):
             reader = ResponseReader("CONNECT")
             while not reader.status:
                 reader.feed(stream.read(READ_BYTES, context))
+            reader.release()
             _check_tunnel(reader)
         except BaseException:
             stream.close()
@@ -174,11 +181,15 @@ class AsyncConnection(_Connection):
         if reader is None:
             return b""
         while not (data := reader.take()) and not reader.is_complete:
-            reader.feed(await self._stream.read(READ_BYTES, context))
+            received = await self._stream.read(READ_BYTES, context)
+            if self._reader is not reader:  # closed meanwhile, by another thread or task
+                return b""
+            reader.feed(received)
         return data
 
     async def aclose(self) -> None:
         """Close the connection."""
+        self.finish()
         if self._stream is not None:
             await self._stream.aclose()
 
@@ -205,6 +216,7 @@ class AsyncConnection(_Connection):
             reader = ResponseReader("CONNECT")
             while not reader.status:
                 reader.feed(await stream.read(READ_BYTES, context))
+            reader.release()
             _check_tunnel(reader)
         except BaseException:
             await stream.aclose()

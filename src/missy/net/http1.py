@@ -116,6 +116,11 @@ class ResponseReader:
             lenient_chunked_length=True,
         )
 
+    def release(self) -> None:
+        """Drop what refers to this reader: it goes then without a look of the garbage collector."""
+        del self._parser
+        self._error = None
+
     def take(self) -> bytes:
         """Return what came of the body since the last call. Raises RemoteProtocolError if nothing did, and never will."""
         if self._pieces:

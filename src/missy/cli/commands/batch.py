@@ -11,6 +11,7 @@ from missy.cli.app import App, notice
 from missy.cli.batch_options import row_options
 from missy.cli.commands.batch_jobs import cancel, delete, export, list_, merge, put, status
 from missy.cli.commands.batch_remote import collect, submit
+from missy.cli.garbage import collect_from_now_on
 from missy.cli.param_types import CONCURRENCY, DOLLARS, SHARD
 from missy.errors import MissyError, UsageError
 from missy.plural import counted
@@ -252,6 +253,7 @@ def _run(
 
 def _drive(run: Callable[..., Any]) -> Outcome:
     """Run a job on an event loop; a signal ends it in order: what was answered is stored."""
+    collect_from_now_on()
     import asyncio
     import signal
 

@@ -8,6 +8,7 @@ import click
 
 from missy.cli.app import App, emit, emit_json, notice
 from missy.cli.confirm import require_yes
+from missy.cli.garbage import collect_from_now_on
 from missy.cli.mcp_approval import ask_and_approve, looked_at
 from missy.errors import MissyError, UsageError
 
@@ -275,4 +276,5 @@ def serve(app: App, entries: str) -> None:
     require_offerable(config, list(dict.fromkeys(names)))
     from missy.cli.mcp_server import serve as serve_stdio
 
+    collect_from_now_on()
     serve_stdio(config, list(dict.fromkeys(names)), notice)

@@ -12,6 +12,7 @@ import click
 
 from missy import paths
 from missy.cli.app import App, emit, emit_json, notice
+from missy.cli.garbage import collect_from_now_on
 from missy.cli.param_types import seconds_of_age
 from missy.cli.served import with_ledger
 from missy.cost.money import format_usd
@@ -86,6 +87,7 @@ def command(
         sys.stdout.flush()
 
     try:
+        collect_from_now_on()
         return serve(config, open_store(chosen), listen, ready, notice)
     finally:
         if _running()[0] == os.getpid():

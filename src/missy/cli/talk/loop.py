@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from typing import TYPE_CHECKING
 
 from missy.cli.app import notice
+from missy.cli.garbage import collect_from_now_on
 from missy.cli.output.sanitize import sanitize
 from missy.cli.talk import slash
 from missy.cli.talk.line import Line, LineCleared
@@ -50,8 +50,7 @@ class Loop:
 
     def run(self) -> None:
         """Read and carry out until Ctrl-D or /exit."""
-        gc.freeze()  # loaded modules stay: the collector need not look at them
-        gc.enable()
+        collect_from_now_on()
         while True:
             try:
                 line = self._read()
